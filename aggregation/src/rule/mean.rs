@@ -1,0 +1,81 @@
+//! The mean: per coordinate, floor((x_1 + ... + x_n) / n), towards negative infinity.
+//!
+//! Cost n*d additions, one pass over the rows. Breakdown point 0: one row moves the result anywhere, so use it where
+//! rows are bounded ([`crate::limits`]) or masked. It is the only rule that a sum alone determines: [`mean_of_sum`] takes the
+//! opened sum of a masked round and gives the same bits. Source: McMahan et al., *Communication-Efficient Learning of Deep Networks
+//! from Decentralized Data*, AISTATS 2017, with equal weights.
+
+use super::{Rule, RuleError};
+use crate::floor::FloorMean;
+use crate::rows::{MAX_ROWS, Rows};
+use rayon::prelude::*;
+
+/// Coordinates summed at a time: 8 KiB of sums, which stay in the first-level cache while the rows stream by.
+const BLOCK: usize = 1024;
+
+pub(super) fn mean(rows: &Rows<'_>) -> Result<Vec<i32>, RuleError> {
+    mean_in_blocks(rows.slices(), rows.d(), BLOCK)
+}
+
+/// The mean of some rows of d coordinates each.
+pub(super) fn mean_of(rows: &[&[i32]], d: usize) -> Result<Vec<i32>, RuleError> {
+    mean_in_blocks(rows, d, BLOCK)
+}
+
+pub(super) fn mean_in_blocks(rows: &[&[i32]], d: usize, block: usize) -> Result<Vec<i32>, RuleError> {
+    let floor = divisor(rows.len())?;
+    let mut values = vec![0; d];
+    values.par_chunks_mut(block).enumerate().for_each_init(
+        || vec![0_i64; block],
+        |sums, (index, out)| {
+            let start = index * block;
+            let sums = &mut sums[..out.len()];
+            sums.fill(0);
+            for row in rows {
+                for (sum, &v) in sums.iter_mut().zip(&row[start..start + out.len()]) {
+                    // At most MAX_ROWS values below 2^31 each: below 2^47.
+                    *sum = sum.wrapping_add(i64::from(v));
+                }
+            }
+            for (value, &sum) in out.iter_mut().zip(&*sums) {
+                *value = floor.floor(sum);
+            }
+        },
+    );
+    Ok(values)
+}
+
+/// The mean of `n` rows of which only the sum is known: the same bits as [`Rule::Mean`] over the rows themselves.
+///
+/// `sum` holds one exact sum per coordinate, in grid units, as a masked round opens it.
+///
+/// # Errors
+/// [`RuleError::CohortTooSmall`] or [`RuleError::CohortTooLarge`] for `n` outside 1..=[`MAX_ROWS`];
+/// [`RuleError::SumOutOfRange`] for a value that n values of `i32` can't sum up to.
+pub fn mean_of_sum(sum: &[i64], n: usize) -> Result<Vec<i32>, RuleError> {
+    let floor = divisor(n)?;
+    sum.iter()
+        .enumerate()
+        .map(|(coordinate, &got)| {
+            floor
+                .checked(got)
+                .ok_or(RuleError::SumOutOfRange { coordinate, n, got })
+        })
+        .collect()
+}
+
+fn divisor(n: usize) -> Result<FloorMean, RuleError> {
+    let rule = Rule::Mean.name();
+    FloorMean::of(n).ok_or(match n {
+        0 => RuleError::CohortTooSmall {
+            rule,
+            expected: 1,
+            got: 0,
+        },
+        _ => RuleError::CohortTooLarge {
+            rule,
+            expected: MAX_ROWS,
+            got: n,
+        },
+    })
+}
