@@ -20,8 +20,7 @@ const NEAR_BITS: u32 = 27;
 const TILE: usize = 4;
 
 /// A row's part in the block, each value moved to 0..2^32; columns past the block's end are equal in all rows.
-/// In pairs, as the smallest vector registers take them.
-type Moved = [[u64; 2]; WIDTH / 2];
+type Moved = [u64; WIDTH];
 
 /// Scratch for the n rows of a block.
 pub(super) struct Block {
@@ -34,7 +33,7 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new(n: usize) -> Self {
         Self {
-            moved: vec![[[0; 2]; WIDTH / 2]; n],
+            moved: vec![[0; WIDTH]; n],
             norms: vec![0; n],
             near: vec![false; n],
         }
@@ -44,7 +43,7 @@ impl Block {
     pub(super) fn load(&mut self, rows: &[&[i32]], columns: Range<usize>) {
         for (i, row) in rows.iter().enumerate() {
             let part = &row[columns.clone()];
-            let moved = self.moved[i].as_flattened_mut();
+            let moved = &mut self.moved[i];
             for (moved, &v) in moved.iter_mut().zip(part) {
                 *moved = u64::from(v as u32 ^ 0x8000_0000);
             }
@@ -92,22 +91,19 @@ impl Block {
 fn products<const N: usize>(a: &Moved, others: [&Moved; N]) -> [u64; N] {
     // The masks state that both factors have 32 bits, which selects the vector instruction for it.
     const LOW: u64 = 0xffff_ffff;
-    let mut sums = [[0_u64; 2]; N];
-    for column in 0..WIDTH / 2 {
+    let mut sums = [0_u64; N];
+    for (column, a) in a.iter().enumerate() {
         for (sum, other) in sums.iter_mut().zip(&others) {
-            for lane in 0..2 {
-                let product = (a[column][lane] & LOW).wrapping_mul(other[column][lane] & LOW);
-                sum[lane] = sum[lane].wrapping_add(product);
-            }
+            *sum = sum.wrapping_add((a & LOW).wrapping_mul(other[column] & LOW));
         }
     }
-    sums.map(|[even, odd]| even.wrapping_add(odd))
+    sums
 }
 
 fn far_distance(a: &Moved, b: &Moved) -> u128 {
     let (mut low, mut high) = (0_u64, 0_u64);
-    for (&a, &b) in a.as_flattened().iter().zip(b.as_flattened()) {
-        let difference = a.abs_diff(b) & 0xffff_ffff;
+    for (&a, &b) in a.iter().zip(b) {
+        let difference = (a as i64).wrapping_sub(b as i64).unsigned_abs() & 0xffff_ffff;
         let square = difference.wrapping_mul(difference);
         low = low.wrapping_add(square & 0xffff_ffff);
         high = high.wrapping_add(square >> 32);

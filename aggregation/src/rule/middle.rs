@@ -11,7 +11,7 @@ use crate::rows::{MAX_ROWS, Rows};
 use rayon::prelude::*;
 
 /// Above this many rows, selection per column is faster than a network.
-pub(super) const NETWORK_ROWS: usize = 192;
+pub(super) const NETWORK_ROWS: usize = 512;
 
 /// Columns handled together: one cache line of every row.
 const LANES: usize = 16;

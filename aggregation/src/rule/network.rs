@@ -3,7 +3,7 @@
 //! Batcher's merge exchange (Knuth, *The Art of Computer Programming* 3, algorithm 5.2.2M) lists comparators (i, j), i < j, each leaving
 //! the smaller value at i. Who wants only *which* values lie in the middle, not their order, can drop comparators: walking back from the
 //! outputs, two wires that both end anywhere among the kept ones (or both anywhere among the dropped ones) need no comparing.
-//! A comparator that is needed makes both its inputs matter exactly. The median of 20 keeps 83 of 97 comparators this way.
+//! A comparator that is needed makes both its inputs matter exactly. The median of 20 keeps 80 of 97 comparators this way.
 
 /// A list of compare-exchange steps on n wires.
 #[derive(Clone, Debug)]
@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn pruning_drops_what_nobody_reads() {
         assert_eq!(Network::keeping_middle(20, 0).len(), 0);
-        assert!(Network::keeping_middle(20, 9).len() < merge_exchange(20).len());
+        assert_eq!(
+            (Network::keeping_middle(20, 9).len(), merge_exchange(20).len()),
+            (80, 97)
+        );
         assert_eq!(Network::keeping_middle(3, 1).len(), 3);
     }
 
