@@ -7,7 +7,7 @@
 //! | [trimmed mean](Rule::TrimmedMean) | f < n/2 | n*d*log^2 n | yes | yes |
 //! | [multi-krum](Rule::MultiKrum) | f, n >= 2f+3 | n^2*d | no | yes |
 //!
-//! How: columns are worked in blocks that fit the first-level cache, blocks are spread over the current rayon pool, and every sum
+//! How: columns are worked in blocks that stay in cache, blocks are spread over the current rayon pool, and every sum
 //! is an integer sum, so neither the block size nor the number of threads can show in the result. Extra memory is a
 //! block per thread (tens of KiB for cohorts of tens) besides the d values returned, and n^2 distances for Krum.
 //!

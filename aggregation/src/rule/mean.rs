@@ -10,8 +10,8 @@ use crate::floor::FloorMean;
 use crate::rows::{MAX_ROWS, Rows};
 use rayon::prelude::*;
 
-/// Coordinates summed at a time: 8 KiB of sums, which stay in the first-level cache while the rows stream by.
-const BLOCK: usize = 1024;
+/// Coordinates summed at a time: 32 KiB of sums, which stay in cache while each row is read a few pages at a stretch.
+const BLOCK: usize = 4096;
 
 pub(super) fn mean(rows: &Rows<'_>) -> Result<Vec<i32>, RuleError> {
     mean_in_blocks(rows.slices(), rows.d(), BLOCK)
@@ -31,11 +31,13 @@ pub(super) fn mean_in_blocks(rows: &[&[i32]], d: usize, block: usize) -> Result<
             let start = index * block;
             let sums = &mut sums[..out.len()];
             sums.fill(0);
-            for row in rows {
-                for (sum, &v) in sums.iter_mut().zip(&row[start..start + out.len()]) {
-                    // At most MAX_ROWS values below 2^31 each: below 2^47.
-                    *sum = sum.wrapping_add(i64::from(v));
-                }
+            let part = |row: usize| &rows[row][start..start + out.len()];
+            let pairs = rows.len() / 2;
+            for pair in 0..pairs {
+                add_two(sums, part(2 * pair), part(2 * pair + 1));
+            }
+            if rows.len() % 2 == 1 {
+                add_one(sums, part(rows.len() - 1));
             }
             for (value, &sum) in out.iter_mut().zip(&*sums) {
                 *value = floor.floor(sum);
@@ -43,6 +45,20 @@ pub(super) fn mean_in_blocks(rows: &[&[i32]], d: usize, block: usize) -> Result<
         },
     );
     Ok(values)
+}
+
+/// Adds a row's part to the sums. At most MAX_ROWS values below 2^31 each stay below 2^47, so wrapping never happens.
+fn add_one(sums: &mut [i64], row: &[i32]) {
+    for (sum, &v) in sums.iter_mut().zip(row) {
+        *sum = sum.wrapping_add(i64::from(v));
+    }
+}
+
+/// Adds two rows' parts in one pass over the sums.
+fn add_two(sums: &mut [i64], row: &[i32], other: &[i32]) {
+    for ((sum, &v), &w) in sums.iter_mut().zip(row).zip(other) {
+        *sum = sum.wrapping_add(i64::from(v).wrapping_add(i64::from(w)));
+    }
 }
 
 /// The mean of `n` rows of which only the sum is known: the same bits as [`Rule::Mean`] over the rows themselves.
