@@ -1,1 +1,69 @@
-//! privacy
+//! Differential privacy on integers, with types that carry the order of its steps.
+//!
+//! ```text
+//! floats -> Clipped -> Quantised -> Noised<Os> -> what leaves
+//!    (unit record: every example by itself, summed in a RecordSum)
+//! ```
+//!
+//! Training is floating point; what leaves an institution is integers. A vector is clipped, rounded towards zero onto a fixed-point grid,
+//! its norm is checked **in integers**, and a discrete Gaussian is added by OpenDP. So sensitivity is exact, sums are exact, and
+//! every machine agrees on every bit.
+//!
+//! - [`Mechanism`]: what a plan says, checked; sigma, rho, and the bounds that an honest release satisfies.
+//! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record.
+//! - [`Noise`]: OpenDP's ([`OpenDpNoise`]) for what leaves, a seeded one ([`RehearsalNoise`]) for simulations.
+//! - [`accounting`]: composition, epsilon at delta, the noise for a target.
+//! - [`SignalToNoise`]: whether rules that look at single updates have anything to go by.
+//! - [`budget`]: an institution's own hash-chained ledger of what it spent.
+//!
+//! The crate does no IO and reads no clock; the only entropy it touches is the operating system's through OpenDP.
+//!
+//! # Example
+//! ```
+//! use xfl_privacy::{Delta, Guarantee, Mechanism, Noise, OpenDpNoise, RecordSum, Relation, Settings, Unit};
+//!
+//! let mechanism = Mechanism::try_from(Settings {
+//!     unit: Unit::Record,
+//!     relation: Relation::ZeroOut,
+//!     clip_norm: 1.0,
+//!     grid_step: 0.001,
+//!     noise_multiplier: 2.0,
+//!     batch: Some(2),
+//!     dimension: 3,
+//! })?;
+//! let mut sum = RecordSum::new(&mechanism)?;
+//! sum.add_example(&[0.3, -0.2, 0.1])?;
+//! sum.add_example(&[30.0, 0.0, 0.0])?; // clipped to norm 1
+//! let release: Vec<i32> = OpenDpNoise.noise(sum.finish()?)?.into_release();
+//! assert_eq!(release.len(), 3);
+//!
+//! let spent = Guarantee::of(&mechanism, 10, Delta::new(1e-5)?)?;
+//! assert_eq!(spent.to_string(), "epsilon 8.0784 at delta 1e-5 (unit record, neighbours by zero-out)");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod accounting;
+pub mod budget;
+mod clip;
+mod exact;
+mod mechanism;
+mod neighbour;
+mod noise;
+mod parameter;
+mod quantise;
+mod record;
+mod snr;
+#[cfg(test)]
+mod testing;
+
+pub use accounting::Guarantee;
+pub use clip::{ClipError, Clipped, clip};
+pub use mechanism::{
+    HONEST_FAILURE_BITS, MAX_CONTRIBUTORS, MAX_DIMENSION, Mechanism, MechanismError, Protection, Settings,
+};
+pub use neighbour::{Relation, Unit};
+pub use noise::{Noise, NoiseError, Noised, OpenDpNoise, Os, Rehearsal, RehearsalNoise};
+pub use parameter::{ClipNorm, Delta, Epsilon, Grid, NoiseMultiplier, ParameterError, Rho};
+pub use quantise::{QuantiseError, Quantised};
+pub use record::{RecordError, RecordSum};
+pub use snr::{GOOD_RATIO, REFUSED_RATIO, SignalFraction, SignalToNoise, Verdict};

@@ -1,0 +1,324 @@
+//! An institution's own ledger of the privacy it has spent: append-only, hash-chained, charged **before** release.
+//!
+//! The ledger belongs to the institution and is the last word on what leaves it: whatever a coordinator asks for, a release that would
+//! pass the institution's [`Limit`] is refused, with the arithmetic shown. This module is pure; a shell reads the file, appends the
+//! lines it is given and syncs them before it lets anything out.
+//!
+//! **What is added up.** Losses of the same unit and the same neighbouring relation, over *all* federations: they learn about the same
+//! data. The limit holds for each such pair by itself, because epsilons of different units or relations can't be added; an institution that
+//! takes part under several should read all totals ([`Ledger::totals`]). Totals per federation are kept for people
+//! ([`Ledger::federations`]).
+//!
+//! **One release, one charge.** A charge is named by federation, round and attempt. Charging it again is answered
+//! [`Charge::AlreadyCharged`] and costs nothing. Who is told so must send the very integers that were drawn before (from a journal) or, if
+//! the journal has none and so nothing was ever sent, may draw once. Everything else is a new attempt, and a new charge.
+//!
+//! **Format.** One JSON object a line, in one canonical spelling, with the previous line's hash and its own (BLAKE3 with a context of its
+//! own). Any change to a line that was written is detected and named by its number.
+//!
+//! **Crashes can only over-charge.** A charge is returned after its line is on disk, so nothing was ever released under a line that isn't
+//! complete. Such a line (a *torn tail*: bytes after the last complete line) is nonetheless never forgotten: it is charged, against
+//! every unit and relation, with the rho that can still be read in it, else with the largest rho in the ledger (0 in an empty one); a line that
+//! lacks nothing but its end is charged as it stands. The repair is appended; no byte is ever overwritten.
+//!
+//! **Not detected.** A file rolled back to an earlier complete state is consistent in itself. [`Ledger::head`] is there to be written
+//! into receipts elsewhere, against which a rollback shows.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::accounting::{self, AccountingError, Guarantee};
+use crate::neighbour::{Relation, Unit};
+use crate::parameter::{Delta, Epsilon, Rho};
+
+mod line;
+mod read;
+
+pub use read::Opened;
+
+use line::Line;
+
+/// What an institution is willing to lose, per unit and relation, over all federations.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// Never to be passed.
+    pub epsilon: Epsilon,
+    /// Where epsilon is read off.
+    pub delta: Delta,
+}
+
+/// One release that is about to happen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Release {
+    /// Identifier of the federation.
+    pub federation: [u8; 32],
+    /// Its round.
+    pub round: u64,
+    /// Which draw of noise within the round, from 0.
+    pub attempt: u32,
+    /// Whose privacy is spent.
+    pub unit: Unit,
+    /// Under which relation `rho` holds.
+    pub relation: Relation,
+    /// What it costs.
+    pub rho: Rho,
+}
+
+/// A charge that was accepted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Charge {
+    /// Append [`Pending::text`] durably, then [`Ledger::record`] it, then release.
+    New(Pending),
+    /// On record already: nothing is spent again.
+    AlreadyCharged,
+}
+
+/// A line to be appended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    line: Line,
+    prev: [u8; 32],
+}
+
+impl Pending {
+    /// The bytes to append, newline included.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.line.text(&self.prev)
+    }
+}
+
+/// A release that must not happen.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ChargeError {
+    /// The release carries no noise.
+    #[error(
+        "a release without noise has an infinite epsilon, the budget's limit is epsilon {limit}; set a noise multiplier in the plan"
+    )]
+    NoNoise {
+        /// The institution's limit.
+        limit: Epsilon,
+    },
+    /// The total would pass the limit.
+    #[error(
+        "charging rho {rho} would bring the total for unit {unit} ({relation}) from rho {before} (epsilon {epsilon_before}) to rho {after} \
+         (epsilon {epsilon_after}) at delta {}, the limit is epsilon {}", limit.delta, limit.epsilon
+    )]
+    PastLimit {
+        /// Whose privacy.
+        unit: Unit,
+        /// Under which relation.
+        relation: Relation,
+        /// What was asked for.
+        rho: Rho,
+        /// Total so far.
+        before: Rho,
+        /// Its epsilon.
+        epsilon_before: Epsilon,
+        /// Total with it.
+        after: Rho,
+        /// Its epsilon.
+        epsilon_after: Epsilon,
+        /// The institution's limit.
+        limit: Limit,
+    },
+    /// The same release was charged with other numbers.
+    #[error(
+        "round {round} attempt {attempt} is on record with rho {charged} for unit {unit} ({relation}), got another charge for it: \
+         a changed plan needs a new attempt"
+    )]
+    Conflict {
+        /// The round.
+        round: u64,
+        /// The attempt.
+        attempt: u32,
+        /// On record.
+        charged: Rho,
+        /// On record.
+        unit: Unit,
+        /// On record.
+        relation: Relation,
+    },
+    /// Rho has no epsilon.
+    #[error(transparent)]
+    Accounting(#[from] AccountingError),
+}
+
+/// A ledger that can't be trusted or continued.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum LedgerError {
+    /// A line was changed after it was written, or isn't one of ours.
+    #[error("line {line} of the budget is damaged: {reason}; restore the file from a backup, nothing is released without it")]
+    Damaged {
+        /// Its number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A line made for another state of the ledger.
+    #[error("the charge was made for another state of the ledger; charge again")]
+    Stale,
+}
+
+/// What was charged under one name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spent {
+    unit: Unit,
+    relation: Relation,
+    rho: Rho,
+}
+
+/// The verified contents of a ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ledger {
+    limit: Limit,
+    releases: BTreeMap<([u8; 32], u64, u32), Spent>,
+    totals: BTreeMap<(Unit, Relation), Rho>,
+    federations: BTreeMap<([u8; 32], Unit, Relation), Rho>,
+    torn: Rho,
+    largest: Rho,
+    head: [u8; 32],
+    lines: u64,
+}
+
+impl Ledger {
+    /// A ledger in which nothing was spent.
+    #[must_use]
+    pub fn new(limit: Limit) -> Self {
+        Self {
+            limit,
+            releases: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            federations: BTreeMap::new(),
+            torn: Rho::ZERO,
+            largest: Rho::ZERO,
+            head: [0; 32],
+            lines: 0,
+        }
+    }
+
+    /// Decides about a release. Nothing changes until the line that it may return is appended and [recorded](Self::record).
+    ///
+    /// # Errors
+    /// The limit would be passed, the release has no noise, or it is on record with other numbers.
+    pub fn charge(&self, release: &Release) -> Result<Charge, ChargeError> {
+        let Release { federation, round, attempt, unit, relation, rho } = *release;
+        if let Some(&spent) = self.releases.get(&(federation, round, attempt)) {
+            if spent == (Spent { unit, relation, rho }) {
+                return Ok(Charge::AlreadyCharged);
+            }
+            let Spent { unit, relation, rho: charged } = spent;
+            return Err(ChargeError::Conflict { round, attempt, charged, unit, relation });
+        }
+        if !rho.is_finite() {
+            return Err(ChargeError::NoNoise { limit: self.limit.epsilon });
+        }
+        let before = self.spent(unit, relation);
+        let after = before.plus(rho);
+        let epsilon_after = accounting::epsilon(after, self.limit.delta)?;
+        if epsilon_after > self.limit.epsilon {
+            return Err(ChargeError::PastLimit {
+                unit,
+                relation,
+                rho,
+                before,
+                epsilon_before: accounting::epsilon(before, self.limit.delta)?,
+                after,
+                epsilon_after,
+                limit: self.limit,
+            });
+        }
+        Ok(Charge::New(Pending { line: Line::Charge(*release), prev: self.head }))
+    }
+
+    /// Takes a line into account that is now on disk.
+    ///
+    /// # Errors
+    /// The ledger has moved on since the line was made.
+    pub fn record(&mut self, pending: &Pending) -> Result<(), LedgerError> {
+        if pending.prev != self.head || !self.apply(&pending.line) {
+            return Err(LedgerError::Stale);
+        }
+        Ok(())
+    }
+
+    /// Adds a line up; false (and no change) if its release is on record already.
+    fn apply(&mut self, line: &Line) -> bool {
+        let rho = match *line {
+            Line::Charge(Release { federation, round, attempt, unit, relation, rho }) => {
+                match self.releases.entry((federation, round, attempt)) {
+                    Entry::Occupied(_) => return false,
+                    Entry::Vacant(slot) => slot.insert(Spent { unit, relation, rho }),
+                };
+                for total in [
+                    self.totals.entry((unit, relation)).or_insert(Rho::ZERO),
+                    self.federations.entry((federation, unit, relation)).or_insert(Rho::ZERO),
+                ] {
+                    *total = total.plus(rho);
+                }
+                rho
+            }
+            Line::Torn { rho, .. } => {
+                self.torn = self.torn.plus(rho);
+                rho
+            }
+        };
+        if rho > self.largest {
+            self.largest = rho;
+        }
+        self.head = line.hash(&self.head);
+        self.lines += 1;
+        true
+    }
+
+    /// The institution's limit.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        self.limit
+    }
+
+    /// Total loss for a unit and relation over all federations, torn lines included.
+    #[must_use]
+    pub fn spent(&self, unit: Unit, relation: Relation) -> Rho {
+        self.totals.get(&(unit, relation)).copied().unwrap_or(Rho::ZERO).plus(self.torn)
+    }
+
+    /// Loss of torn lines, which counts against every unit and relation.
+    #[must_use]
+    pub fn torn(&self) -> Rho {
+        self.torn
+    }
+
+    /// What was spent per unit and relation, as guarantees at the limit's delta.
+    ///
+    /// # Errors
+    /// A total has no epsilon.
+    pub fn totals(&self) -> Result<Vec<Guarantee>, AccountingError> {
+        let pairs = self.totals.keys();
+        pairs.map(|&(unit, relation)| Guarantee::new(unit, relation, self.spent(unit, relation), self.limit.delta)).collect()
+    }
+
+    /// Loss per federation, unit and relation, without torn lines.
+    pub fn federations(&self) -> impl Iterator<Item = (&[u8; 32], Unit, Relation, Rho)> {
+        self.federations.iter().map(|((federation, unit, relation), rho)| (federation, *unit, *relation, *rho))
+    }
+
+    /// Hash of the last line (zeros for an empty ledger): what a receipt has to carry to make a rollback visible.
+    #[must_use]
+    pub fn head(&self) -> [u8; 32] {
+        self.head
+    }
+
+    /// Number of charges and repairs on record.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+}
+
+#[cfg(test)]
+mod tests;

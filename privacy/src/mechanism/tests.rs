@@ -1,0 +1,140 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::quantise::norm_squared;
+use crate::{Noise, RehearsalNoise, testing};
+
+fn record() -> Settings {
+    Settings {
+        unit: Unit::Record,
+        relation: Relation::ZeroOut,
+        clip_norm: 1.0,
+        grid_step: 0.001,
+        noise_multiplier: 2.0,
+        batch: Some(32),
+        dimension: 62,
+    }
+}
+
+#[test]
+fn derived_numbers_of_a_demo_plan() {
+    let mechanism = Mechanism::try_from(record()).unwrap();
+    assert_eq!((mechanism.clip_steps(), mechanism.sigma()), (1000, 2000));
+    assert_eq!((mechanism.sensitivity(), mechanism.norm_bound()), (1000, 32_000));
+    assert_eq!(mechanism.rho_per_release().get(), 0.125);
+    let replaced = Mechanism::try_from(Settings { relation: Relation::Replace, ..record() }).unwrap();
+    assert_eq!((replaced.sensitivity(), replaced.rho_per_release().get()), (2000, 0.5));
+}
+
+#[test]
+fn no_noise_is_said_as_such() {
+    let mechanism = Mechanism::try_from(Settings { noise_multiplier: 0.0, ..record() }).unwrap();
+    assert_eq!(mechanism.protection(), Protection::None);
+    assert!(!mechanism.rho_per_release().is_finite());
+    assert_eq!(u64::from(mechanism.max_abs().unsigned_abs()), mechanism.norm_bound());
+    assert_eq!(mechanism.max_norm_squared(), u128::from(mechanism.norm_bound()).pow(2));
+}
+
+#[test]
+fn a_written_clip_norm_is_never_exceeded_and_a_written_multiplier_never_undercut() {
+    let mechanism =
+        Mechanism::try_from(Settings { clip_norm: 1.0, grid_step: 0.0003, noise_multiplier: 0.7, ..record() }).unwrap();
+    assert_eq!(mechanism.clip_steps(), 3333);
+    assert_eq!(mechanism.sigma(), 2334);
+}
+
+#[test]
+fn errors_say_what_to_write() {
+    let text = |settings| Mechanism::try_from(settings).unwrap_err().to_string();
+    assert!(text(Settings { batch: None, ..record() }).contains("batch = 32"));
+    assert!(text(Settings { batch: Some(0), ..record() }).contains("at least 1"));
+    assert!(text(Settings { unit: Unit::Institution, ..record() }).contains("remove batch"));
+    assert!(text(Settings { dimension: 0, ..record() }).contains("dimension is 0"));
+    assert!(text(Settings { clip_norm: f64::NAN, ..record() }).contains("clip norm is NaN"));
+    assert!(text(Settings { grid_step: -1.0, ..record() }).contains("grid step is -1"));
+    assert!(text(Settings { noise_multiplier: -1.0, ..record() }).contains("noise multiplier is -1"));
+}
+
+#[test]
+fn the_grid_step_that_an_error_suggests_passes() {
+    let coarse = Settings { grid_step: 0.5, dimension: 1000, ..record() };
+    let Err(MechanismError::GridTooCoarse { at_most, .. }) = Mechanism::try_from(coarse) else { panic!() };
+    Mechanism::try_from(Settings { grid_step: at_most, ..coarse }).unwrap();
+
+    for grid_step in [1e-9, 1e-12] {
+        let fine = Settings { grid_step, ..record() };
+        let Err(MechanismError::GridTooFine { at_least, .. }) = Mechanism::try_from(fine) else { panic!() };
+        Mechanism::try_from(Settings { grid_step: at_least, ..fine }).unwrap();
+    }
+    // Far beyond 64 bits: an error as well, not an overflow.
+    for (clip_norm, grid_step, noise_multiplier) in [(1e300, 1e-300, 1.0), (1.0, 1e-3, 1e300), (1.0, 1e-19, 0.0)] {
+        let absurd = Settings { clip_norm, grid_step, noise_multiplier, batch: Some(u32::MAX), ..record() };
+        assert!(matches!(Mechanism::try_from(absurd), Err(MechanismError::GridTooFine { .. })));
+    }
+}
+
+/// Every one of 300 rehearsed releases at its bound passes, and the bounds aren't idle: they are within twice what was seen.
+#[test]
+fn honest_releases_pass_and_bounds_are_tight() {
+    let mechanism = testing::institution(2000, 1000, 1.0);
+    let mut source = RehearsalNoise::from_seed([3; 32]);
+    let (mut largest, mut longest) = (0, 0);
+    for _ in 0..300 {
+        let mut update = vec![0.0; 2000];
+        update[0] = 1000.0;
+        let noised = source.noise(crate::clip(update, &mechanism).unwrap().quantise().unwrap()).unwrap();
+        largest = largest.max(noised.values().iter().map(|v| v.abs()).max().unwrap());
+        longest = longest.max(norm_squared(noised.values()));
+    }
+    assert!(largest <= mechanism.max_abs() && mechanism.max_abs() < 2 * largest, "{largest} {}", mechanism.max_abs());
+    assert!(longest <= mechanism.max_norm_squared() && mechanism.max_norm_squared() < 2 * longest);
+}
+
+#[test]
+fn out_of_range_releases_are_not_admitted() {
+    let mechanism = testing::institution(4, 100, 1.0);
+    let limit = mechanism.max_abs();
+    assert!(mechanism.admits(&[0; 4]) && mechanism.admits(&[limit, 0, 0, 0]));
+    assert!(!mechanism.admits(&[0; 3]) && !mechanism.admits(&[0; 5]));
+    assert!(!mechanism.admits(&[limit + 1, 0, 0, 0]) && !mechanism.admits(&[i32::MIN, 0, 0, 0]));
+    assert!(!mechanism.admits(&[limit; 4]), "each in range, together too long");
+}
+
+prop_compose! {
+    fn any_settings()(
+        record in any::<bool>(), replace in any::<bool>(), clip_norm in 0.01f64..100.0, steps in 100.0f64..1e6,
+        noise_multiplier in prop_oneof![Just(0.0), 0.01f64..20.0], batch in 1u32..100, dimension in 1u64..10_000,
+    ) -> Settings {
+        Settings {
+            unit: if record { Unit::Record } else { Unit::Institution },
+            relation: if replace { Relation::Replace } else { Relation::ZeroOut },
+            clip_norm, grid_step: clip_norm / steps, noise_multiplier, batch: record.then_some(batch), dimension,
+        }
+    }
+}
+
+proptest! {
+    /// More noise, no more loss; the stricter relation, four times the loss; and rho is what floats say, rounded up.
+    #[test]
+    fn rho_is_monotone_in_the_noise(settings in any_settings(), more in 1.0f64..4.0) {
+        let louder = Settings { noise_multiplier: settings.noise_multiplier * more, ..settings };
+        if let (Ok(one), Ok(two)) = (Mechanism::try_from(settings), Mechanism::try_from(louder)) {
+            prop_assert!(two.rho_per_release() <= one.rho_per_release());
+            prop_assert!(two.max_abs() >= one.max_abs() && two.max_norm_squared() >= one.max_norm_squared());
+            if settings.noise_multiplier > 0.0 {
+                let ratio = one.sensitivity() as f64 / f64::from(one.sigma());
+                let rho = one.rho_per_release().get();
+                prop_assert!((rho - ratio * ratio / 2.0).abs() <= 1e-14 * rho);
+                prop_assert!(ratio <= f64::from(settings.relation.factor()) / settings.noise_multiplier * (1.0 + 1e-14));
+            }
+        }
+    }
+
+    #[test]
+    fn settings_survive_the_round_trip(settings in any_settings()) {
+        if let Ok(mechanism) = Mechanism::try_from(settings) {
+            prop_assert_eq!(Settings::from(mechanism), settings);
+            prop_assert_eq!(Mechanism::try_from(Settings::from(mechanism)).unwrap(), mechanism);
+        }
+    }
+}

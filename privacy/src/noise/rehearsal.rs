@@ -1,0 +1,43 @@
+//! Seeded noise, for simulations and tests.
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use super::gaussian::discrete_gaussian;
+use super::{Noise, NoiseError, Noised, Rehearsal};
+use crate::quantise::Quantised;
+
+/// The discrete Gaussian from a seed: the same integers on every machine. Protects nobody, and its type says so.
+#[derive(Clone)]
+pub struct RehearsalNoise {
+    rng: ChaCha20Rng,
+}
+
+impl RehearsalNoise {
+    /// A generator of its own for each seed. Give every client and round another one.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self { rng: ChaCha20Rng::from_seed(seed) }
+    }
+}
+
+impl std::fmt::Debug for RehearsalNoise {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RehearsalNoise")
+    }
+}
+
+impl Noise for RehearsalNoise {
+    type Source = Rehearsal;
+
+    fn noise(&mut self, quantised: Quantised) -> Result<Noised<Rehearsal>, NoiseError> {
+        let Quantised { mut values, mechanism } = quantised;
+        if mechanism.sigma() > 0 {
+            for value in &mut values {
+                let noised = i64::from(*value) + discrete_gaussian(mechanism.sigma(), &mut self.rng);
+                *value = i32::try_from(noised).map_err(|_| NoiseError::OutsideRange)?;
+            }
+        }
+        Noised::admit(values, mechanism)
+    }
+}
