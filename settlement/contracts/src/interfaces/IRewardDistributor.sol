@@ -52,7 +52,7 @@ interface IRewardDistributor {
     /// @notice Everything under this leaf was paid before.
     error NothingDue(bytes32 participant, uint256 cumulative, uint256 paid);
     /// @notice Paying would exceed the chain's budget under this round.
-    error BudgetExceeded(uint256 budget, uint256 wouldBePaid);
+    error BudgetExceeded(uint256 budget, uint256 totalPaid, uint256 amount);
     /// @notice The distributor doesn't hold enough.
     error Underfunded(uint256 held, uint256 needed);
     /// @notice Too many claims, or none, in one call.

@@ -19,9 +19,8 @@ struct Binding {
     uint64 expiry;
 }
 
-bytes32 constant BINDING_TYPEHASH = keccak256(
-    "Binding(bytes32 federation,bytes32 nodeKey,address payout,uint64 chainId,uint64 nonce,uint64 expiry)"
-);
+bytes32 constant BINDING_TYPEHASH =
+    keccak256("Binding(bytes32 federation,bytes32 nodeKey,address payout,uint64 chainId,uint64 nonce,uint64 expiry)");
 
 /// @notice EIP-712 `hashStruct` of a binding.
 function hashBinding(Binding calldata binding) pure returns (bytes32) {
