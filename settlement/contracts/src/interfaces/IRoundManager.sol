@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {RoundHeader} from "../types/RoundHeader.sol";
+import {IFederationRegistry} from "./IFederationRegistry.sol";
+import {IRootSource} from "./IRootSource.sol";
+
+/// @title Rounds of one federation on its home chain
+/// @notice Takes headers signed by a quorum of members, strictly in sequence, and makes their reward roots claimable after
+/// a delay.
+/// @dev Stolen keys of a whole quorum cost at most `perRoundCap` for each round that becomes active, and the coordinator
+/// can veto a round until then. A coordinator that vetoes everything stops payments but can't take any.
+interface IRoundManager is IRootSource {
+    /// @notice A round was posted.
+    /// @param round Its number.
+    /// @param digest EIP-712 digest of its header.
+    /// @param rewardRoot Its reward root.
+    /// @param activeAt When the root becomes claimable (Unix time).
+    /// @param header The whole header.
+    /// @param signers The members that signed, ascending.
+    event RoundPosted(
+        uint64 indexed round,
+        bytes32 indexed digest,
+        bytes32 indexed rewardRoot,
+        uint64 activeAt,
+        RoundHeader header,
+        address[] signers
+    );
+
+    /// @notice A round and all after it (up to `lastVoided`) were voided before they became active.
+    event RoundVetoed(uint64 indexed round, bytes32 indexed digest, uint64 lastVoided);
+
+    /// @notice The registry's address is zero.
+    error ZeroRegistry();
+    /// @notice The cap on a round's budget must be 1 to `maximum`.
+    error CapOutOfRange(uint256 maximum, uint256 perRoundCap);
+    /// @notice The activation delay must be `minimum` to `maximum` seconds.
+    error DelayOutOfRange(uint64 minimum, uint64 maximum, uint64 activationDelay);
+    /// @notice The header is for another federation.
+    error WrongFederation(bytes32 expected, bytes32 got);
+    /// @notice This very header is posted already: nothing to do.
+    error AlreadyPosted(uint64 round, bytes32 digest);
+    /// @notice Another header is posted for this round: whoever signed both equivocated.
+    error ConflictingHeader(uint64 round, bytes32 posted, bytes32 got);
+    /// @notice The round isn't the next one.
+    error RoundOutOfOrder(uint64 expected, uint64 got);
+    /// @notice The header's parent isn't the previous header.
+    error WrongParent(bytes32 expected, bytes32 got);
+    /// @notice This very header was vetoed and stays void.
+    error HeaderVetoed(uint64 round, bytes32 digest);
+    /// @notice The cumulative budget went down.
+    error BudgetDecreased(uint256 previous, uint256 got);
+    /// @notice The cumulative budget rose by more than a round's cap.
+    error BudgetAboveCap(uint256 maximum, uint256 got);
+    /// @notice Fewer signatures than the threshold.
+    error QuorumMissing(uint256 threshold, uint256 got);
+    /// @notice The signature at this index isn't valid for this header.
+    error InvalidSignature(uint256 index, bytes32 digest);
+    /// @notice Signers must come in strictly ascending order of address.
+    error SignersNotAscending(uint256 index, address previous, address signer);
+    /// @notice The signer isn't a member.
+    error NotMember(uint256 index, address signer);
+    /// @notice Only the coordinator may veto.
+    error NotCoordinator(address coordinator, address caller);
+    /// @notice There is no such round to veto.
+    error UnknownRound(uint64 round, uint64 latest);
+    /// @notice The round is active and can't be vetoed any more.
+    error RoundAlreadyActive(uint64 round, uint64 activeAt);
+
+    /// @notice Posts the next round. Anyone may; the signatures decide.
+    /// @param header What the members signed.
+    /// @param signatures One per signer, in strictly ascending order of the signers' addresses: 65 bytes (r, s, v) of ECDSA;
+    /// or, for a member that is an ERC-1271 contract, its 20-byte address followed by its signature (together any
+    /// length of at least 20 other than 65).
+    function postRound(RoundHeader calldata header, bytes[] calldata signatures) external;
+
+    /// @notice Voids a round that isn't active yet, and every later one. The same header can't be posted again; a corrected
+    /// one for the same round number can. Coordinator only.
+    function veto(uint64 round) external;
+
+    /// @notice Registry whose members sign.
+    function registry() external view returns (IFederationRegistry);
+
+    /// @notice Chain on which this contract was created.
+    function homeChainId() external view returns (uint256);
+
+    /// @notice The most that the cumulative budget may rise in one round, in the token's smallest unit.
+    function perRoundCap() external view returns (uint256);
+
+    /// @notice Seconds between posting a round and its root becoming claimable.
+    function activationDelay() external view returns (uint64);
+
+    /// @notice Number of the last posted round that wasn't voided; zero before the first.
+    function latestRound() external view returns (uint64);
+
+    /// @notice Digest of a posted round's header; zero if there is none.
+    function headerDigest(uint64 round) external view returns (bytes32);
+
+    /// @notice Reward root of a posted round, active or not; zero if there is none.
+    function rewardRoot(uint64 round) external view returns (bytes32);
+
+    /// @notice Cumulative budget of a posted round, active or not; zero if there is none.
+    function cumulativeBudget(uint64 round) external view returns (uint256);
+
+    /// @notice When a posted round becomes active (Unix time); zero if there is none.
+    function activeAt(uint64 round) external view returns (uint64);
+
+    /// @notice Whether the round's root is claimable now.
+    function isActive(uint64 round) external view returns (bool);
+
+    /// @notice Whether a header with this digest was vetoed itself (not only voided with an earlier one).
+    function isVetoed(bytes32 digest) external view returns (bool);
+
+    /// @notice EIP-712 domain separator of headers: `EIP712Domain(string name,string version,bytes32 salt)` with name "xfl",
+    /// version "1" and salt keccak256(abi.encode(home chain id, this contract, federation)). No chain id and no
+    /// verifying contract: the same signatures serve every chain.
+    function domainSeparator() external view returns (bytes32);
+
+    /// @notice The 32 bytes that members sign for a header.
+    function digestOf(RoundHeader calldata header) external view returns (bytes32);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
+import {IFederationRegistry} from "../interfaces/IFederationRegistry.sol";
+import {IRoundManager} from "../interfaces/IRoundManager.sol";
+
+/// @title Quorum of members
+/// @notice Checks that at least a threshold of distinct members signed a digest. Each signature must count: a foreign, repeated
+/// or broken one is an error, not passed over. The number of signatures is bounded by the number of members.
+library Quorum {
+    uint256 private constant ECDSA_LENGTH = 65;
+    uint256 private constant ADDRESS_LENGTH = 20;
+
+    /// @notice The signers of `digest`, ascending; reverts with an error of `IRoundManager` unless they are a quorum.
+    function check(IFederationRegistry registry, bytes32 digest, bytes[] calldata signatures)
+        internal
+        view
+        returns (address[] memory signers)
+    {
+        uint256 count = signatures.length;
+        uint256 threshold = registry.threshold();
+        if (count < threshold) revert IRoundManager.QuorumMissing(threshold, count);
+        signers = new address[](count);
+        address previous = address(0);
+        for (uint256 i = 0; i < count; ++i) {
+            address signer = signerOf(digest, signatures[i], i);
+            if (signer <= previous) revert IRoundManager.SignersNotAscending(i, previous, signer);
+            if (!registry.isMember(signer)) revert IRoundManager.NotMember(i, signer);
+            signers[i] = signer;
+            previous = signer;
+        }
+    }
+
+    function signerOf(bytes32 digest, bytes calldata signature, uint256 index) private view returns (address signer) {
+        if (signature.length == ECDSA_LENGTH) {
+            ECDSA.RecoverError fault;
+            (signer, fault,) = ECDSA.tryRecoverCalldata(digest, signature);
+            if (fault != ECDSA.RecoverError.NoError) revert IRoundManager.InvalidSignature(index, digest);
+        } else {
+            if (signature.length < ADDRESS_LENGTH) revert IRoundManager.InvalidSignature(index, digest);
+            signer = address(bytes20(signature[:ADDRESS_LENGTH]));
+            if (!SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature[ADDRESS_LENGTH:])) {
+                revert IRoundManager.InvalidSignature(index, digest);
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+/// @notice What a quorum of members signs for one round.
+/// @param federation Federation that the round belongs to.
+/// @param round Number of the round, from 1 without gaps.
+/// @param planHash Hash of the signed plan of the round.
+/// @param parent EIP-712 digest of the previous round's header; zero for round 1.
+/// @param modelRoot Root over the global model after the round.
+/// @param rowRoot Root over the cohort's rows (one leaf per chunk of coordinates).
+/// @param aggregateRoot Root over the aggregate, same chunks.
+/// @param transcriptRoot Root of the transcript up to and including the round.
+/// @param rewardRoot Root over all chains of what everyone has earned so far.
+/// @param cumulativeBudget Sum of everything earned so far on all chains, in the reward token's smallest unit.
+/// @param cohort Number of members whose updates were aggregated.
+/// @param dimension Number of coordinates of the aggregate.
+/// @param rule Identifier of the aggregation rule.
+struct RoundHeader {
+    bytes32 federation;
+    uint64 round;
+    bytes32 planHash;
+    bytes32 parent;
+    bytes32 modelRoot;
+    bytes32 rowRoot;
+    bytes32 aggregateRoot;
+    bytes32 transcriptRoot;
+    bytes32 rewardRoot;
+    uint256 cumulativeBudget;
+    uint32 cohort;
+    uint64 dimension;
+    uint8 rule;
+}
+
+bytes32 constant ROUND_HEADER_TYPEHASH = keccak256(
+    "RoundHeader(bytes32 federation,uint64 round,bytes32 planHash,bytes32 parent,bytes32 modelRoot,bytes32 rowRoot,"
+    "bytes32 aggregateRoot,bytes32 transcriptRoot,bytes32 rewardRoot,uint256 cumulativeBudget,uint32 cohort,"
+    "uint64 dimension,uint8 rule)"
+);
+
+/// @notice EIP-712 `hashStruct` of a header.
+function hashRoundHeader(RoundHeader calldata header) pure returns (bytes32) {
+    // Every member is a static word, so that the ABI encoding of the struct is its EIP-712 encoding.
+    return keccak256(abi.encode(ROUND_HEADER_TYPEHASH, header));
+}
