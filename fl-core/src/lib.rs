@@ -1,1 +1,4 @@
 //! fl-core
+pub mod identity;
+#[cfg(feature = "node")]
+pub mod node;
