@@ -1,1 +1,2 @@
 //! privacy
+pub mod mask;
