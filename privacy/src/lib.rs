@@ -14,6 +14,7 @@
 //! - [`Noise`]: OpenDP's ([`OpenDpNoise`]) for what leaves, a seeded one ([`RehearsalNoise`]) for simulations.
 //! - [`accounting`]: composition, epsilon at delta, the noise for a target.
 //! - [`SignalToNoise`]: whether rules that look at single updates have anything to go by.
+//! - [`mask`]: sums that hide their terms from the coordinator, by lattice encryption.
 //! - [`budget`]: an institution's own hash-chained ledger of what it spent.
 //!
 //! The crate does no IO and reads no clock; the only entropy it touches is the operating system's through OpenDP.
@@ -46,6 +47,7 @@ pub mod accounting;
 pub mod budget;
 mod clip;
 mod exact;
+pub mod mask;
 mod mechanism;
 mod neighbour;
 mod noise;
