@@ -8,8 +8,8 @@
 //! delta = exp((alpha - 1)(alpha rho - epsilon)) / (alpha - 1) * (1 - 1/alpha)^alpha
 //! ```
 //!
-//! minimised over alpha by OpenDP's `make_zCDP_to_approxDP`, whose arithmetic rounds towards more loss; its inverse in epsilon is a
-//! bisection that ends above the root. So every epsilon from here is at least the true one for its rho.
+//! minimised over alpha by OpenDP's conversion (the one behind its `make_zCDP_to_approxDP`), whose arithmetic rounds towards more
+//! loss; its inverse in epsilon is a bisection that ends above the root. So every epsilon from here is at least the true one for its rho.
 //!
 //! **Not claimed.** Tightness for Gaussian noise beyond what zCDP keeps: the exact curve of the Gaussian mechanism is lower by some
 //! per cent.
@@ -21,77 +21,82 @@
 use std::fmt;
 
 use opendp::combinators::ConcentratedMeasure;
-use opendp::measures::{PrivacyProfile, ZeroConcentratedDivergence};
+use opendp::measures::ZeroConcentratedDivergence;
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::mechanism::Mechanism;
 use crate::neighbour::{Relation, Unit};
-use crate::parameter::{Delta, Epsilon, NoiseMultiplier, ParameterError, Rho};
+use crate::parameter::{Delta, Epsilon, NoiseMultiplier, Rho};
 
-/// A conversion that can't be made.
-#[derive(Debug, Clone, PartialEq, Error)]
+/// Noise that can't be calibrated.
+#[derive(Debug, Clone, Copy, PartialEq, Error)]
 pub enum AccountingError {
-    /// OpenDP's arithmetic gave up.
-    #[error("opendp can't convert rho {rho}: {message}")]
-    OpenDp {
-        /// The loss that was to be converted.
-        rho: f64,
-        /// OpenDP's words.
-        message: String,
-    },
     /// Noise for no releases.
     #[error("releases is 0, expected at least 1")]
     NoReleases,
-    /// A computed number fell outside its range.
-    #[error(transparent)]
-    Parameter(#[from] ParameterError),
+    /// No finite noise is enough.
+    #[error("no noise keeps {releases} releases within epsilon {}; write a larger epsilon or fewer rounds", epsilon.get())]
+    Unreachable {
+        /// What was asked for.
+        epsilon: Epsilon,
+        /// For how many releases.
+        releases: u64,
+    },
 }
 
-/// Beyond this rho every delta of interest needs an epsilon of more than a million: reported as infinite.
-const HOPELESS: f64 = 1e6;
-
-fn profile(rho: f64) -> Result<PrivacyProfile, AccountingError> {
-    ZeroConcentratedDivergence::convert(rho).map_err(|error| refused(rho, error))
+/// The smallest known delta at `epsilon`. Where OpenDP's arithmetic overflows nothing better than 1 is known.
+fn delta_at(rho: f64, epsilon: f64) -> f64 {
+    let delta = ZeroConcentratedDivergence::convert(rho).and_then(|profile| profile.delta(epsilon));
+    delta.ok().filter(|delta| *delta <= 1.0).unwrap_or(1.0)
 }
 
-fn refused(rho: f64, error: opendp::error::Error) -> AccountingError {
-    AccountingError::OpenDp { rho, message: error.message.unwrap_or_else(|| format!("{:?}", error.variant)) }
-}
-
-/// The smallest known epsilon at `delta` of releases that cost `rho` together, rounded up; infinite if rho is (or passes a million).
-///
-/// # Errors
-/// OpenDP's arithmetic overflows.
-pub fn epsilon(rho: Rho, delta: Delta) -> Result<Epsilon, AccountingError> {
-    let rho = rho.get();
-    if rho > HOPELESS {
-        return Ok(Epsilon::INFINITE);
+/// The smallest known epsilon at `delta` of releases that cost `rho` together, rounded up; infinite if rho is.
+#[must_use]
+pub fn epsilon(rho: Rho, delta: Delta) -> Epsilon {
+    let (rho, delta) = (rho.get(), delta.get());
+    if delta_at(rho, 0.0) <= delta {
+        return Epsilon::ZERO;
     }
-    let epsilon = profile(rho)?.epsilon(delta.get()).map_err(|error| refused(rho, error))?;
-    Ok(Epsilon::result(epsilon)?)
-}
-
-/// The largest rho (to the last bit of a bisection, rounded down) that stays within `epsilon` at `delta`.
-///
-/// # Errors
-/// OpenDP's arithmetic overflows.
-pub fn largest_rho(epsilon: Epsilon, delta: Delta) -> Result<Rho, AccountingError> {
-    let within = |rho: f64| -> Result<bool, AccountingError> {
-        let reached = profile(rho)?.delta(epsilon.get()).map_err(|error| refused(rho, error))?;
-        Ok(reached <= delta.get())
-    };
-    if !epsilon.is_finite() {
-        return Ok(Rho::INFINITE);
+    // Bun and Steinke 2016, Proposition 1.3, is never below.
+    let (mut low, mut high) = (0.0, rho + 2.0 * (rho * -delta.ln()).sqrt());
+    while delta_at(rho, high) > delta {
+        (low, high) = (high, high * 2.0);
+        if !high.is_finite() {
+            return Epsilon::INFINITE;
+        }
     }
-    // rho <= epsilon always: a rho-zCDP mechanism can lose rho on average.
-    let (mut low, mut high) = (0.0f64, epsilon.get().min(HOPELESS));
+    // What is returned has been checked: only bisection's fineness rests on monotonicity.
     loop {
         let middle = low + (high - low) / 2.0;
         if middle <= low || middle >= high {
-            return Ok(Rho::new(low)?);
+            return Epsilon::result(high);
         }
-        if within(middle)? { low = middle } else { high = middle }
+        if delta_at(rho, middle) > delta {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+}
+
+/// The largest rho (to the last bit of a bisection, rounded down) that stays within `epsilon` at `delta`.
+#[must_use]
+pub fn largest_rho(epsilon: Epsilon, delta: Delta) -> Rho {
+    if !epsilon.is_finite() {
+        return Rho::INFINITE;
+    }
+    let within = |rho: f64| delta_at(rho, epsilon.get()) <= delta.get();
+    let (mut low, mut high) = (0.0f64, epsilon.get());
+    while high.is_finite() && within(high) {
+        (low, high) = (high, high * 2.0);
+    }
+    loop {
+        let middle = low + (high - low) / 2.0;
+        if middle <= low || middle >= high {
+            return Rho::result(low);
+        }
+        if within(middle) { low = middle } else { high = middle }
     }
 }
 
@@ -99,9 +104,9 @@ pub fn largest_rho(epsilon: Epsilon, delta: Delta) -> Result<Rho, AccountingErro
 /// `epsilon` at `delta` under the relation. The mechanism rounds its sigma up, so a plan with this multiplier keeps the promise.
 ///
 /// # Errors
-/// No releases, or OpenDP's arithmetic overflows.
+/// No releases, or no finite noise is enough.
 pub fn noise_multiplier(
-    epsilon_limit: Epsilon,
+    epsilon: Epsilon,
     delta: Delta,
     releases: u64,
     relation: Relation,
@@ -109,13 +114,15 @@ pub fn noise_multiplier(
     if releases == 0 {
         return Err(AccountingError::NoReleases);
     }
-    let total = largest_rho(epsilon_limit, delta)?.get();
+    let factor = f64::from(relation.factor());
+    let total = largest_rho(epsilon, delta).get();
     // releases * factor^2 / (2 z^2) = total.
-    let mut multiplier = f64::from(relation.factor()) * (releases as f64 / (2.0 * total)).sqrt();
+    let mut multiplier = factor * (releases as f64 / (2.0 * total)).sqrt();
     loop {
-        let each = f64::from(relation.factor()).powi(2) / (2.0 * multiplier.powi(2)) * (1.0 + 4.0 * f64::EPSILON);
-        let candidate = NoiseMultiplier::new(multiplier)?;
-        if Rho::new(each)?.times(releases).get() <= total {
+        let candidate =
+            NoiseMultiplier::new(multiplier).map_err(|_| AccountingError::Unreachable { epsilon, releases })?;
+        let each = factor.powi(2) / (2.0 * multiplier.powi(2)) * (1.0 + 4.0 * f64::EPSILON);
+        if Rho::result(each).times(releases).get() <= total {
             return Ok(candidate);
         }
         multiplier *= 1.0 + 1e-13;
@@ -139,26 +146,42 @@ pub struct Guarantee {
 
 impl Guarantee {
     /// What `releases` releases of a mechanism guarantee together.
-    ///
-    /// # Errors
-    /// OpenDP's arithmetic overflows.
-    pub fn of(mechanism: &Mechanism, releases: u64, delta: Delta) -> Result<Self, AccountingError> {
-        Self::new(mechanism.unit(), mechanism.relation(), mechanism.rho_per_release().times(releases), delta)
+    #[must_use]
+    pub fn of(mechanism: &Mechanism, releases: u64, delta: Delta) -> Self {
+        Self::new(
+            mechanism.unit(),
+            mechanism.relation(),
+            mechanism.rho_per_release().times(releases),
+            delta,
+        )
     }
 
     /// What a total loss guarantees.
-    ///
-    /// # Errors
-    /// OpenDP's arithmetic overflows.
-    pub fn new(unit: Unit, relation: Relation, rho: Rho, delta: Delta) -> Result<Self, AccountingError> {
-        Ok(Self { unit, relation, rho, epsilon: epsilon(rho, delta)?, delta })
+    #[must_use]
+    pub fn new(unit: Unit, relation: Relation, rho: Rho, delta: Delta) -> Self {
+        Self {
+            unit,
+            relation,
+            rho,
+            epsilon: epsilon(rho, delta),
+            delta,
+        }
     }
 }
 
 impl fmt::Display for Guarantee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { unit, relation, epsilon, delta, .. } = self;
-        write!(f, "epsilon {epsilon} at delta {delta} (unit {unit}, neighbours by {relation})")
+        let Self {
+            unit,
+            relation,
+            epsilon,
+            delta,
+            ..
+        } = self;
+        write!(
+            f,
+            "epsilon {epsilon} at delta {delta} (unit {unit}, neighbours by {relation})"
+        )
     }
 }
 

@@ -30,7 +30,7 @@ use std::collections::btree_map::Entry;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::accounting::{self, AccountingError, Guarantee};
+use crate::accounting::{self, Guarantee};
 use crate::neighbour::{Relation, Unit};
 use crate::parameter::{Delta, Epsilon, Rho};
 
@@ -143,16 +143,15 @@ pub enum ChargeError {
         /// On record.
         relation: Relation,
     },
-    /// Rho has no epsilon.
-    #[error(transparent)]
-    Accounting(#[from] AccountingError),
 }
 
 /// A ledger that can't be trusted or continued.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum LedgerError {
     /// A line was changed after it was written, or isn't one of ours.
-    #[error("line {line} of the budget is damaged: {reason}; restore the file from a backup, nothing is released without it")]
+    #[error(
+        "line {line} of the budget is damaged: {reason}; restore the file from a backup, nothing is released without it"
+    )]
     Damaged {
         /// Its number, from 1.
         line: u64,
@@ -206,33 +205,55 @@ impl Ledger {
     /// # Errors
     /// The limit would be passed, the release has no noise, or it is on record with other numbers.
     pub fn charge(&self, release: &Release) -> Result<Charge, ChargeError> {
-        let Release { federation, round, attempt, unit, relation, rho } = *release;
+        let Release {
+            federation,
+            round,
+            attempt,
+            unit,
+            relation,
+            rho,
+        } = *release;
         if let Some(&spent) = self.releases.get(&(federation, round, attempt)) {
             if spent == (Spent { unit, relation, rho }) {
                 return Ok(Charge::AlreadyCharged);
             }
-            let Spent { unit, relation, rho: charged } = spent;
-            return Err(ChargeError::Conflict { round, attempt, charged, unit, relation });
+            let Spent {
+                unit,
+                relation,
+                rho: charged,
+            } = spent;
+            return Err(ChargeError::Conflict {
+                round,
+                attempt,
+                charged,
+                unit,
+                relation,
+            });
         }
         if !rho.is_finite() {
-            return Err(ChargeError::NoNoise { limit: self.limit.epsilon });
+            return Err(ChargeError::NoNoise {
+                limit: self.limit.epsilon,
+            });
         }
         let before = self.spent(unit, relation);
         let after = before.plus(rho);
-        let epsilon_after = accounting::epsilon(after, self.limit.delta)?;
+        let epsilon_after = accounting::epsilon(after, self.limit.delta);
         if epsilon_after > self.limit.epsilon {
             return Err(ChargeError::PastLimit {
                 unit,
                 relation,
                 rho,
                 before,
-                epsilon_before: accounting::epsilon(before, self.limit.delta)?,
+                epsilon_before: accounting::epsilon(before, self.limit.delta),
                 after,
                 epsilon_after,
                 limit: self.limit,
             });
         }
-        Ok(Charge::New(Pending { line: Line::Charge(*release), prev: self.head }))
+        Ok(Charge::New(Pending {
+            line: Line::Charge(*release),
+            prev: self.head,
+        }))
     }
 
     /// Takes a line into account that is now on disk.
@@ -249,14 +270,23 @@ impl Ledger {
     /// Adds a line up; false (and no change) if its release is on record already.
     fn apply(&mut self, line: &Line) -> bool {
         let rho = match *line {
-            Line::Charge(Release { federation, round, attempt, unit, relation, rho }) => {
+            Line::Charge(Release {
+                federation,
+                round,
+                attempt,
+                unit,
+                relation,
+                rho,
+            }) => {
                 match self.releases.entry((federation, round, attempt)) {
                     Entry::Occupied(_) => return false,
                     Entry::Vacant(slot) => slot.insert(Spent { unit, relation, rho }),
                 };
                 for total in [
                     self.totals.entry((unit, relation)).or_insert(Rho::ZERO),
-                    self.federations.entry((federation, unit, relation)).or_insert(Rho::ZERO),
+                    self.federations
+                        .entry((federation, unit, relation))
+                        .or_insert(Rho::ZERO),
                 ] {
                     *total = total.plus(rho);
                 }
@@ -284,7 +314,11 @@ impl Ledger {
     /// Total loss for a unit and relation over all federations, torn lines included.
     #[must_use]
     pub fn spent(&self, unit: Unit, relation: Relation) -> Rho {
-        self.totals.get(&(unit, relation)).copied().unwrap_or(Rho::ZERO).plus(self.torn)
+        self.totals
+            .get(&(unit, relation))
+            .copied()
+            .unwrap_or(Rho::ZERO)
+            .plus(self.torn)
     }
 
     /// Loss of torn lines, which counts against every unit and relation.
@@ -294,17 +328,19 @@ impl Ledger {
     }
 
     /// What was spent per unit and relation, as guarantees at the limit's delta.
-    ///
-    /// # Errors
-    /// A total has no epsilon.
-    pub fn totals(&self) -> Result<Vec<Guarantee>, AccountingError> {
+    #[must_use]
+    pub fn totals(&self) -> Vec<Guarantee> {
         let pairs = self.totals.keys();
-        pairs.map(|&(unit, relation)| Guarantee::new(unit, relation, self.spent(unit, relation), self.limit.delta)).collect()
+        pairs
+            .map(|&(unit, relation)| Guarantee::new(unit, relation, self.spent(unit, relation), self.limit.delta))
+            .collect()
     }
 
     /// Loss per federation, unit and relation, without torn lines.
     pub fn federations(&self) -> impl Iterator<Item = (&[u8; 32], Unit, Relation, Rho)> {
-        self.federations.iter().map(|((federation, unit, relation), rho)| (federation, *unit, *relation, *rho))
+        self.federations
+            .iter()
+            .map(|((federation, unit, relation), rho)| (federation, *unit, *relation, *rho))
     }
 
     /// Hash of the last line (zeros for an empty ledger): what a receipt has to carry to make a rollback visible.

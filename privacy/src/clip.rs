@@ -51,7 +51,11 @@ pub fn clip(update: Vec<f32>, mechanism: &Mechanism) -> Result<Clipped, ClipErro
         return Err(ClipError::WrongUnit);
     }
     let factor = clip_factor(&update, mechanism)?;
-    Ok(Clipped { values: update, factor, mechanism: *mechanism })
+    Ok(Clipped {
+        values: update,
+        factor,
+        mechanism: *mechanism,
+    })
 }
 
 impl Clipped {
@@ -64,14 +68,19 @@ impl Clipped {
 
 impl fmt::Debug for Clipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Clipped").field("dimension", &self.values.len()).finish_non_exhaustive()
+        f.debug_struct("Clipped")
+            .field("dimension", &self.values.len())
+            .finish_non_exhaustive()
     }
 }
 
 /// The factor in `(0, 1]` that brings a vector within the clip norm in whole grid steps.
 pub(crate) fn clip_factor(values: &[f32], mechanism: &Mechanism) -> Result<f64, ClipError> {
     if values.len() as u64 != mechanism.dimension() {
-        return Err(ClipError::Dimension { got: values.len(), expected: mechanism.dimension() });
+        return Err(ClipError::Dimension {
+            got: values.len(),
+            expected: mechanism.dimension(),
+        });
     }
     if let Some(index) = values.iter().position(|value| !value.is_finite()) {
         return Err(ClipError::NotFinite { index });
@@ -92,17 +101,29 @@ mod tests {
         let mechanism = testing::institution(2, 5, 1.0);
         assert_eq!(clip(vec![3.0, 4.0], &mechanism).unwrap().factor(), 1.0);
         assert_eq!(clip(vec![30.0, 40.0], &mechanism).unwrap().factor(), 0.1);
-        assert_eq!(clip(vec![f32::MAX, 0.0], &mechanism).unwrap().factor(), 5.0 / f64::from(f32::MAX));
+        assert_eq!(
+            clip(vec![f32::MAX, 0.0], &mechanism).unwrap().factor(),
+            5.0 / f64::from(f32::MAX)
+        );
     }
 
     #[test]
     fn bad_vectors_are_named() {
         let mechanism = testing::institution(3, 5, 1.0);
-        assert_eq!(clip(vec![0.0; 2], &mechanism).unwrap_err(), ClipError::Dimension { got: 2, expected: 3 });
+        assert_eq!(
+            clip(vec![0.0; 2], &mechanism).unwrap_err(),
+            ClipError::Dimension { got: 2, expected: 3 }
+        );
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            assert_eq!(clip(vec![0.0, 0.0, bad], &mechanism).unwrap_err(), ClipError::NotFinite { index: 2 });
+            assert_eq!(
+                clip(vec![0.0, 0.0, bad], &mechanism).unwrap_err(),
+                ClipError::NotFinite { index: 2 }
+            );
         }
-        assert_eq!(clip(vec![0.0; 3], &testing::record(3, 5, 1.0, 1)).unwrap_err(), ClipError::WrongUnit);
+        assert_eq!(
+            clip(vec![0.0; 3], &testing::record(3, 5, 1.0, 1)).unwrap_err(),
+            ClipError::WrongUnit
+        );
     }
 
     #[test]

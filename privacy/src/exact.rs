@@ -17,7 +17,11 @@ pub(crate) fn ratio_up(numerator: u128, denominator: u128) -> f64 {
     let bits = |n: u128| 128 - n.leading_zeros() as i32;
     let mut shift = 53 - (bits(numerator) - bits(denominator));
     loop {
-        let (n, d) = if shift >= 0 { (numerator << shift, denominator) } else { (numerator, denominator << -shift) };
+        let (n, d) = if shift >= 0 {
+            (numerator << shift, denominator)
+        } else {
+            (numerator, denominator << -shift)
+        };
         let rounded = n.div_ceil(d);
         if rounded <= 1 << 53 {
             return rounded as f64 * 2f64.powi(-shift);

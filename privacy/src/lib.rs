@@ -38,7 +38,7 @@
 //! let release: Vec<i32> = OpenDpNoise.noise(sum.finish()?)?.into_release();
 //! assert_eq!(release.len(), 3);
 //!
-//! let spent = Guarantee::of(&mechanism, 10, Delta::new(1e-5)?)?;
+//! let spent = Guarantee::of(&mechanism, 10, Delta::new(1e-5)?);
 //! assert_eq!(spent.to_string(), "epsilon 8.0784 at delta 1e-5 (unit record, neighbours by zero-out)");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -88,7 +88,9 @@ pub enum MechanismError {
         got: u64,
     },
     /// Unit `record` without a batch size.
-    #[error("unit is record but batch is missing, expected the number of examples in every institution's batch; write for example batch = 32")]
+    #[error(
+        "unit is record but batch is missing, expected the number of examples in every institution's batch; write for example batch = 32"
+    )]
     BatchMissing,
     /// A batch of nothing.
     #[error("batch is 0, expected at least 1 example; write for example batch = 32")]
@@ -199,8 +201,14 @@ impl TryFrom<Settings> for Mechanism {
         let limit = bounds::MAX_ABS;
         let fits = |n: u64| u32::try_from(n).ok().filter(|_| reach <= limit);
         let (Some(clip_steps), Some(sigma), Ok(max_abs)) = (fits(clip_steps), fits(sigma), i32::try_from(reach)) else {
-            let at_least = grid.step() * (reach as f64 / limit as f64) * 1.001;
-            return Err(MechanismError::GridTooFine { step: grid.step(), reach, limit, at_least });
+            let tail = bounds::tail_multiple(dimension) * noise_multiplier.get();
+            let at_least = clip.get() * (f64::from(batch) + tail) / limit as f64 * 1.001;
+            return Err(MechanismError::GridTooFine {
+                step: grid.step(),
+                reach,
+                limit,
+                at_least,
+            });
         };
         let norm_bound = u64::from(batch) * u64::from(clip_steps);
         Ok(Self {
@@ -307,8 +315,7 @@ impl Mechanism {
             return Rho::INFINITE;
         }
         let rho = ratio_up(u128::from(self.sensitivity()).pow(2), 2 * u128::from(self.sigma).pow(2));
-        // A ratio of positive integers is neither negative nor NaN.
-        Rho::new(rho).unwrap_or(Rho::INFINITE)
+        Rho::result(rho)
     }
 
     /// What is added before release, and what it costs.
@@ -316,7 +323,10 @@ impl Mechanism {
     pub fn protection(&self) -> Protection {
         match self.sigma {
             0 => Protection::None,
-            sigma => Protection::Noise { sigma, rho: self.rho_per_release() },
+            sigma => Protection::Noise {
+                sigma,
+                rho: self.rho_per_release(),
+            },
         }
     }
 }

@@ -58,7 +58,9 @@ pub enum NoiseError {
         rho: f64,
     },
     /// The noised integers lie outside what the plan admits.
-    #[error("noised update lies outside the plan's range or norm, which an honest one does with probability at most 2^-40; charge and draw a new release")]
+    #[error(
+        "noised update lies outside the plan's range or norm, which an honest one does with probability at most 2^-40; charge and draw a new release"
+    )]
     OutsideRange,
 }
 
@@ -85,7 +87,11 @@ impl<S> Noised<S> {
     /// Checks the range; the only way to make one.
     fn admit(values: Vec<i32>, mechanism: Mechanism) -> Result<Self, NoiseError> {
         if mechanism.admits(&values) {
-            Ok(Self { values, mechanism, source: PhantomData })
+            Ok(Self {
+                values,
+                mechanism,
+                source: PhantomData,
+            })
         } else {
             Err(NoiseError::OutsideRange)
         }
@@ -120,7 +126,9 @@ impl Noised<Os> {
 
 impl<S> fmt::Debug for Noised<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Noised").field("dimension", &self.values.len()).finish_non_exhaustive()
+        f.debug_struct("Noised")
+            .field("dimension", &self.values.len())
+            .finish_non_exhaustive()
     }
 }
 

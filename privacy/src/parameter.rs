@@ -18,13 +18,17 @@ pub enum ParameterError {
     #[error("grid step is {0}, expected a positive finite number; write for example 0.0001")]
     Grid(f64),
     /// The noise multiplier is negative or not finite.
-    #[error("noise multiplier is {0}, expected 0 (no noise, epsilon infinite) or a positive finite number; write for example 1.0")]
+    #[error(
+        "noise multiplier is {0}, expected 0 (no noise, epsilon infinite) or a positive finite number; write for example 1.0"
+    )]
     NoiseMultiplier(f64),
     /// Epsilon is not a positive finite number.
     #[error("epsilon is {0}, expected a positive finite number; write for example 3.0")]
     Epsilon(f64),
     /// Delta is not strictly between 0 and 1.
-    #[error("delta is {0}, expected more than 0 and less than 1; write less than one over the number of records, for example 1e-5")]
+    #[error(
+        "delta is {0}, expected more than 0 and less than 1; write less than one over the number of records, for example 1e-5"
+    )]
     Delta(f64),
     /// Rho is negative or not a number.
     #[error("rho is {0}, expected 0 or more")]
@@ -129,9 +133,16 @@ impl Epsilon {
     /// No guarantee at all.
     pub const INFINITE: Self = Self(f64::INFINITY);
 
-    /// A computed epsilon, which unlike a limit may be zero or infinite.
-    pub(crate) fn result(value: f64) -> Result<Self, ParameterError> {
-        if value >= 0.0 { Ok(Self(value + 0.0)) } else { Err(ParameterError::Epsilon(value)) }
+    /// Nothing released.
+    pub const ZERO: Self = Self(0.0);
+
+    /// A computed epsilon, which unlike a limit may be zero or infinite; NaN counts as infinite.
+    pub(crate) fn result(value: f64) -> Self {
+        if value >= 0.0 {
+            Self(value + 0.0)
+        } else {
+            Self::INFINITE
+        }
     }
 
     /// Whether there is a guarantee.
@@ -151,6 +162,15 @@ impl Rho {
     #[must_use]
     pub fn is_finite(self) -> bool {
         self.0.is_finite()
+    }
+
+    /// A computed rho; NaN counts as infinite.
+    pub(crate) fn result(value: f64) -> Self {
+        if value >= 0.0 {
+            Self(value + 0.0)
+        } else {
+            Self::INFINITE
+        }
     }
 
     /// The loss of two releases together, rounded up (Bun and Steinke 2016, Lemma 1.7).
@@ -196,7 +216,11 @@ impl fmt::Display for Epsilon {
 
 impl fmt::Display for Rho {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_finite() { write!(f, "{}", self.0) } else { f.write_str("infinite") }
+        if self.0.is_finite() {
+            write!(f, "{}", self.0)
+        } else {
+            f.write_str("infinite")
+        }
     }
 }
 

@@ -47,7 +47,10 @@ impl Clipped {
     pub fn quantise(self) -> Result<Quantised, QuantiseError> {
         let mut values = Vec::new();
         round_to_grid(&self.values, self.factor, &self.mechanism, &mut values)?;
-        Ok(Quantised { values, mechanism: self.mechanism })
+        Ok(Quantised {
+            values,
+            mechanism: self.mechanism,
+        })
     }
 }
 
@@ -61,7 +64,9 @@ impl Quantised {
 
 impl fmt::Debug for Quantised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Quantised").field("dimension", &self.values.len()).finish_non_exhaustive()
+        f.debug_struct("Quantised")
+            .field("dimension", &self.values.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +95,10 @@ pub(crate) fn round_to_grid(
 
 /// Exact squared L2 norm.
 pub(crate) fn norm_squared(values: &[i32]) -> u128 {
-    values.iter().map(|value| u128::from(u64::from(value.unsigned_abs()).pow(2))).sum()
+    values
+        .iter()
+        .map(|value| u128::from(u64::from(value.unsigned_abs()).pow(2)))
+        .sum()
 }
 
 #[cfg(test)]
@@ -103,7 +111,10 @@ mod tests {
     #[test]
     fn rounds_towards_zero() {
         let mechanism = testing::institution(4, 10, 1.0);
-        let quantised = clip(vec![1.9, -1.9, 0.999, -0.5], &mechanism).unwrap().quantise().unwrap();
+        let quantised = clip(vec![1.9, -1.9, 0.999, -0.5], &mechanism)
+            .unwrap()
+            .quantise()
+            .unwrap();
         assert_eq!(quantised.values, [1, -1, 0, 0]);
     }
 

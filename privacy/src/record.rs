@@ -14,7 +14,7 @@ use thiserror::Error;
 use crate::clip::{ClipError, clip_factor};
 use crate::mechanism::Mechanism;
 use crate::neighbour::Unit;
-use crate::quantise::{Quantised, QuantiseError, round_to_grid};
+use crate::quantise::{QuantiseError, Quantised, round_to_grid};
 
 /// A batch that isn't what the plan says.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -73,7 +73,12 @@ impl RecordSum {
         }
         // The dimension is at most 2^31.
         let dimension = mechanism.dimension() as usize;
-        Ok(Self { mechanism: *mechanism, sum: vec![0; dimension], example: Vec::with_capacity(dimension), added: 0 })
+        Ok(Self {
+            mechanism: *mechanism,
+            sum: vec![0; dimension],
+            example: Vec::with_capacity(dimension),
+            added: 0,
+        })
     }
 
     /// Adds one example's gradient: `d` finite values in model units. After an error the sum is as before.
@@ -85,8 +90,7 @@ impl RecordSum {
         if example >= batch {
             return Err(RecordError::Full { batch });
         }
-        let factor =
-            clip_factor(gradient, &self.mechanism).map_err(|source| RecordError::Clip { example, source })?;
+        let factor = clip_factor(gradient, &self.mechanism).map_err(|source| RecordError::Clip { example, source })?;
         round_to_grid(gradient, factor, &self.mechanism, &mut self.example)
             .map_err(|source| RecordError::Quantise { example, source })?;
         for (sum, &value) in self.sum.iter_mut().zip(&self.example) {
@@ -107,13 +111,19 @@ impl RecordSum {
         }
         // Magnitudes are at most batch * clip_steps <= max_abs, which fits: the mechanism was checked for it.
         let values = self.sum.iter().map(|&value| value as i32).collect();
-        Ok(Quantised { values, mechanism: self.mechanism })
+        Ok(Quantised {
+            values,
+            mechanism: self.mechanism,
+        })
     }
 }
 
 impl fmt::Debug for RecordSum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordSum").field("dimension", &self.sum.len()).field("added", &self.added).finish_non_exhaustive()
+        f.debug_struct("RecordSum")
+            .field("dimension", &self.sum.len())
+            .field("added", &self.added)
+            .finish_non_exhaustive()
     }
 }
 
@@ -141,7 +151,13 @@ mod tests {
         let mut sum = RecordSum::new(&mechanism).unwrap();
         sum.add_example(&[1.5, 0.0]).unwrap();
         let bad = sum.add_example(&[f32::NAN, 0.0]).unwrap_err();
-        assert_eq!(bad, RecordError::Clip { example: 1, source: ClipError::NotFinite { index: 0 } });
+        assert_eq!(
+            bad,
+            RecordError::Clip {
+                example: 1,
+                source: ClipError::NotFinite { index: 0 }
+            }
+        );
         sum.add_example(&[300.0, 400.0]).unwrap();
         assert_eq!(sum.add_example(&[0.0; 2]).unwrap_err(), RecordError::Full { batch: 2 });
         assert_eq!(sum.finish().unwrap().values, [4, 4]);
@@ -149,7 +165,10 @@ mod tests {
         let mut short = RecordSum::new(&mechanism).unwrap();
         short.add_example(&[0.0; 2]).unwrap();
         assert_eq!(short.finish().unwrap_err(), RecordError::Short { got: 1, batch: 2 });
-        assert_eq!(RecordSum::new(&testing::institution(2, 5, 1.0)).unwrap_err(), RecordError::WrongUnit);
+        assert_eq!(
+            RecordSum::new(&testing::institution(2, 5, 1.0)).unwrap_err(),
+            RecordError::WrongUnit
+        );
     }
 
     /// Every pair of neighbouring batches over a small domain, floats off the grid and beyond the clip norm included: the largest
@@ -165,8 +184,11 @@ mod tests {
             for other in others {
                 for &one in &examples {
                     let sum = sum_of(&mechanism, &[one, other]);
-                    let replacements: &[[f32; 2]] =
-                        if relation == Relation::ZeroOut { &[[0.0, 0.0]] } else { &examples };
+                    let replacements: &[[f32; 2]] = if relation == Relation::ZeroOut {
+                        &[[0.0, 0.0]]
+                    } else {
+                        &examples
+                    };
                     for &replacement in replacements {
                         worst = worst.max(distance_squared(&sum, &sum_of(&mechanism, &[replacement, other])));
                     }

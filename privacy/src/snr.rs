@@ -88,7 +88,13 @@ impl SignalToNoise {
             r if r >= REFUSED_RATIO => Verdict::Warn,
             _ => Verdict::Refuse,
         };
-        Self { fraction, signal, noise, ratio, verdict }
+        Self {
+            fraction,
+            signal,
+            noise,
+            ratio,
+            verdict,
+        }
     }
 
     /// Expected cosine of two updates with the same signal: `1 / (1 + 1 / ratio^2)`.
@@ -100,7 +106,13 @@ impl SignalToNoise {
 
 impl fmt::Display for SignalToNoise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fraction: SignalFraction(fraction), signal, noise, ratio, .. } = self;
+        let Self {
+            fraction: SignalFraction(fraction),
+            signal,
+            noise,
+            ratio,
+            ..
+        } = self;
         write!(
             f,
             "signal to noise {ratio:.2} per update (signal {signal:.0} = {fraction} of its bound, noise {noise:.0} grid steps; two equal \
@@ -113,7 +125,7 @@ impl fmt::Display for SignalToNoise {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Noise, RehearsalNoise, RecordSum, testing};
+    use crate::{Noise, RecordSum, RehearsalNoise, testing};
 
     #[test]
     fn verdicts_follow_the_ratio() {

@@ -4,7 +4,7 @@ use super::*;
 use crate::testing;
 
 fn eps(rho: f64, delta: f64) -> f64 {
-    epsilon(Rho::new(rho).unwrap(), Delta::new(delta).unwrap()).unwrap().get()
+    epsilon(Rho::new(rho).unwrap(), Delta::new(delta).unwrap()).get()
 }
 
 /// Proposition 12 minimised over alpha in 60-digit arithmetic, to 15 decimals.
@@ -25,7 +25,10 @@ const REFERENCE: [(f64, f64, f64); 10] = [
 fn epsilon_matches_high_precision_references() {
     for (rho, delta, expected) in REFERENCE {
         let got = eps(rho, delta);
-        assert!(got >= expected * (1.0 - 1e-14), "understated at rho {rho}: {got} {expected}");
+        assert!(
+            got >= expected * (1.0 - 1e-14),
+            "understated at rho {rho}: {got} {expected}"
+        );
         assert!(got <= expected * (1.0 + 1e-9), "loose at rho {rho}: {got} {expected}");
     }
 }
@@ -36,21 +39,50 @@ fn extremes_have_right_limits() {
     assert_eq!(eps(1e-300, 1e-5), 0.0);
     assert!(eps(1e6, 1e-5).is_finite() && eps(1e6, 1e-5) > 1e6);
     assert!(eps(1e-12, 1e-300) > 0.0);
-    assert!(!epsilon(Rho::INFINITE, Delta::new(0.5).unwrap()).unwrap().is_finite());
+    assert!(!epsilon(Rho::INFINITE, Delta::new(0.5).unwrap()).is_finite());
     let delta = Delta::new(1e-5).unwrap();
     assert!(matches!(
         noise_multiplier(Epsilon::new(1.0).unwrap(), delta, 0, Relation::ZeroOut),
         Err(AccountingError::NoReleases)
     ));
+    assert!(matches!(
+        noise_multiplier(Epsilon::new(1e-320).unwrap(), delta, u64::MAX, Relation::Replace),
+        Err(AccountingError::Unreachable { .. })
+    ));
+    // A billion releases are many, not too many.
+    assert!(
+        noise_multiplier(Epsilon::new(1.0).unwrap(), delta, 1_000_000_000, Relation::ZeroOut)
+            .unwrap()
+            .get()
+            > 1e4
+    );
+    assert!(!largest_rho(Epsilon::INFINITE, delta).is_finite());
+}
+
+#[test]
+fn agrees_with_opendps_own_inverse() {
+    for (rho, delta, _) in REFERENCE {
+        let theirs = ZeroConcentratedDivergence::convert(rho)
+            .unwrap()
+            .epsilon(delta)
+            .unwrap();
+        assert!((eps(rho, delta) / theirs - 1.0).abs() < 1e-13);
+    }
 }
 
 #[test]
 fn a_guarantee_prints_what_it_means() {
     let mechanism = testing::record(4, 1000, 2.0, 8);
-    let guarantee = Guarantee::of(&mechanism, 10, Delta::new(1e-5).unwrap()).unwrap();
-    assert_eq!(guarantee.to_string(), "epsilon 8.0784 at delta 1e-5 (unit record, neighbours by zero-out)");
-    let none = Guarantee::of(&testing::institution(4, 1000, 0.0), 1, Delta::new(1e-5).unwrap()).unwrap();
-    assert_eq!(none.to_string(), "epsilon infinite at delta 1e-5 (unit institution, neighbours by zero-out)");
+    let guarantee = Guarantee::of(&mechanism, 10, Delta::new(1e-5).unwrap());
+    assert_eq!(
+        guarantee.to_string(),
+        "epsilon 8.0784 at delta 1e-5 (unit record, neighbours by zero-out)"
+    );
+    let none = Guarantee::of(&testing::institution(4, 1000, 0.0), 1, Delta::new(1e-5).unwrap());
+    assert_eq!(
+        none.to_string(),
+        "epsilon infinite at delta 1e-5 (unit institution, neighbours by zero-out)"
+    );
 }
 
 /// `delta` of the exact Gaussian mechanism (Balle and Wang 2018, Theorem 8), by numerical integration of the normal tail.
@@ -59,7 +91,20 @@ fn gaussian_delta(epsilon: f64, mu: f64) -> f64 {
         // P(N(0,1) > x) by Simpson's rule on [x, x + 14].
         let (n, h) = (4000, 14.0 / 4000.0);
         let f = |t: f64| (-t * t / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
-        (0..=n).map(|i| f(x + f64::from(i) * h) * if i == 0 || i == n { 1.0 } else if i % 2 == 1 { 4.0 } else { 2.0 }).sum::<f64>() * h / 3.0
+        (0..=n)
+            .map(|i| {
+                f(x + f64::from(i) * h)
+                    * if i == 0 || i == n {
+                        1.0
+                    } else if i % 2 == 1 {
+                        4.0
+                    } else {
+                        2.0
+                    }
+            })
+            .sum::<f64>()
+            * h
+            / 3.0
     };
     tail(epsilon / mu - mu / 2.0) - epsilon.exp() * tail(epsilon / mu + mu / 2.0)
 }
@@ -92,10 +137,10 @@ proptest! {
         let (limit, delta) = (Epsilon::new(target).unwrap(), Delta::new(10f64.powf(-exponent)).unwrap());
         let relation = if replace { Relation::Replace } else { Relation::ZeroOut };
         let z = noise_multiplier(limit, delta, releases, relation).unwrap();
-        let mechanism = testing::record_under(relation, 4, 1_000_000, z.get(), 1);
-        let reached = Guarantee::of(&mechanism, releases, delta).unwrap().epsilon;
+        let mechanism = testing::record_under(relation, 4, 10_000, z.get(), 1);
+        let reached = Guarantee::of(&mechanism, releases, delta).epsilon;
         prop_assert!(reached <= limit, "{} {}", reached.get(), target);
-        // sigma is rounded up to a whole step of a clip norm of a million.
-        prop_assert!(reached.get() >= target * (1.0 - 2e-5), "{} {}", reached.get(), target);
+        // sigma is rounded up to a whole step of a clip norm of 10,000.
+        prop_assert!(reached.get() >= target * (1.0 - 1e-3), "{} {}", reached.get(), target);
     }
 }

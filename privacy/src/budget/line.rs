@@ -30,7 +30,14 @@ pub(super) enum Line {
 impl Line {
     fn body(&self) -> String {
         match self {
-            Self::Charge(Release { federation, round, attempt, unit, relation, rho }) => format!(
+            Self::Charge(Release {
+                federation,
+                round,
+                attempt,
+                unit,
+                relation,
+                rho,
+            }) => format!(
                 "{START}{rho},\"unit\":\"{unit}\",\"relation\":\"{relation}\",\"federation\":\"{}\",\"round\":{round},\"attempt\":{attempt}",
                 hex(federation)
             ),
@@ -47,7 +54,12 @@ impl Line {
 
     /// The line with its newline.
     pub(super) fn text(&self, prev: &[u8; 32]) -> String {
-        format!("{},\"prev\":\"{}\",\"hash\":\"{}\"}}\n", self.body(), hex(prev), hex(&self.hash(prev)))
+        format!(
+            "{},\"prev\":\"{}\",\"hash\":\"{}\"}}\n",
+            self.body(),
+            hex(prev),
+            hex(&self.hash(prev))
+        )
     }
 
     /// Reads a line without its newline; the reason if it isn't one of ours, or doesn't follow `prev`.
@@ -62,10 +74,15 @@ impl Line {
 
     fn parse(text: &str) -> Option<Self> {
         let mut rest = text.strip_prefix(START)?;
-        let rho = Rho::new(value(&mut rest)?.parse().ok()?).ok().filter(|rho| rho.is_finite())?;
+        let rho = Rho::new(value(&mut rest)?.parse().ok()?)
+            .ok()
+            .filter(|rho| rho.is_finite())?;
         if let Some(after) = rest.strip_prefix("\"torn\":") {
             let mut rest = after;
-            return Some(Self::Torn { rho, bytes: unhex(quoted(&mut rest)?)? });
+            return Some(Self::Torn {
+                rho,
+                bytes: unhex(quoted(&mut rest)?)?,
+            });
         }
         let mut field = |key: &str| {
             rest = rest.strip_prefix(key)?;
@@ -84,7 +101,14 @@ impl Line {
         let federation = unhex(field("\"federation\":")?.strip_prefix('"')?.strip_suffix('"')?)?;
         let round = field("\"round\":")?.parse().ok()?;
         let attempt = field("\"attempt\":")?.parse().ok()?;
-        Some(Self::Charge(Release { federation, round, attempt, unit, relation, rho }))
+        Some(Self::Charge(Release {
+            federation,
+            round,
+            attempt,
+            unit,
+            relation,
+            rho,
+        }))
     }
 }
 

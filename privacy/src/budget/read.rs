@@ -31,10 +31,18 @@ impl Ledger {
             };
             let (consumed, lines) = match Line::read(&rest[..length], &ledger.head) {
                 Ok(Line::Torn { .. }) => {
-                    return Err(LedgerError::Damaged { line: number, reason: "the torn bytes that it charges are gone" });
+                    return Err(LedgerError::Damaged {
+                        line: number,
+                        reason: "the torn bytes that it charges are gone",
+                    });
                 }
                 Ok(line) if ledger.apply(&line) => (length + 1, 1),
-                Ok(_) => return Err(LedgerError::Damaged { line: number, reason: "its release is charged twice" }),
+                Ok(_) => {
+                    return Err(LedgerError::Damaged {
+                        line: number,
+                        reason: "its release is charged twice",
+                    });
+                }
                 Err(reason) => match ledger.skip_torn(rest) {
                     Some(skipped) => skipped,
                     None if abandoned_repair(rest) => return Ok(ledger.close(rest)),
@@ -44,7 +52,10 @@ impl Ledger {
             start += consumed;
             number += lines;
         }
-        Ok(Opened { ledger, repair: Vec::new() })
+        Ok(Opened {
+            ledger,
+            repair: Vec::new(),
+        })
     }
 
     /// If `rest` starts with a crash's remains and their repair, applies it; its bytes and lines.
@@ -69,11 +80,21 @@ impl Ledger {
         if let Ok(line) = Line::read(tail, &self.head)
             && self.apply(&line)
         {
-            return Opened { ledger: self, repair: b"\n".to_vec() };
+            return Opened {
+                ledger: self,
+                repair: b"\n".to_vec(),
+            };
         }
         let rho = readable_rho(tail).unwrap_or(self.largest);
-        let mut repair = if tail.ends_with(&[CANCEL, b'\n']) { Vec::new() } else { vec![CANCEL, b'\n'] };
-        let line = Line::Torn { rho, bytes: torn_hash(&[tail, &repair].concat()) };
+        let mut repair = if tail.ends_with(&[CANCEL, b'\n']) {
+            Vec::new()
+        } else {
+            vec![CANCEL, b'\n']
+        };
+        let line = Line::Torn {
+            rho,
+            bytes: torn_hash(&[tail, &repair].concat()),
+        };
         repair.extend(line.text(&self.head).as_bytes());
         self.apply(&line);
         Opened { ledger: self, repair }

@@ -3,7 +3,10 @@ use proptest::prelude::*;
 use super::*;
 
 fn limit() -> Limit {
-    Limit { epsilon: Epsilon::new(8.0).unwrap(), delta: Delta::new(1e-5).unwrap() }
+    Limit {
+        epsilon: Epsilon::new(8.0).unwrap(),
+        delta: Delta::new(1e-5).unwrap(),
+    }
 }
 
 fn release(round: u64, rho: f64) -> Release {
@@ -44,11 +47,25 @@ fn record_total(ledger: &Ledger) -> f64 {
 #[test]
 fn what_is_written_reads_back() {
     let (mut ledger, mut file) = filled(4);
-    let other = Release { federation: [9; 32], unit: Unit::Institution, relation: Relation::Replace, ..release(1, 1e-300) };
+    let other = Release {
+        federation: [9; 32],
+        unit: Unit::Institution,
+        relation: Relation::Replace,
+        ..release(1, 1e-300)
+    };
     charge(&mut ledger, &mut file, &other).unwrap();
     let opened = Ledger::read(&file, limit()).unwrap();
-    assert_eq!(opened, Opened { ledger: ledger.clone(), repair: Vec::new() });
-    assert_eq!((ledger.lines(), ledger.federations().count(), ledger.totals().unwrap().len()), (5, 2, 2));
+    assert_eq!(
+        opened,
+        Opened {
+            ledger: ledger.clone(),
+            repair: Vec::new()
+        }
+    );
+    assert_eq!(
+        (ledger.lines(), ledger.federations().count(), ledger.totals().len()),
+        (5, 2, 2)
+    );
     assert_eq!(Ledger::read(b"", limit()).unwrap().ledger, Ledger::new(limit()));
 }
 
@@ -61,7 +78,7 @@ fn the_format_is_pinned() {
             r#"{"v":1,"rho":0.1,"unit":"record","relation":"zero-out","#,
             r#""federation":"0707070707070707070707070707070707070707070707070707070707070707","round":0,"attempt":0,"#,
             r#""prev":"0000000000000000000000000000000000000000000000000000000000000000","#,
-            r#""hash":"HASH"}"#,
+            r#""hash":"46c1af1162dd90396ea442a44c3dcb7f774be88748c847bcc8fcb9d8159f6a59"}"#,
             "\n"
         )
     );
@@ -74,12 +91,42 @@ fn one_release_is_charged_once() {
     assert!(!charge(&mut ledger, &mut file, &release(1, 0.101)).unwrap());
     assert_eq!(record_total(&ledger), before);
     // Another attempt or another federation is another release.
-    assert!(charge(&mut ledger, &mut file, &Release { attempt: 1, ..release(1, 0.101) }).unwrap());
-    assert!(charge(&mut ledger, &mut file, &Release { federation: [8; 32], ..release(1, 0.101) }).unwrap());
+    assert!(
+        charge(
+            &mut ledger,
+            &mut file,
+            &Release {
+                attempt: 1,
+                ..release(1, 0.101)
+            }
+        )
+        .unwrap()
+    );
+    assert!(
+        charge(
+            &mut ledger,
+            &mut file,
+            &Release {
+                federation: [8; 32],
+                ..release(1, 0.101)
+            }
+        )
+        .unwrap()
+    );
     assert!((record_total(&ledger) - before - 0.202).abs() < 1e-12);
     // The same name with another loss is neither.
     let error = ledger.charge(&release(1, 0.05)).unwrap_err();
-    assert!(matches!(error, ChargeError::Conflict { round: 1, attempt: 0, .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            ChargeError::Conflict {
+                round: 1,
+                attempt: 0,
+                ..
+            }
+        ),
+        "{error}"
+    );
 }
 
 #[test]
@@ -95,25 +142,61 @@ fn the_limit_holds_and_its_arithmetic_is_shown() {
     // Rho 1.125 is epsilon 7.62 at delta 1e-5; 1.25 is 8.08.
     assert_eq!(rounds, 9);
     let text = error.to_string();
-    for part in ["rho 0.125", "unit record (zero-out)", "from rho 1.125", "to rho 1.25 (epsilon 8.0784)", "limit is epsilon 8"] {
+    for part in [
+        "rho 0.125",
+        "unit record (zero-out)",
+        "from rho 1.125",
+        "to rho 1.25 (epsilon 8.0784)",
+        "limit is epsilon 8",
+    ] {
         assert!(text.contains(part), "{part} missing in: {text}");
     }
     // Less still fits, and another unit has its own total.
     assert!(charge(&mut ledger, &mut file, &release(rounds, 0.01)).unwrap());
-    assert!(charge(&mut ledger, &mut file, &Release { unit: Unit::Institution, ..release(100, 0.125) }).unwrap());
-    assert!(charge(&mut ledger, &mut file, &Release { relation: Relation::Replace, ..release(101, 0.125) }).unwrap());
+    assert!(
+        charge(
+            &mut ledger,
+            &mut file,
+            &Release {
+                unit: Unit::Institution,
+                ..release(100, 0.125)
+            }
+        )
+        .unwrap()
+    );
+    assert!(
+        charge(
+            &mut ledger,
+            &mut file,
+            &Release {
+                relation: Relation::Replace,
+                ..release(101, 0.125)
+            }
+        )
+        .unwrap()
+    );
     // Another federation learns about the same data: it shares the total.
-    let other = Release { federation: [1; 32], ..release(0, 0.125) };
+    let other = Release {
+        federation: [1; 32],
+        ..release(0, 0.125)
+    };
     assert!(matches!(ledger.charge(&other), Err(ChargeError::PastLimit { .. })));
-    let bare = Release { rho: Rho::INFINITE, ..release(200, 0.0) };
+    let bare = Release {
+        rho: Rho::INFINITE,
+        ..release(200, 0.0)
+    };
     assert!(matches!(ledger.charge(&bare), Err(ChargeError::NoNoise { .. })));
 }
 
 #[test]
 fn a_line_made_for_another_state_is_stale() {
     let (mut ledger, _) = filled(1);
-    let Charge::New(one) = ledger.charge(&release(5, 0.1)).unwrap() else { panic!() };
-    let Charge::New(two) = ledger.charge(&release(6, 0.1)).unwrap() else { panic!() };
+    let Charge::New(one) = ledger.charge(&release(5, 0.1)).unwrap() else {
+        panic!()
+    };
+    let Charge::New(two) = ledger.charge(&release(6, 0.1)).unwrap() else {
+        panic!()
+    };
     ledger.record(&one).unwrap();
     assert_eq!(ledger.record(&two), Err(LedgerError::Stale));
     assert_eq!(ledger.record(&one), Err(LedgerError::Stale));
@@ -123,10 +206,18 @@ fn a_line_made_for_another_state_is_stale() {
 fn lines_can_be_neither_swapped_nor_dropped_nor_repeated() {
     let (_, file) = filled(4);
     let lines: Vec<&[u8]> = file.split_inclusive(|&byte| byte == b'\n').collect();
-    for (order, line) in [(&[0, 2, 1, 3][..], 2), (&[1, 2, 3], 1), (&[0, 2, 3], 2), (&[0, 1, 1, 2, 3], 3)] {
+    for (order, line) in [
+        (&[0, 2, 1, 3][..], 2),
+        (&[1, 2, 3], 1),
+        (&[0, 2, 3], 2),
+        (&[0, 1, 1, 2, 3], 3),
+    ] {
         let changed: Vec<u8> = order.iter().flat_map(|&i| lines[i]).copied().collect();
         let error = Ledger::read(&changed, limit()).unwrap_err();
-        assert!(matches!(error, LedgerError::Damaged { line: at, .. } if at == line), "{order:?}: {error}");
+        assert!(
+            matches!(error, LedgerError::Damaged { line: at, .. } if at == line),
+            "{order:?}: {error}"
+        );
     }
 }
 
@@ -148,9 +239,19 @@ fn a_torn_line_is_over_charged_and_never_forgotten() {
         for repaired in 0..=opened.repair.len() {
             let bytes = [&four[..cut], &opened.repair[..repaired]].concat();
             let again = Ledger::read(&bytes, limit()).unwrap();
-            assert!(record_total(&again.ledger) >= record_total(&opened.ledger), "cut at {cut}, repair at {repaired}");
+            assert!(
+                record_total(&again.ledger) >= record_total(&opened.ledger),
+                "cut at {cut}, repair at {repaired}"
+            );
             let whole = Ledger::read(&[bytes, again.repair.clone()].concat(), limit()).unwrap();
-            assert_eq!(whole, Opened { ledger: again.ledger, repair: Vec::new() }, "cut at {cut}, repair at {repaired}");
+            assert_eq!(
+                whole,
+                Opened {
+                    ledger: again.ledger,
+                    repair: Vec::new()
+                },
+                "cut at {cut}, repair at {repaired}"
+            );
         }
     }
 }
@@ -176,9 +277,15 @@ fn a_repaired_ledger_goes_on() {
     // What was torn can't be taken out afterwards.
     let text = String::from_utf8(file).unwrap();
     let without = text.replace("{\"v\":1,\"rho\":0.2,\"un\u{18}\n", "");
-    assert!(matches!(Ledger::read(without.as_bytes(), limit()), Err(LedgerError::Damaged { line: 3, .. })));
+    assert!(matches!(
+        Ledger::read(without.as_bytes(), limit()),
+        Err(LedgerError::Damaged { line: 3, .. })
+    ));
     let changed = text.replace("0.2,\"un\u{18}", "0.1,\"un\u{18}");
-    assert!(matches!(Ledger::read(changed.as_bytes(), limit()), Err(LedgerError::Damaged { line: 3, .. })));
+    assert!(matches!(
+        Ledger::read(changed.as_bytes(), limit()),
+        Err(LedgerError::Damaged { line: 3, .. })
+    ));
 }
 
 proptest! {

@@ -44,12 +44,22 @@ const SQRT_TWO_X: u128 = 7_631;
 
 /// `N + a` of the module's documentation, saturating.
 pub(super) fn max_abs(norm_bound: u64, sigma: u64, dimension: u64) -> u64 {
-    if sigma > MAX_ABS {
-        return norm_bound.saturating_add(sigma);
+    if sigma > 1 << 40 {
+        return u64::MAX;
     }
-    let bits = u128::from(42 + dimension.next_power_of_two().trailing_zeros());
+    let bits = tail_bits(dimension);
     let tail = sqrt_up((u128::from(sigma).pow(2) * bits * TWO_LN_2).div_ceil(1_000_000));
     norm_bound.saturating_add(u64::try_from(tail).unwrap_or(u64::MAX))
+}
+
+/// `b` of the module's documentation.
+fn tail_bits(dimension: u64) -> u128 {
+    u128::from(42 + dimension.next_power_of_two().trailing_zeros())
+}
+
+/// `a / sigma` of the module's documentation, for an error message.
+pub(super) fn tail_multiple(dimension: u64) -> f64 {
+    (tail_bits(dimension) as f64 * TWO_LN_2 as f64 / 1e6).sqrt()
 }
 
 /// The norm bound of the module's documentation. `norm_bound` and `sigma` fit 31 bits, `dimension` 32.

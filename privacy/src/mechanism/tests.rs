@@ -22,13 +22,21 @@ fn derived_numbers_of_a_demo_plan() {
     assert_eq!((mechanism.clip_steps(), mechanism.sigma()), (1000, 2000));
     assert_eq!((mechanism.sensitivity(), mechanism.norm_bound()), (1000, 32_000));
     assert_eq!(mechanism.rho_per_release().get(), 0.125);
-    let replaced = Mechanism::try_from(Settings { relation: Relation::Replace, ..record() }).unwrap();
+    let replaced = Mechanism::try_from(Settings {
+        relation: Relation::Replace,
+        ..record()
+    })
+    .unwrap();
     assert_eq!((replaced.sensitivity(), replaced.rho_per_release().get()), (2000, 0.5));
 }
 
 #[test]
 fn no_noise_is_said_as_such() {
-    let mechanism = Mechanism::try_from(Settings { noise_multiplier: 0.0, ..record() }).unwrap();
+    let mechanism = Mechanism::try_from(Settings {
+        noise_multiplier: 0.0,
+        ..record()
+    })
+    .unwrap();
     assert_eq!(mechanism.protection(), Protection::None);
     assert!(!mechanism.rho_per_release().is_finite());
     assert_eq!(u64::from(mechanism.max_abs().unsigned_abs()), mechanism.norm_bound());
@@ -37,39 +45,111 @@ fn no_noise_is_said_as_such() {
 
 #[test]
 fn a_written_clip_norm_is_never_exceeded_and_a_written_multiplier_never_undercut() {
-    let mechanism =
-        Mechanism::try_from(Settings { clip_norm: 1.0, grid_step: 0.0003, noise_multiplier: 0.7, ..record() }).unwrap();
+    let mechanism = Mechanism::try_from(Settings {
+        clip_norm: 1.0,
+        grid_step: 0.0003,
+        noise_multiplier: 0.7,
+        ..record()
+    })
+    .unwrap();
     assert_eq!(mechanism.clip_steps(), 3333);
     assert_eq!(mechanism.sigma(), 2334);
 }
 
 #[test]
 fn errors_say_what_to_write() {
-    let text = |settings| Mechanism::try_from(settings).unwrap_err().to_string();
-    assert!(text(Settings { batch: None, ..record() }).contains("batch = 32"));
-    assert!(text(Settings { batch: Some(0), ..record() }).contains("at least 1"));
-    assert!(text(Settings { unit: Unit::Institution, ..record() }).contains("remove batch"));
-    assert!(text(Settings { dimension: 0, ..record() }).contains("dimension is 0"));
-    assert!(text(Settings { clip_norm: f64::NAN, ..record() }).contains("clip norm is NaN"));
-    assert!(text(Settings { grid_step: -1.0, ..record() }).contains("grid step is -1"));
-    assert!(text(Settings { noise_multiplier: -1.0, ..record() }).contains("noise multiplier is -1"));
+    let text = |settings: Settings| Mechanism::try_from(settings).unwrap_err().to_string();
+    assert!(
+        text(Settings {
+            batch: None,
+            ..record()
+        })
+        .contains("batch = 32")
+    );
+    assert!(
+        text(Settings {
+            batch: Some(0),
+            ..record()
+        })
+        .contains("at least 1")
+    );
+    assert!(
+        text(Settings {
+            unit: Unit::Institution,
+            ..record()
+        })
+        .contains("remove batch")
+    );
+    assert!(
+        text(Settings {
+            dimension: 0,
+            ..record()
+        })
+        .contains("dimension is 0")
+    );
+    assert!(
+        text(Settings {
+            clip_norm: f64::NAN,
+            ..record()
+        })
+        .contains("clip norm is NaN")
+    );
+    assert!(
+        text(Settings {
+            grid_step: -1.0,
+            ..record()
+        })
+        .contains("grid step is -1")
+    );
+    assert!(
+        text(Settings {
+            noise_multiplier: -1.0,
+            ..record()
+        })
+        .contains("noise multiplier is -1")
+    );
 }
 
 #[test]
 fn the_grid_step_that_an_error_suggests_passes() {
-    let coarse = Settings { grid_step: 0.5, dimension: 1000, ..record() };
-    let Err(MechanismError::GridTooCoarse { at_most, .. }) = Mechanism::try_from(coarse) else { panic!() };
-    Mechanism::try_from(Settings { grid_step: at_most, ..coarse }).unwrap();
+    let coarse = Settings {
+        grid_step: 0.5,
+        dimension: 1000,
+        ..record()
+    };
+    let Err(MechanismError::GridTooCoarse { at_most, .. }) = Mechanism::try_from(coarse) else {
+        panic!()
+    };
+    Mechanism::try_from(Settings {
+        grid_step: at_most,
+        ..coarse
+    })
+    .unwrap();
 
     for grid_step in [1e-9, 1e-12] {
         let fine = Settings { grid_step, ..record() };
-        let Err(MechanismError::GridTooFine { at_least, .. }) = Mechanism::try_from(fine) else { panic!() };
-        Mechanism::try_from(Settings { grid_step: at_least, ..fine }).unwrap();
+        let Err(MechanismError::GridTooFine { at_least, .. }) = Mechanism::try_from(fine) else {
+            panic!()
+        };
+        Mechanism::try_from(Settings {
+            grid_step: at_least,
+            ..fine
+        })
+        .unwrap();
     }
     // Far beyond 64 bits: an error as well, not an overflow.
     for (clip_norm, grid_step, noise_multiplier) in [(1e300, 1e-300, 1.0), (1.0, 1e-3, 1e300), (1.0, 1e-19, 0.0)] {
-        let absurd = Settings { clip_norm, grid_step, noise_multiplier, batch: Some(u32::MAX), ..record() };
-        assert!(matches!(Mechanism::try_from(absurd), Err(MechanismError::GridTooFine { .. })));
+        let absurd = Settings {
+            clip_norm,
+            grid_step,
+            noise_multiplier,
+            batch: Some(u32::MAX),
+            ..record()
+        };
+        assert!(matches!(
+            Mechanism::try_from(absurd),
+            Err(MechanismError::GridTooFine { .. })
+        ));
     }
 }
 
@@ -82,11 +162,17 @@ fn honest_releases_pass_and_bounds_are_tight() {
     for _ in 0..300 {
         let mut update = vec![0.0; 2000];
         update[0] = 1000.0;
-        let noised = source.noise(crate::clip(update, &mechanism).unwrap().quantise().unwrap()).unwrap();
+        let noised = source
+            .noise(crate::clip(update, &mechanism).unwrap().quantise().unwrap())
+            .unwrap();
         largest = largest.max(noised.values().iter().map(|v| v.abs()).max().unwrap());
         longest = longest.max(norm_squared(noised.values()));
     }
-    assert!(largest <= mechanism.max_abs() && mechanism.max_abs() < 2 * largest, "{largest} {}", mechanism.max_abs());
+    assert!(
+        largest <= mechanism.max_abs() && mechanism.max_abs() < 2 * largest,
+        "{largest} {}",
+        mechanism.max_abs()
+    );
     assert!(longest <= mechanism.max_norm_squared() && mechanism.max_norm_squared() < 2 * longest);
 }
 

@@ -20,7 +20,11 @@ pub(super) fn discrete_gaussian(sigma: u32, rng: &mut impl Rng) -> i64 {
         let distance = u128::from(magnitude.abs_diff(u64::from(sigma)));
         if bernoulli_exp(distance * distance, denominator, rng) {
             // Magnitudes are below sigma * (1 + number of coin flips that came up), far from 2^63.
-            return if negative { -(magnitude as i64) } else { magnitude as i64 };
+            return if negative {
+                -(magnitude as i64)
+            } else {
+                magnitude as i64
+            };
         }
     }
 }

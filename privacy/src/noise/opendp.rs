@@ -7,7 +7,7 @@
 //! The mechanism adds independent noise to every coordinate, so it is invoked on chunks in parallel: their concatenation has the same
 //! distribution as one invocation on the whole vector, and the privacy map is that of the whole vector.
 //!
-//! Cost: measured by `cargo test --release -p xfl-privacy -- --ignored --nocapture speed`.
+//! Cost: measured by `cargo test --release -p xfl-privacy --lib -- --ignored --nocapture speed`.
 
 use opendp::core::Measurement;
 use opendp::domains::{AtomDomain, VectorDomain};
@@ -73,5 +73,7 @@ fn measurement(mechanism: &Mechanism) -> Result<Gaussian, NoiseError> {
 }
 
 fn refused(error: opendp::error::Error) -> NoiseError {
-    NoiseError::OpenDp { message: format!("{:?}: {}", error.variant, error.message.unwrap_or_default()) }
+    NoiseError::OpenDp {
+        message: format!("{:?}: {}", error.variant, error.message.unwrap_or_default()),
+    }
 }

@@ -17,7 +17,9 @@ impl RehearsalNoise {
     /// A generator of its own for each seed. Give every client and round another one.
     #[must_use]
     pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self { rng: ChaCha20Rng::from_seed(seed) }
+        Self {
+            rng: ChaCha20Rng::from_seed(seed),
+        }
     }
 }
 
