@@ -95,9 +95,7 @@ contract FederationRegistryTest is Federation {
     function test_admit_refusesOthersThanTheCoordinator() public {
         Binding memory binding = newBinding();
         bytes memory signature = signed(binding);
-        vm.expectRevert(
-            abi.encodeWithSelector(IFederationRegistry.NotCoordinator.selector, COORDINATOR, address(this))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IFederationRegistry.NotCoordinator.selector, COORDINATOR, address(this)));
         registry.admit(binding, signature, nodeSignature());
     }
 
@@ -285,9 +283,7 @@ contract FederationRegistryTest is Federation {
         vm.prank(COORDINATOR);
         vm.expectRevert(abi.encodeWithSelector(IFederationRegistry.UnknownMember.selector, keccak256("nobody")));
         registry.remove(keccak256("nobody"));
-        vm.expectRevert(
-            abi.encodeWithSelector(IFederationRegistry.NotCoordinator.selector, COORDINATOR, address(this))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IFederationRegistry.NotCoordinator.selector, COORDINATOR, address(this)));
         registry.remove(nodeKeyOf(0));
         vm.prank(COORDINATOR);
         registry.remove(nodeKeyOf(0));

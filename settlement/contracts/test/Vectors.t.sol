@@ -35,13 +35,9 @@ contract VectorsTest is Test {
     }
 
     function test_vectorsAreAsCommitted() public {
-        string memory made = Json.object()
-            .field("binding", bindingVector())
-            .field("roundHeader", headerVector())
+        string memory made = Json.object().field("binding", bindingVector()).field("roundHeader", headerVector())
             .field("entry", entryVector(entryOf(keccak256("xfl vectors: chain root"), 1_500)))
-            .field("leaf", leafVector(leafOf(0)))
-            .field("tree", treeVector())
-            .close();
+            .field("leaf", leafVector(leafOf(0))).field("tree", treeVector()).close();
         made = string.concat(made, "\n");
         if (vm.envOr("XFL_WRITE_VECTORS", false)) {
             vm.writeFile(PATH, made);
@@ -62,15 +58,9 @@ contract VectorsTest is Test {
             )
         );
         assertEq(FederationDomain.separator(HOME_CHAIN, home, FEDERATION), separator, "domain separator");
-        json = Json.object()
-            .text("name", "xfl")
-            .text("version", "1")
-            .text("homeChainId", vm.toString(HOME_CHAIN))
-            .text("home", vm.toString(home))
-            .text("federation", vm.toString(FEDERATION))
-            .text("salt", vm.toString(salt))
-            .text("separator", vm.toString(separator))
-            .close();
+        json = Json.object().text("name", "xfl").text("version", "1").text("homeChainId", vm.toString(HOME_CHAIN))
+            .text("home", vm.toString(home)).text("federation", vm.toString(FEDERATION)).text("salt", vm.toString(salt))
+            .text("separator", vm.toString(separator)).close();
     }
 
     function signedVector(address home, string memory input, bytes32 typeHash, bytes32 structHash)
@@ -81,13 +71,8 @@ contract VectorsTest is Test {
         (bytes32 separator, string memory domain) = domainOf(home);
         bytes32 digest = keccak256(bytes.concat(hex"1901", separator, structHash));
         assertEq(MessageHashUtils.toTypedDataHash(separator, structHash), digest, "digest");
-        return Json.object()
-            .field("domain", domain)
-            .field("input", input)
-            .text("typeHash", vm.toString(typeHash))
-            .text("structHash", vm.toString(structHash))
-            .text("digest", vm.toString(digest))
-            .close();
+        return Json.object().field("domain", domain).field("input", input).text("typeHash", vm.toString(typeHash))
+            .text("structHash", vm.toString(structHash)).text("digest", vm.toString(digest)).close();
     }
 
     function bindingVector() private view returns (string memory) {
@@ -105,14 +90,10 @@ contract VectorsTest is Test {
         bytes32 structHash =
             keccak256(abi.encode(typeHash, b.federation, b.nodeKey, b.payout, b.chainId, b.nonce, b.expiry));
         assertEq(hashes.binding(b), structHash, "binding");
-        string memory input = Json.object()
-            .text("federation", vm.toString(b.federation))
-            .text("nodeKey", vm.toString(b.nodeKey))
-            .text("payout", vm.toString(b.payout))
-            .text("chainId", vm.toString(uint256(b.chainId)))
-            .text("nonce", vm.toString(uint256(b.nonce)))
-            .text("expiry", vm.toString(uint256(b.expiry)))
-            .close();
+        string memory input = Json.object().text("federation", vm.toString(b.federation))
+            .text("nodeKey", vm.toString(b.nodeKey)).text("payout", vm.toString(b.payout))
+            .text("chainId", vm.toString(uint256(b.chainId))).text("nonce", vm.toString(uint256(b.nonce)))
+            .text("expiry", vm.toString(uint256(b.expiry))).close();
         return signedVector(REGISTRY, input, typeHash, structHash);
     }
 
@@ -147,21 +128,13 @@ contract VectorsTest is Test {
     }
 
     function headerInput(RoundHeader memory h) private pure returns (string memory) {
-        return Json.object()
-            .text("federation", vm.toString(h.federation))
-            .text("round", vm.toString(uint256(h.round)))
-            .text("planHash", vm.toString(h.planHash))
-            .text("parent", vm.toString(h.parent))
-            .text("modelRoot", vm.toString(h.modelRoot))
-            .text("rowRoot", vm.toString(h.rowRoot))
-            .text("aggregateRoot", vm.toString(h.aggregateRoot))
-            .text("transcriptRoot", vm.toString(h.transcriptRoot))
-            .text("rewardRoot", vm.toString(h.rewardRoot))
-            .text("cumulativeBudget", vm.toString(h.cumulativeBudget))
-            .text("cohort", vm.toString(uint256(h.cohort)))
-            .text("dimension", vm.toString(uint256(h.dimension)))
-            .text("rule", vm.toString(uint256(h.rule)))
-            .close();
+        return Json.object().text("federation", vm.toString(h.federation)).text("round", vm.toString(uint256(h.round)))
+            .text("planHash", vm.toString(h.planHash)).text("parent", vm.toString(h.parent))
+            .text("modelRoot", vm.toString(h.modelRoot)).text("rowRoot", vm.toString(h.rowRoot))
+            .text("aggregateRoot", vm.toString(h.aggregateRoot)).text("transcriptRoot", vm.toString(h.transcriptRoot))
+            .text("rewardRoot", vm.toString(h.rewardRoot)).text("cumulativeBudget", vm.toString(h.cumulativeBudget))
+            .text("cohort", vm.toString(uint256(h.cohort))).text("dimension", vm.toString(uint256(h.dimension)))
+            .text("rule", vm.toString(uint256(h.rule))).close();
     }
 
     // Reward tree
@@ -188,12 +161,9 @@ contract VectorsTest is Test {
         );
         bytes32 hash = keccak256(bytes.concat(inner));
         assertEq(hashes.entry(e), hash, "entry");
-        string memory input = Json.object()
-            .text("chainId", vm.toString(e.chainId))
-            .text("distributor", vm.toString(e.distributor))
-            .text("token", vm.toString(e.token))
-            .text("chainRoot", vm.toString(e.chainRoot))
-            .text("cumulativeBudget", vm.toString(e.cumulativeBudget))
+        string memory input = Json.object().text("chainId", vm.toString(e.chainId))
+            .text("distributor", vm.toString(e.distributor)).text("token", vm.toString(e.token))
+            .text("chainRoot", vm.toString(e.chainRoot)).text("cumulativeBudget", vm.toString(e.cumulativeBudget))
             .close();
         return Json.object().field("input", input).text("hash", vm.toString(hash)).close();
     }
@@ -213,15 +183,10 @@ contract VectorsTest is Test {
         );
         bytes32 hash = keccak256(bytes.concat(inner));
         assertEq(hashes.leaf(l), hash, "leaf");
-        string memory input = Json.object()
-            .text("federation", vm.toString(l.federation))
-            .text("participant", vm.toString(l.participant))
-            .text("payout", vm.toString(l.payout))
-            .text("chainId", vm.toString(l.chainId))
-            .text("distributor", vm.toString(l.distributor))
-            .text("token", vm.toString(l.token))
-            .text("cumulative", vm.toString(l.cumulative))
-            .close();
+        string memory input = Json.object().text("federation", vm.toString(l.federation))
+            .text("participant", vm.toString(l.participant)).text("payout", vm.toString(l.payout))
+            .text("chainId", vm.toString(l.chainId)).text("distributor", vm.toString(l.distributor))
+            .text("token", vm.toString(l.token)).text("cumulative", vm.toString(l.cumulative)).close();
         return Json.object().field("input", input).text("hash", vm.toString(hash)).close();
     }
 
@@ -248,12 +213,8 @@ contract VectorsTest is Test {
             proofs = proofs.item(siblings.closeArray());
         }
         Entry memory e = entryOf(chainRoot, 500 + 1_000 + 1_500);
-        return Json.object()
-            .field("leaves", leaves.closeArray())
-            .field("proofs", proofs.closeArray())
-            .text("chainRoot", vm.toString(chainRoot))
-            .field("entry", entryVector(e))
-            .text("rewardRoot", vm.toString(hashes.root(hashes.entry(e), 0, new bytes32[](0))))
-            .close();
+        return Json.object().field("leaves", leaves.closeArray()).field("proofs", proofs.closeArray())
+            .text("chainRoot", vm.toString(chainRoot)).field("entry", entryVector(e))
+            .text("rewardRoot", vm.toString(hashes.root(hashes.entry(e), 0, new bytes32[](0)))).close();
     }
 }

@@ -37,6 +37,8 @@ abstract contract Federation is Test {
     RoundManager internal manager;
     XflToken internal token;
     RewardDistributor internal distributor;
+    /// @dev Token of `distributor`: `token`, unless a test puts another one in its place.
+    address internal paidIn;
     Hashes internal hashes;
 
     /// @dev Private keys in ascending order of their addresses.
@@ -49,7 +51,7 @@ abstract contract Federation is Test {
         registry = new FederationRegistry(FEDERATION, COORDINATOR, THRESHOLD, false);
         manager = new RoundManager(registry, CAP, DELAY);
         token = new XflToken("Federation reward", "FR", TREASURY, 1_000_000 ether);
-        distributor = new RewardDistributor(manager, token);
+        payIn(address(token));
         for (uint256 i = 0; i < MEMBERS; ++i) {
             insertKey(uint256(keccak256(abi.encode("member", i))));
         }
@@ -151,11 +153,13 @@ abstract contract Federation is Test {
 
     // Money
 
-    function fund(uint256 amount) internal {
+    function fund(uint256 amount) internal returns (uint256) {
         vm.prank(TREASURY);
-        token.approve(address(distributor), amount);
+        // Not through IERC20: a token that returns nothing is none.
+        (bool approved,) = paidIn.call(abi.encodeCall(IERC20.approve, (address(distributor), amount)));
+        assertTrue(approved, "approved");
         vm.prank(TREASURY);
-        distributor.fund(amount);
+        return distributor.fund(amount);
     }
 
     // Rewards
@@ -167,7 +171,7 @@ abstract contract Federation is Test {
             payout: payout,
             chainId: HOME_CHAIN,
             distributor: address(distributor),
-            token: address(token),
+            token: paidIn,
             cumulative: cumulative
         });
     }
@@ -176,7 +180,8 @@ abstract contract Federation is Test {
     function settlementOf(uint256[] memory cumulative) internal view returns (Settlement memory s) {
         Leaf[] memory leaves = new Leaf[](cumulative.length);
         for (uint256 i = 0; i < cumulative.length; ++i) {
-            leaves[i] = leafOf(nodeKeyOf(i), i < keys.length ? memberOf(i) : address(uint160(0x1000 + i)), cumulative[i]);
+            leaves[i] =
+                leafOf(nodeKeyOf(i), i < keys.length ? memberOf(i) : address(uint160(0x1000 + i)), cumulative[i]);
         }
         return settlementOf(leaves);
     }
@@ -189,7 +194,7 @@ abstract contract Federation is Test {
         }
         s.entries = new Entry[](2);
         s.entries[0] = Entry(OTHER_CHAIN, address(0xD157), address(0x70CE), keccak256("elsewhere"), 1 ether);
-        s.entries[1] = Entry(HOME_CHAIN, address(distributor), address(token), Trees.root(leafHashes(s)), sum);
+        s.entries[1] = Entry(HOME_CHAIN, address(distributor), paidIn, Trees.root(leafHashes(s)), sum);
     }
 
     function leafHashes(Settlement memory s) internal view returns (bytes32[] memory list) {
@@ -248,7 +253,9 @@ abstract contract Federation is Test {
         (list[0], list[1], list[2]) = (a, b, c);
     }
 
-    function distributorWith(address other) internal returns (RewardDistributor) {
-        return new RewardDistributor(manager, IERC20(other));
+    /// @notice From now on `distributor` is a new one that pays in this token.
+    function payIn(address other) internal {
+        paidIn = other;
+        distributor = new RewardDistributor(manager, IERC20(other));
     }
 }
