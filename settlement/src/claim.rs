@@ -17,7 +17,7 @@ use crate::merkle::{Digest, Proof};
 use crate::payout::Account;
 
 /// Where a chain pays: the contract and the token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Venue {
     /// EIP-155 id.
     pub chain_id: u64,

@@ -25,8 +25,12 @@
 //! # Ok::<(), xfl_settlement::ledger::LedgerError>(())
 //! ```
 
+#[cfg(feature = "chain")]
+pub mod audit;
 pub mod binding;
 mod bytes;
+#[cfg(feature = "chain")]
+pub mod chain;
 pub mod claim;
 pub mod domain;
 pub mod ledger;

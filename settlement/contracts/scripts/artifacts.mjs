@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-// Writes artifacts/*.json from forge's output, or with --check compares them and exits 1 on the first run of differences.
+// Compiles src/ from nothing and writes artifacts/*.json; with --check compares them instead and exits 1 if any differs.
 // Shape: what alloy's `sol!` reads - contractName, abi, bytecode.object, deployedBytecode.object - and nothing that depends on
-// the machine. Run `forge build` first.
+// the machine. Tests stay out of this compilation, so that they can't influence its output.
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,9 +10,18 @@ import { fileURLToPath } from "node:url";
 const CONTRACTS = ["FederationRegistry", "RoundManager", "RewardDistributor", "XflToken"];
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const folder = join(root, "artifacts");
+const out = join(root, "out", "artifacts");
+
+function compile() {
+  const args = ["build", "--force", "--skip", "test", "--out", out, "--cache-path", join(root, "cache", "artifacts")];
+  const forge = join(root, "node_modules", ".bin", "forge");
+  const { status, error } = spawnSync(forge, args, { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  if (error) throw error;
+  if (status !== 0) process.exit(1);
+}
 
 function artifact(contractName) {
-  const built = JSON.parse(readFileSync(join(root, "out", `${contractName}.sol`, `${contractName}.json`), "utf8"));
+  const built = JSON.parse(readFileSync(join(out, `${contractName}.sol`, `${contractName}.json`), "utf8"));
   const { abi, bytecode, deployedBytecode } = built;
   for (const code of [bytecode, deployedBytecode]) {
     if (!/^0x([0-9a-f]{2})+$/.test(code.object)) throw new Error(`${contractName}: expected linked bytecode`);
@@ -47,6 +57,7 @@ if (args.some((arg) => arg !== "--check")) {
   process.exit(2);
 }
 const check = args.includes("--check");
+compile();
 const wanted = new Map(CONTRACTS.map((name) => [`${name}.json`, artifact(name)]));
 
 if (check) {

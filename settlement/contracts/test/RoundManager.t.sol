@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {FederationRegistry} from "../src/FederationRegistry.sol";
+import {RoundManager} from "../src/RoundManager.sol";
+import {IFederationRegistry} from "../src/interfaces/IFederationRegistry.sol";
+import {IRootSource} from "../src/interfaces/IRootSource.sol";
+import {IRoundManager} from "../src/interfaces/IRoundManager.sol";
+import {FederationDomain} from "../src/libraries/FederationDomain.sol";
+import {Binding} from "../src/types/Binding.sol";
+import {RoundHeader} from "../src/types/RoundHeader.sol";
+import {ContractWallet} from "./support/ContractWallet.sol";
+import {Federation} from "./support/Federation.sol";
+
+contract RoundManagerTest is Federation {
+    bytes32 private constant ROOT = keccak256("reward root");
+
+    function refuse(RoundHeader memory header, bytes memory fault) private {
+        refuse(header, signaturesOf(header, 0, THRESHOLD), fault);
+    }
+
+    function refuse(RoundHeader memory header, bytes[] memory signatures, bytes memory fault) private {
+        vm.expectRevert(fault);
+        manager.postRound(header, signatures);
+    }
+
+    // Construction
+
+    function test_describesItself() public view {
+        assertEq(address(manager.registry()), address(registry), "registry");
+        assertEq(manager.federation(), FEDERATION, "federation");
+        assertEq(manager.homeChainId(), HOME_CHAIN, "home chain");
+        assertEq(manager.perRoundCap(), CAP, "cap");
+        assertEq(manager.activationDelay(), DELAY, "delay");
+        assertEq(manager.latestRound(), 0, "latest");
+        bytes32 separator = FederationDomain.separator(HOME_CHAIN, address(manager), FEDERATION);
+        assertEq(manager.domainSeparator(), separator, "domain separator");
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes32 digest = keccak256(bytes.concat(hex"1901", separator, hashes.roundHeader(header)));
+        assertEq(manager.digestOf(header), digest, "digest");
+    }
+
+    function test_constructor_refusesZeroRegistry() public {
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.ZeroRegistry.selector));
+        new RoundManager(IFederationRegistry(address(0)), CAP, DELAY);
+    }
+
+    function test_constructor_refusesCapOutOfRange() public {
+        uint256 maximum = type(uint128).max;
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.CapOutOfRange.selector, maximum, 0));
+        new RoundManager(registry, 0, DELAY);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.CapOutOfRange.selector, maximum, maximum + 1));
+        new RoundManager(registry, maximum + 1, DELAY);
+    }
+
+    function test_constructor_refusesDelayOutOfRange() public {
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.DelayOutOfRange.selector, 1, 365 days, 0));
+        new RoundManager(registry, CAP, 0);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.DelayOutOfRange.selector, 1, 365 days, 365 days + 1));
+        new RoundManager(registry, CAP, 365 days + 1);
+    }
+
+    /// On the embedded chain one key may be the quorum and a root is claimable in the same second.
+    function test_embedded_postsWithOneSignatureAndNoDelay() public {
+        registry = new FederationRegistry(FEDERATION, COORDINATOR, 1, true);
+        manager = new RoundManager(registry, CAP, 0);
+        admit(0);
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        manager.postRound(header, signaturesOf(header, 0, 1));
+        assertTrue(manager.isActive(1), "active");
+    }
+
+    // Posting
+
+    function test_post_storesAndTells() public {
+        RoundHeader memory header = nextHeader(ROOT, 7 ether);
+        bytes32 digest = manager.digestOf(header);
+        bytes[] memory signatures = signaturesOf(header, 1, THRESHOLD);
+        address[] memory signers = new address[](THRESHOLD);
+        for (uint256 i = 0; i < THRESHOLD; ++i) {
+            signers[i] = memberOf(1 + i);
+        }
+        uint64 activeAt = uint64(block.timestamp) + DELAY;
+        vm.expectEmit(true, true, true, true, address(manager));
+        emit IRoundManager.RoundPosted(1, digest, ROOT, activeAt, header, signers);
+        vm.prank(address(0xA1107));
+        manager.postRound(header, signatures);
+        assertEq(manager.latestRound(), 1, "latest");
+        assertEq(manager.headerDigest(1), digest, "digest");
+        assertEq(manager.rewardRoot(1), ROOT, "root");
+        assertEq(manager.cumulativeBudget(1), 7 ether, "budget");
+        assertEq(manager.activeAt(1), activeAt, "active at");
+    }
+
+    function test_post_acceptsEveryMember() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        manager.postRound(header, signaturesOf(header, 0, MEMBERS));
+        assertEq(manager.latestRound(), 1, "latest");
+    }
+
+    /// The domain has no chain id: mirrors on other chains take the same signatures.
+    function test_post_digestIsTheSameOnEveryChain() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes32 digest = manager.digestOf(header);
+        vm.chainId(OTHER_CHAIN);
+        assertEq(manager.digestOf(header), digest, "digest");
+    }
+
+    function test_post_refusesAnotherFederation() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        header.federation = keccak256("another");
+        refuse(header, abi.encodeWithSelector(IRoundManager.WrongFederation.selector, FEDERATION, header.federation));
+    }
+
+    function test_post_tellsRepetitionFromEquivocation() public {
+        RoundHeader memory first = nextHeader(ROOT, CAP);
+        post(first);
+        RoundHeader memory second = nextHeader(ROOT, CAP);
+        post(second);
+        bytes32 digest = manager.digestOf(first);
+        refuse(first, abi.encodeWithSelector(IRoundManager.AlreadyPosted.selector, 1, digest));
+        RoundHeader memory other = first;
+        other.rewardRoot = keccak256("another root");
+        bytes32 otherDigest = manager.digestOf(other);
+        refuse(other, abi.encodeWithSelector(IRoundManager.ConflictingHeader.selector, 1, digest, otherDigest));
+    }
+
+    function test_post_refusesRoundsOutOfOrder() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        header.round = 0;
+        refuse(header, abi.encodeWithSelector(IRoundManager.RoundOutOfOrder.selector, 1, 0));
+        header.round = 2;
+        refuse(header, abi.encodeWithSelector(IRoundManager.RoundOutOfOrder.selector, 1, 2));
+        header.round = type(uint64).max;
+        refuse(header, abi.encodeWithSelector(IRoundManager.RoundOutOfOrder.selector, 1, type(uint64).max));
+    }
+
+    function test_post_refusesWrongParent() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        header.parent = keccak256("no such header");
+        refuse(header, abi.encodeWithSelector(IRoundManager.WrongParent.selector, bytes32(0), header.parent));
+        header.parent = 0;
+        post(header);
+        bytes32 digest = manager.headerDigest(1);
+        header = nextHeader(ROOT, CAP);
+        header.parent = 0;
+        refuse(header, abi.encodeWithSelector(IRoundManager.WrongParent.selector, digest, bytes32(0)));
+    }
+
+    function test_post_refusesFallingBudget() public {
+        post(nextHeader(ROOT, 10 ether));
+        refuse(
+            nextHeader(ROOT, 9 ether), abi.encodeWithSelector(IRoundManager.BudgetDecreased.selector, 10 ether, 9 ether)
+        );
+        post(nextHeader(ROOT, 10 ether));
+    }
+
+    function test_post_refusesBudgetAboveCap(uint256 excess) public {
+        post(nextHeader(ROOT, CAP));
+        uint256 budget = bound(excess, 2 * CAP + 1, type(uint256).max);
+        refuse(nextHeader(ROOT, budget), abi.encodeWithSelector(IRoundManager.BudgetAboveCap.selector, 2 * CAP, budget));
+        post(nextHeader(ROOT, 2 * CAP));
+    }
+
+    // Quorum
+
+    function test_quorum_refusesTooFew(uint256 word) public {
+        uint256 count = bound(word, 0, THRESHOLD - 1);
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        refuse(
+            header,
+            signaturesOf(header, 0, count),
+            abi.encodeWithSelector(IRoundManager.QuorumMissing.selector, THRESHOLD, count)
+        );
+    }
+
+    function test_quorum_refusesOneSignerTwice() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
+        signatures[2] = signatures[1];
+        refuse(
+            header,
+            signatures,
+            abi.encodeWithSelector(IRoundManager.SignersNotAscending.selector, 2, memberOf(1), memberOf(1))
+        );
+    }
+
+    function test_quorum_refusesUnsortedSigners() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
+        (signatures[0], signatures[1]) = (signatures[1], signatures[0]);
+        refuse(
+            header,
+            signatures,
+            abi.encodeWithSelector(IRoundManager.SignersNotAscending.selector, 1, memberOf(1), memberOf(0))
+        );
+    }
+
+    function test_quorum_refusesStrangers(uint256 word) public {
+        uint256 key = bound(word, 1, type(uint128).max);
+        address stranger = vm.addr(key);
+        vm.assume(!registry.isMember(stranger));
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
+        signatures[0] = signWith(key, manager.digestOf(header));
+        refuse(header, signatures, abi.encodeWithSelector(IRoundManager.NotMember.selector, 0, stranger));
+    }
+
+    function test_quorum_refusesRemovedMember() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
+        bytes32 gone = registry.nodeKeyOf(memberOf(1));
+        vm.prank(COORDINATOR);
+        registry.remove(gone);
+        refuse(header, signatures, abi.encodeWithSelector(IRoundManager.NotMember.selector, 1, memberOf(1)));
+    }
+
+    function test_quorum_refusesBrokenSignatures() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes memory fault =
+            abi.encodeWithSelector(IRoundManager.InvalidSignature.selector, 1, manager.digestOf(header));
+        bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
+        bytes memory good = signatures[1];
+        signatures[1] = "";
+        refuse(header, signatures, fault);
+        signatures[1] = new bytes(19);
+        refuse(header, signatures, fault);
+        signatures[1] = new bytes(65);
+        refuse(header, signatures, fault);
+        // An address without code vouches for nothing, a member's least of all.
+        signatures[1] = abi.encodePacked(memberOf(1), good);
+        refuse(header, signatures, fault);
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(keys[1], manager.digestOf(header));
+        bytes32 high = bytes32(0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 - uint256(s));
+        signatures[1] = abi.encodePacked(r, high, v == 27 ? uint8(28) : uint8(27));
+        refuse(header, signatures, fault);
+    }
+
+    function test_quorum_countsContractWallets() public {
+        uint256 owner = 0xA11CE;
+        ContractWallet wallet = new ContractWallet(vm.addr(owner));
+        Binding memory binding = bindingOf(9_999);
+        vm.prank(COORDINATOR);
+        registry.admit(binding, signWith(owner, registryDigest(binding, wallet)), nodeSignature());
+
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes32 digest = manager.digestOf(header);
+        bytes[] memory signatures = new bytes[](THRESHOLD);
+        // The wallet takes its place in the order of addresses.
+        uint256 at = 0;
+        for (uint256 i = 0; i < THRESHOLD - 1 && memberOf(i) < address(wallet); ++i) {
+            at = i + 1;
+        }
+        for (uint256 i = 0; i < THRESHOLD; ++i) {
+            if (i == at) signatures[i] = abi.encodePacked(wallet, signWith(owner, digest));
+            else signatures[i] = signWith(keys[i < at ? i : i - 1], digest);
+        }
+        bytes memory good = signatures[at];
+        signatures[at] = abi.encodePacked(wallet, signWith(keys[0], digest));
+        refuse(header, signatures, abi.encodeWithSelector(IRoundManager.InvalidSignature.selector, at, digest));
+        signatures[at] = good;
+        manager.postRound(header, signatures);
+        assertEq(manager.latestRound(), 1, "latest");
+    }
+
+    function registryDigest(Binding memory binding, ContractWallet wallet) private view returns (bytes32) {
+        binding.payout = address(wallet);
+        return registry.bindingDigest(binding);
+    }
+
+    /// Signatures for one deployment recover to strangers under another's domain.
+    function test_quorum_refusesReplayOnAnotherDeployment() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
+        RoundManager second = new RoundManager(registry, CAP, DELAY);
+        assertTrue(!accepts(second, header, signatures), "another contract");
+
+        FederationRegistry other = new FederationRegistry(keccak256("another"), COORDINATOR, THRESHOLD, false);
+        RoundManager third = new RoundManager(other, CAP, DELAY);
+        assertTrue(!accepts(third, header, signatures), "another federation");
+        header.federation = keccak256("another");
+        assertTrue(!accepts(third, header, signatures), "another federation, header altered");
+    }
+
+    /// Whatever field of a header is altered after signing, the signatures no longer fit.
+    function test_quorum_refusesAlteredHeader(uint8 field, uint64 change) public {
+        vm.assume(change != 0);
+        post(nextHeader(ROOT, CAP));
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
+        bytes32 mask = bytes32(uint256(change));
+        uint256 which = field % 10;
+        if (which == 0) header.planHash ^= mask;
+        else if (which == 1) header.modelRoot ^= mask;
+        else if (which == 2) header.rowRoot ^= mask;
+        else if (which == 3) header.aggregateRoot ^= mask;
+        else if (which == 4) header.transcriptRoot ^= mask;
+        else if (which == 5) header.rewardRoot ^= mask;
+        else if (which == 6) header.cumulativeBudget += bound(change, 1, CAP);
+        else if (which == 7) header.cohort += uint32(bound(change, 1, 1_000));
+        else if (which == 8) header.dimension += uint64(bound(change, 1, 1_000));
+        else header.rule += uint8(bound(change, 1, 200));
+        assertTrue(!accepts(manager, header, signatures), "altered header");
+        assertEq(manager.latestRound(), 1, "latest");
+    }
+
+    function accepts(RoundManager target, RoundHeader memory header, bytes[] memory signatures)
+        private
+        returns (bool accepted)
+    {
+        (accepted,) = address(target).call(abi.encodeCall(RoundManager.postRound, (header, signatures)));
+    }
+
+    // Activation
+
+    function test_activeRoot_waitsForTheDelay() public {
+        post(nextHeader(ROOT, 5 ether));
+        uint64 activeAt = manager.activeAt(1);
+        vm.warp(activeAt - 1);
+        assertTrue(!manager.isActive(1), "too early");
+        vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 1, activeAt));
+        manager.activeRoot(1);
+        vm.warp(activeAt);
+        assertTrue(manager.isActive(1), "in time");
+        (bytes32 root, uint256 budget) = manager.activeRoot(1);
+        assertEq(root, ROOT, "root");
+        assertEq(budget, 5 ether, "budget");
+    }
+
+    function test_activeRoot_refusesUnknownRounds(uint64 round) public {
+        settle(ROOT, CAP);
+        vm.assume(round != 1);
+        assertTrue(!manager.isActive(round), "active");
+        vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, round, 0));
+        manager.activeRoot(round);
+    }
+
+    // Veto
+
+    function test_veto_voidsTheRoundAndAllLater() public {
+        settle(ROOT, 10 ether);
+        RoundHeader memory second = nextHeader(keccak256("stolen"), 10 ether + CAP);
+        post(second);
+        RoundHeader memory third = nextHeader(keccak256("stolen too"), 10 ether + 2 * CAP);
+        post(third);
+        bytes32 digest = manager.headerDigest(2);
+        vm.expectEmit(true, true, true, true, address(manager));
+        emit IRoundManager.RoundVetoed(2, digest, 3);
+        vm.prank(COORDINATOR);
+        manager.veto(2);
+
+        assertEq(manager.latestRound(), 1, "latest");
+        assertTrue(manager.isVetoed(digest), "vetoed");
+        for (uint64 round = 2; round <= 3; ++round) {
+            assertEq(manager.headerDigest(round), bytes32(0), "digest");
+            assertEq(manager.rewardRoot(round), bytes32(0), "root");
+            assertEq(manager.cumulativeBudget(round), 0, "budget");
+            assertEq(manager.activeAt(round), 0, "active at");
+        }
+        vm.warp(block.timestamp + 2 * DELAY);
+        assertTrue(!manager.isActive(2) && !manager.isActive(3), "active after the delay");
+        vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 3, 0));
+        manager.activeRoot(3);
+
+        // The signatures are still there for anyone to post: they are worth nothing.
+        refuse(second, abi.encodeWithSelector(IRoundManager.HeaderVetoed.selector, 2, digest));
+        refuse(third, abi.encodeWithSelector(IRoundManager.RoundOutOfOrder.selector, 2, 3));
+        // A corrected round takes the place, its budget counted from the last good one.
+        refuse(
+            nextHeader(ROOT, 10 ether + CAP + 1),
+            abi.encodeWithSelector(IRoundManager.BudgetAboveCap.selector, 10 ether + CAP, 10 ether + CAP + 1)
+        );
+        settle(keccak256("corrected"), 11 ether);
+        bytes32 corrected = manager.headerDigest(2);
+        refuse(third, abi.encodeWithSelector(IRoundManager.WrongParent.selector, corrected, digest));
+        assertTrue(manager.isActive(2), "corrected round");
+    }
+
+    function test_veto_refusesOthersThanTheCoordinator() public {
+        post(nextHeader(ROOT, CAP));
+        vm.prank(memberOf(0));
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.NotCoordinator.selector, COORDINATOR, memberOf(0)));
+        manager.veto(1);
+    }
+
+    function test_veto_refusesUnknownRounds() public {
+        post(nextHeader(ROOT, CAP));
+        vm.prank(COORDINATOR);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.UnknownRound.selector, 0, 1));
+        manager.veto(0);
+        vm.prank(COORDINATOR);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.UnknownRound.selector, 2, 1));
+        manager.veto(2);
+    }
+
+    /// The race between claiming and revoking has one winner for each second: active means final.
+    function test_veto_refusesActiveRounds() public {
+        post(nextHeader(ROOT, CAP));
+        uint64 activeAt = manager.activeAt(1);
+        vm.warp(activeAt);
+        vm.prank(COORDINATOR);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.RoundAlreadyActive.selector, 1, activeAt));
+        manager.veto(1);
+        vm.warp(activeAt - 1);
+        vm.prank(COORDINATOR);
+        manager.veto(1);
+        assertEq(manager.latestRound(), 0, "latest");
+    }
+}

@@ -1,0 +1,430 @@
+//! The client of a federation's contracts: members, rounds and claims, the same on every chain.
+//!
+//! Whatever changes a chain can be called again after a crash, a timeout or by two processes at once, and has its effect once:
+//! the contract's state is asked first and decides, and a transaction that lost a race is looked at again before it counts as
+//! failed. Contracts' own errors come back by name ([`ClientError::Refused`]).
+//!
+//! [`SettlementClient::connect`] checks code and wiring of the contracts before anything else is asked of them.
+
+use std::fmt::Debug;
+
+use alloy::contract::{CallBuilder, CallDecoder};
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::DynProvider;
+use alloy::sol_types::SolInterface;
+
+use super::connect::{Confirmed, Connection, ConnectionError, succeeded};
+use super::contracts::bindings::FederationRegistry::{FederationRegistryErrors, FederationRegistryInstance};
+use super::contracts::bindings::RewardDistributor::{RewardDistributorErrors, RewardDistributorInstance};
+use super::contracts::bindings::RoundManager::{RoundManagerErrors, RoundManagerInstance};
+use super::contracts::bindings::XflToken::XflTokenInstance;
+use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
+use super::deploy::{DeployError, Deployment};
+use crate::binding::Binding;
+use crate::claim::{ClaimProof, Entry, Leaf};
+use crate::merkle::Digest;
+use crate::payout::{Account, Signature};
+use crate::statement::RoundHeader;
+
+/// Why the contracts couldn't be asked, or refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The chain failed, or a transaction.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The contracts aren't what the deployment says.
+    #[error(transparent)]
+    Deployment(#[from] DeployError),
+    /// Another header is posted for this round: whoever signed both equivocated.
+    #[error("round {round} is posted with header {}, not {}", B256::from(*.posted), B256::from(*.ours))]
+    Equivocation {
+        /// The round.
+        round: u64,
+        /// Digest on the chain.
+        posted: Digest,
+        /// Digest of the header to be posted.
+        ours: Digest,
+    },
+    /// A contract refused, and says why.
+    #[error("the contract refused: {reason}")]
+    Refused {
+        /// The contract's error with its arguments.
+        reason: String,
+    },
+    /// An answer that no honest contract gives.
+    #[error("the contract answered {what} that does not fit")]
+    Answer {
+        /// What.
+        what: &'static str,
+    },
+}
+
+/// What came of something that is done at most once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done now.
+    Done(Confirmed),
+    /// It had been done before; nothing was sent, or somebody else was first.
+    Already,
+}
+
+/// What came of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    /// Paid now, in the token's smallest unit.
+    Paid {
+        /// How much.
+        amount: u128,
+        /// In which transaction.
+        confirmed: Confirmed,
+    },
+    /// Everything under this leaf was paid before.
+    Nothing,
+}
+
+/// A member as the registry knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// Its account.
+    pub payout: Account,
+    /// Chain on which it wants to be paid.
+    pub chain_id: u64,
+    /// Last nonce of its bindings.
+    pub nonce: u64,
+}
+
+/// A federation's contracts on one chain.
+#[derive(Debug, Clone)]
+pub struct SettlementClient {
+    connection: Connection,
+    deployment: Deployment,
+    pub(crate) registry: FederationRegistryInstance<DynProvider>,
+    pub(crate) rounds: RoundManagerInstance<DynProvider>,
+    pub(crate) distributor: RewardDistributorInstance<DynProvider>,
+    token: XflTokenInstance<DynProvider>,
+}
+
+impl SettlementClient {
+    /// A client that has checked the contracts.
+    ///
+    /// # Errors
+    /// [`ClientError::Deployment`].
+    pub async fn connect(connection: Connection, deployment: Deployment) -> Result<Self, ClientError> {
+        deployment.check(&connection).await?;
+        Ok(Self::unchecked(connection, deployment))
+    }
+
+    /// A client that believes the deployment: for [`crate::audit`], which reports on each check itself.
+    #[must_use]
+    pub fn unchecked(connection: Connection, deployment: Deployment) -> Self {
+        let provider = connection.provider().clone();
+        Self {
+            registry: FederationRegistry::new(deployment.registry.into(), provider.clone()),
+            rounds: RoundManager::new(deployment.rounds.into(), provider.clone()),
+            distributor: RewardDistributor::new(deployment.distributor.into(), provider.clone()),
+            token: XflTokenInstance::new(deployment.token.into(), provider),
+            connection,
+            deployment,
+        }
+    }
+
+    /// The connection.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Where the contracts are.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// Admits a member, or binds it anew. `node_signature` is ed25519 by the node key over [`Binding::digest`]: the contract
+    /// carries it and can't check it, so the caller must have. Coordinator only.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn admit(
+        &self,
+        binding: &Binding,
+        payout_signature: &Signature,
+        node_signature: &[u8; 64],
+    ) -> Result<Outcome, ClientError> {
+        let wanted = Member { payout: binding.payout, chain_id: binding.chain_id, nonce: binding.nonce };
+        if self.member(&binding.node_key).await? == Some(wanted) {
+            return Ok(Outcome::Already);
+        }
+        let call = self.registry.admit(
+            FederationRegistry::Binding {
+                federation: binding.federation.into(),
+                nodeKey: binding.node_key.into(),
+                payout: binding.payout.into(),
+                chainId: binding.chain_id,
+                nonce: binding.nonce,
+                expiry: binding.expiry,
+            },
+            Bytes::copy_from_slice(&payout_signature.0),
+            Bytes::copy_from_slice(node_signature),
+        );
+        match self.send::<_, FederationRegistryErrors>(call).await {
+            Err(_) if self.member(&binding.node_key).await? == Some(wanted) => Ok(Outcome::Already),
+            sent => sent.map(Outcome::Done),
+        }
+    }
+
+    /// Removes a member. Coordinator only.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn remove(&self, node_key: &Digest) -> Result<Outcome, ClientError> {
+        if self.member(node_key).await?.is_none() {
+            return Ok(Outcome::Already);
+        }
+        let call = self.registry.remove(node_key.into());
+        match self.send::<_, FederationRegistryErrors>(call).await {
+            Err(_) if self.member(node_key).await?.is_none() => Ok(Outcome::Already),
+            sent => sent.map(Outcome::Done),
+        }
+    }
+
+    /// Posts a round. `signatures` as [`crate::statement::Quorum::collect`] gives them; anybody may send them.
+    ///
+    /// # Errors
+    /// [`ClientError::Equivocation`] if another header stands for this round, and the others.
+    pub async fn post_round(&self, header: &RoundHeader, signatures: &[Signature]) -> Result<Outcome, ClientError> {
+        if self.is_posted(header).await? {
+            return Ok(Outcome::Already);
+        }
+        let signatures = signatures.iter().map(|signature| Bytes::copy_from_slice(&signature.0)).collect();
+        let call = self.rounds.postRound(on_chain(header), signatures);
+        match self.send::<_, RoundManagerErrors>(call).await {
+            Ok(confirmed) => Ok(Outcome::Done(confirmed)),
+            Err(error) => match self.is_posted(header).await? {
+                true => Ok(Outcome::Already),
+                false => Err(error),
+            },
+        }
+    }
+
+    async fn is_posted(&self, header: &RoundHeader) -> Result<bool, ClientError> {
+        let ours = header.digest(&self.deployment.header_domain());
+        match self.header_digest(header.round).await? {
+            None => Ok(false),
+            Some(posted) if posted == ours => Ok(true),
+            Some(posted) => Err(ClientError::Equivocation { round: header.round, posted, ours }),
+        }
+    }
+
+    /// Voids a round that isn't active yet and all after it. Coordinator only.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn veto(&self, round: u64) -> Result<Confirmed, ClientError> {
+        self.send::<_, RoundManagerErrors>(self.rounds.veto(round)).await
+    }
+
+    /// Claims what a proof is due; the money goes to the leaf's account, whoever sends.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn claim(&self, proof: &ClaimProof) -> Result<Claimed, ClientError> {
+        let before = self.paid_to(&proof.leaf.participant).await?;
+        if before >= proof.leaf.cumulative {
+            return Ok(Claimed::Nothing);
+        }
+        let call = self.distributor.claim(
+            proof.round,
+            entry(&proof.entry),
+            U256::from(proof.entry_proof.index),
+            proof.entry_proof.siblings.iter().map(B256::from).collect(),
+            leaf(&proof.leaf),
+            U256::from(proof.leaf_proof.index),
+            proof.leaf_proof.siblings.iter().map(B256::from).collect(),
+        );
+        match self.send::<_, RewardDistributorErrors>(call).await {
+            Ok(confirmed) => {
+                let amount = self.paid_in(&confirmed, &proof.leaf.participant).await?;
+                Ok(Claimed::Paid { amount, confirmed })
+            }
+            Err(error) => match self.paid_to(&proof.leaf.participant).await? >= proof.leaf.cumulative {
+                true => Ok(Claimed::Nothing),
+                false => Err(error),
+            },
+        }
+    }
+
+    /// What a transaction paid to a participant, from its `Claimed` events.
+    async fn paid_in(&self, confirmed: &Confirmed, participant: &Digest) -> Result<u128, ClientError> {
+        let receipt = self.connection.confirm(confirmed.transaction.into()).await?;
+        let claims = receipt
+            .logs()
+            .iter()
+            .filter(|log| log.address() == *self.distributor.address())
+            .filter_map(|log| log.log_decode::<RewardDistributor::Claimed>().ok())
+            .filter(|log| log.inner.participant.0 == *participant);
+        claims.map(|log| amount(log.inner.amount, "an amount")).try_fold(0, |sum: u128, paid| {
+            sum.checked_add(paid?).ok_or(ClientError::Answer { what: "an amount" })
+        })
+    }
+
+    /// Whether an account is a member's.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn is_member(&self, payout: &Account) -> Result<bool, ClientError> {
+        Ok(self.registry.isMember(payout.into()).call().await.map_err(ConnectionError::rpc)?)
+    }
+
+    /// A member by its node key.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn member(&self, node_key: &Digest) -> Result<Option<Member>, ClientError> {
+        let payout = self.registry.payoutOf(node_key.into()).call().await.map_err(ConnectionError::rpc)?;
+        if payout.is_zero() {
+            return Ok(None);
+        }
+        let chain_id = self.registry.payoutChainOf(node_key.into()).call().await.map_err(ConnectionError::rpc)?;
+        let nonce = self.registry.nonceOf(node_key.into()).call().await.map_err(ConnectionError::rpc)?;
+        Ok(Some(Member { payout: payout.into(), chain_id, nonce }))
+    }
+
+    /// The last nonce used for a node key, whether it is a member or not; the next binding needs one above.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn binding_nonce(&self, node_key: &Digest) -> Result<u64, ClientError> {
+        Ok(self.registry.nonceOf(node_key.into()).call().await.map_err(ConnectionError::rpc)?)
+    }
+
+    /// Number of members.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn member_count(&self) -> Result<u64, ClientError> {
+        let count = self.registry.memberCount().call().await.map_err(ConnectionError::rpc)?;
+        Ok(count.saturating_to())
+    }
+
+    /// The last posted round that wasn't vetoed; zero before the first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn latest_round(&self) -> Result<u64, ClientError> {
+        Ok(self.rounds.latestRound().call().await.map_err(ConnectionError::rpc)?)
+    }
+
+    /// Digest of a posted round's header.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn header_digest(&self, round: u64) -> Result<Option<Digest>, ClientError> {
+        let digest = self.rounds.headerDigest(round).call().await.map_err(ConnectionError::rpc)?;
+        Ok((!digest.is_zero()).then_some(digest.0))
+    }
+
+    /// Whether a round's rewards can be claimed now.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn is_active(&self, round: u64) -> Result<bool, ClientError> {
+        Ok(self.rounds.isActive(round).call().await.map_err(ConnectionError::rpc)?)
+    }
+
+    /// When a posted round's rewards become claimable, Unix seconds.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn active_at(&self, round: u64) -> Result<Option<u64>, ClientError> {
+        let time = self.rounds.activeAt(round).call().await.map_err(ConnectionError::rpc)?;
+        Ok((time != 0).then_some(time))
+    }
+
+    /// Paid so far to a participant, in the token's smallest unit.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn paid_to(&self, participant: &Digest) -> Result<u128, ClientError> {
+        let paid = self.distributor.paidTo(participant.into()).call().await.map_err(ConnectionError::rpc)?;
+        amount(paid, "an amount paid")
+    }
+
+    /// Paid so far to everyone.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn total_paid(&self) -> Result<u128, ClientError> {
+        let paid = self.distributor.totalPaid().call().await.map_err(ConnectionError::rpc)?;
+        amount(paid, "a total paid")
+    }
+
+    /// Tokens of an account; the distributor's are what is left to claim.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn token_balance(&self, account: &Account) -> Result<u128, ClientError> {
+        let balance = self.token.balanceOf(account.into()).call().await.map_err(ConnectionError::rpc)?;
+        Ok(balance.saturating_to())
+    }
+
+    async fn send<D, E>(&self, call: CallBuilder<&DynProvider, D>) -> Result<Confirmed, ClientError>
+    where
+        D: CallDecoder,
+        E: SolInterface + Debug,
+    {
+        let turn = self.connection.turn().await?;
+        let call = call.from(self.connection.sender().unwrap_or_default().into());
+        let sent = call.send().await.map_err(|error| match error.as_decoded_interface_error::<E>() {
+            Some(refusal) => ClientError::Refused { reason: format!("{refusal:?}") },
+            None => ConnectionError::rpc(error).into(),
+        })?;
+        let receipt = self.connection.confirm(*sent.tx_hash()).await?;
+        drop(turn);
+        Ok(succeeded(&receipt)?)
+    }
+}
+
+fn amount(value: U256, what: &'static str) -> Result<u128, ClientError> {
+    value.try_into().map_err(|_| ClientError::Answer { what })
+}
+
+pub(crate) fn on_chain(header: &RoundHeader) -> RoundManager::RoundHeader {
+    RoundManager::RoundHeader {
+        federation: header.federation.into(),
+        round: header.round,
+        planHash: header.plan_hash.into(),
+        parent: header.parent.into(),
+        modelRoot: header.model_root.into(),
+        rowRoot: header.row_root.into(),
+        aggregateRoot: header.aggregate_root.into(),
+        transcriptRoot: header.transcript_root.into(),
+        rewardRoot: header.reward_root.into(),
+        cumulativeBudget: U256::from(header.cumulative_budget),
+        cohort: header.cohort,
+        dimension: header.dimension,
+        rule: header.rule,
+    }
+}
+
+fn entry(entry: &Entry) -> RewardDistributor::Entry {
+    RewardDistributor::Entry {
+        chainId: U256::from(entry.venue.chain_id),
+        distributor: Address::from(entry.venue.distributor),
+        token: Address::from(entry.venue.token),
+        chainRoot: entry.chain_root.into(),
+        cumulativeBudget: U256::from(entry.cumulative_budget),
+    }
+}
+
+fn leaf(leaf: &Leaf) -> RewardDistributor::Leaf {
+    RewardDistributor::Leaf {
+        federation: leaf.federation.into(),
+        participant: leaf.participant.into(),
+        payout: leaf.payout.into(),
+        chainId: U256::from(leaf.venue.chain_id),
+        distributor: Address::from(leaf.venue.distributor),
+        token: Address::from(leaf.venue.token),
+        cumulative: U256::from(leaf.cumulative),
+    }
+}

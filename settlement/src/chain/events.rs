@@ -1,0 +1,169 @@
+//! What the contracts have told so far: admissions with both signatures, posted headers with their signers, payments.
+//!
+//! Asked from block 0 on, in ranges that nodes accept; the answers are the node's word, to be compared with contract state and
+//! checked signatures ([`crate::audit`]).
+
+use alloy::primitives::B256;
+use alloy::providers::Provider;
+use alloy::rpc::types::{Filter, Log};
+use alloy::sol_types::SolEvent;
+
+use super::client::{ClientError, SettlementClient};
+use super::connect::ConnectionError;
+use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
+use crate::binding::Binding;
+use crate::merkle::Digest;
+use crate::payout::{Account, Signature};
+use crate::statement::RoundHeader;
+
+/// Blocks asked for at once.
+const RANGE: u64 = 5_000;
+
+/// An admission, as the registry told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// What both keys signed.
+    pub binding: Binding,
+    /// By the payout key; 65 bytes unless the account is a contract.
+    pub payout_signature: Vec<u8>,
+    /// By the node key, ed25519 over the binding's digest.
+    pub node_signature: Vec<u8>,
+}
+
+impl Admission {
+    /// The payout signature, if it is one of a key.
+    #[must_use]
+    pub fn signature(&self) -> Option<Signature> {
+        self.payout_signature.as_slice().try_into().ok().map(Signature)
+    }
+}
+
+/// A posted round, as the round manager told it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// The header.
+    pub header: RoundHeader,
+    /// Its digest.
+    pub digest: Digest,
+    /// The members that signed, ascending.
+    pub signers: Vec<Account>,
+    /// When its rewards become claimable, Unix seconds.
+    pub active_at: u64,
+}
+
+/// A payment, as the distributor told it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Payment {
+    /// Node key of the earner.
+    pub participant: Digest,
+    /// Who received it.
+    pub payout: Account,
+    /// Round whose root was used.
+    pub round: u64,
+    /// Paid then.
+    pub amount: u128,
+    /// Paid in total.
+    pub cumulative: u128,
+}
+
+impl SettlementClient {
+    /// All admissions, oldest first; removed members included.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn admissions(&self) -> Result<Vec<Admission>, ClientError> {
+        let federation = self.deployment().terms.federation;
+        let logs = self.logs::<FederationRegistry::MemberAdmitted>(self.deployment().registry).await?;
+        Ok(logs
+            .into_iter()
+            .map(|event| Admission {
+                binding: Binding {
+                    federation,
+                    node_key: event.nodeKey.0,
+                    payout: event.payout.into(),
+                    chain_id: event.chainId,
+                    nonce: event.nonce,
+                    expiry: event.expiry,
+                },
+                payout_signature: event.payoutSignature.into(),
+                node_signature: event.nodeSignature.into(),
+            })
+            .collect())
+    }
+
+    /// All posted rounds, oldest first; vetoed ones included.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn posted(&self) -> Result<Vec<Posted>, ClientError> {
+        let logs = self.logs::<RoundManager::RoundPosted>(self.deployment().rounds).await?;
+        let posted = |event: RoundManager::RoundPosted| {
+            let header = event.header;
+            let cumulative_budget = header.cumulativeBudget.try_into();
+            Ok(Posted {
+                header: RoundHeader {
+                    federation: header.federation.0,
+                    round: header.round,
+                    plan_hash: header.planHash.0,
+                    parent: header.parent.0,
+                    model_root: header.modelRoot.0,
+                    row_root: header.rowRoot.0,
+                    aggregate_root: header.aggregateRoot.0,
+                    transcript_root: header.transcriptRoot.0,
+                    reward_root: header.rewardRoot.0,
+                    cumulative_budget: cumulative_budget.map_err(|_| ClientError::Answer { what: "a budget" })?,
+                    cohort: header.cohort,
+                    dimension: header.dimension,
+                    rule: header.rule,
+                },
+                digest: event.digest.0,
+                signers: event.signers.into_iter().map(Into::into).collect(),
+                active_at: event.activeAt,
+            })
+        };
+        logs.into_iter().map(posted).collect()
+    }
+
+    /// All payments, oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn payments(&self) -> Result<Vec<Payment>, ClientError> {
+        let logs = self.logs::<RewardDistributor::Claimed>(self.deployment().distributor).await?;
+        let payment = |event: RewardDistributor::Claimed| {
+            let amount = |value: alloy::primitives::U256| {
+                value.try_into().map_err(|_| ClientError::Answer { what: "an amount paid" })
+            };
+            Ok(Payment {
+                participant: event.participant.0,
+                payout: event.payout.into(),
+                round: event.round,
+                amount: amount(event.amount)?,
+                cumulative: amount(event.cumulative)?,
+            })
+        };
+        logs.into_iter().map(payment).collect()
+    }
+
+    async fn logs<E: SolEvent>(&self, address: Account) -> Result<Vec<E>, ClientError> {
+        let provider = self.connection().provider();
+        let head = provider.get_block_number().await.map_err(ConnectionError::rpc)?;
+        let mut events = Vec::new();
+        let mut from = 0;
+        while from <= head {
+            let to = head.min(from.saturating_add(RANGE - 1));
+            let filter = Filter::new()
+                .address(alloy::primitives::Address::from(address))
+                .event_signature(B256::from(E::SIGNATURE_HASH))
+                .from_block(from)
+                .to_block(to);
+            let logs: Vec<Log> = provider.get_logs(&filter).await.map_err(ConnectionError::rpc)?;
+            for log in logs {
+                let decoded = E::decode_log(&log.inner).map_err(|_| ClientError::Answer { what: "an event" })?;
+                events.push(decoded.data);
+            }
+            from = to.saturating_add(1);
+        }
+        Ok(events)
+    }
+}
