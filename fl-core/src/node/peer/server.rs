@@ -281,8 +281,8 @@ impl Server {
         }
     }
 
-    /// Sends everything that is queued, closes every connection and then the socket, within `grace` or so. The events
-    /// must be taken meanwhile, or dropped.
+    /// Sends everything that is queued, then closes every connection, within `grace` or so. The events must be taken
+    /// meanwhile, or dropped. The runtime closes the socket soon after, so the port is free again a moment later.
     pub async fn shutdown(self, grace: Duration) {
         self.endpoint.set_server_config(None);
         let waiting: Vec<watch::Receiver<()>> = {

@@ -133,6 +133,34 @@ async fn both_sides_know_each_other_and_talk() {
     );
 }
 
+/// Over real QUIC: a client that offers X25519 alone, and accepts any server, finds nothing in common.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_post_quantum_key_exchange_is_refused() {
+    let (server, _events, addr) = coordinator(small());
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519];
+    let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![crate::node::tls::ALPN.to_vec()];
+    let config = endpoint::dialing(tls, &TransportLimits::default()).unwrap();
+    let endpoint = endpoint::bind_for(addr).unwrap();
+    let error = endpoint
+        .connect_with(config, addr, "node.invalid")
+        .unwrap()
+        .await
+        .unwrap_err();
+    let handshake_failure = quinn::TransportErrorCode::crypto(40);
+    assert!(matches!(&error, quinn::ConnectionError::ConnectionClosed(close) if close.error_code == handshake_failure));
+    let started = Instant::now();
+    while server.counters().failed_handshakes == 0 {
+        assert!(started.elapsed() < SOON);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_refused_and_counted_and_the_server_goes_on() {
     let (server, mut events, addr) = coordinator(small());
@@ -420,7 +448,11 @@ async fn shutdown_says_goodbye_and_frees_the_port() {
     assert_eq!(connection.recv().await.unwrap(), b"last words");
     assert_eq!(connection.recv().await, Err(CloseReason::Peer(CloseCode::Shutdown)));
     taken.await.unwrap();
-    assert!(Server::bind(addr, key(COORDINATOR), |_| true, small()).is_ok());
+    let started = Instant::now();
+    while Server::bind(addr, key(COORDINATOR), |_| true, small()).is_err() {
+        assert!(started.elapsed() < SOON, "the port stays taken");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// An institution killed outright sends no goodbye.
