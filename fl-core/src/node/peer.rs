@@ -32,14 +32,22 @@ use quinn::VarInt;
 use crate::node::frame::Pace;
 
 pub mod backoff;
+mod connection;
+mod counters;
 mod dialer;
+mod event;
 mod greeting;
 mod link;
 mod server;
+mod unreached;
 
-pub use dialer::{ConnectError, Connection, Dialer, Probe};
+pub use connection::Connection;
+pub use counters::Counters;
+pub use dialer::{Dialer, Probe};
+pub use event::{ConnectionId, Event, Events, PeerEvent};
 pub use link::Sender;
-pub use server::{ConnectionId, Counters, Event, Events, PeerEvent, ServeError, Server, ServerLimits};
+pub use server::{ServeError, Server, ServerLimits};
+pub use unreached::ConnectError;
 
 /// Bytes that even the shortest message counts as wherever bytes are counted, for what holding it costs.
 const MIN_CHARGE: u32 = 256;

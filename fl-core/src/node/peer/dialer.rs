@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use quinn::{ConnectionError, Endpoint, RecvStream, SendStream, TransportErrorCode};
-use tokio::sync::mpsc;
+use quinn::{ConnectionError, RecvStream, SendStream, TransportErrorCode};
 use tokio::time::{Instant, timeout};
 
+use super::connection::{Connection, Reached};
 use super::greeting::{self, Greeting};
-use super::link::{Closer, End, Inbound, Received, Sender, outbox, reason_of};
-use super::{CloseCode, CloseReason, LinkLimits, SendError};
+use super::link::reason_of;
+use super::{CloseCode, ConnectError, LinkLimits};
 use crate::identity::{NodeId, NodeKey};
-use crate::node::endpoint::{self, EndpointError, TransportLimits};
+use crate::node::endpoint::{self, TransportLimits};
 use crate::node::frame::{read_frame, write_frame};
 use crate::node::tls::{ACCESS_DENIED, Pin, TlsError, TlsIdentity};
 
@@ -31,116 +31,6 @@ pub struct Dialer {
     transport: TransportLimits,
 }
 
-/// Why a coordinator wasn't reached.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Nothing came back: UDP is blocked on the way, or nothing listens there.
-    #[error("no answer from {addr} within {waited:?}: udp is blocked on the way, or nothing listens there")]
-    NoAnswer {
-        /// Where it was looked for.
-        addr: SocketAddr,
-        /// How long.
-        waited: Duration,
-    },
-    /// It answered, then fell silent before letting us in.
-    #[error("{addr} answered, but didn't let us in within {waited:?}")]
-    Silent {
-        /// Who.
-        addr: SocketAddr,
-        /// How long it was waited for.
-        waited: Duration,
-    },
-    /// Another node listens there, or somebody is in between.
-    #[error("wrong coordinator key: expected {expected}, got {got}")]
-    WrongCoordinatorKey {
-        /// The key asked for.
-        expected: NodeId,
-        /// The key presented.
-        got: NodeId,
-    },
-    /// The coordinator is the right one and doesn't know us.
-    #[error("the coordinator does not admit node {node}")]
-    NotAdmitted {
-        /// Our own id.
-        node: NodeId,
-    },
-    /// The coordinator has too many handshakes under way.
-    #[error("{addr} is too busy to shake hands")]
-    Busy {
-        /// Who.
-        addr: SocketAddr,
-    },
-    /// It answered and refused for another reason.
-    #[error("{addr} answered and refused: {reason}")]
-    Refused {
-        /// Who.
-        addr: SocketAddr,
-        /// What it said, or why we refused it.
-        reason: String,
-    },
-    /// It let us in and closed at once.
-    #[error("{addr} closed the connection: {reason}")]
-    Closed {
-        /// Who.
-        addr: SocketAddr,
-        /// Why.
-        reason: CloseReason,
-    },
-    /// It has the right key and doesn't speak the federation's protocol.
-    #[error("{addr} does not greet as a coordinator does")]
-    NoWelcome {
-        /// Who.
-        addr: SocketAddr,
-    },
-    /// No such address can be dialled.
-    #[error("{addr} can't be dialled: {reason}")]
-    Undialable {
-        /// The address.
-        addr: SocketAddr,
-        /// Why.
-        reason: String,
-    },
-    /// Our own socket.
-    #[error(transparent)]
-    Endpoint(#[from] EndpointError),
-    /// Our own certificate.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
-impl ConnectError {
-    /// Whether anything came back from the address, so that UDP gets through.
-    pub fn answered(&self) -> bool {
-        !matches!(
-            self,
-            Self::NoAnswer { .. } | Self::Undialable { .. } | Self::Endpoint(_) | Self::Tls(_)
-        )
-    }
-
-    /// Whether trying again later can help without anyone changing anything.
-    pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::NoAnswer { .. } | Self::Silent { .. } | Self::Busy { .. } | Self::Closed { .. }
-        )
-    }
-
-    /// What the person at the keyboard can do, where that is known.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::NoAnswer { addr, .. } => format!(
-                "is the coordinator running, and does every firewall between let udp port {} through both ways?",
-                addr.port()
-            ),
-            Self::WrongCoordinatorKey { .. } => {
-                "ask the coordinator for its key by another channel before trusting the one presented".to_owned()
-            }
-            Self::NotAdmitted { node } => format!("the coordinator can admit it with `xfl member add {node}`"),
-            _ => return None,
-        })
-    }
-}
-
 /// What a probe saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Probe {
@@ -148,15 +38,6 @@ pub struct Probe {
     pub rtt: Duration,
     /// The coordinator's clock when it answered.
     pub coordinator_clock: SystemTime,
-}
-
-/// An open connection and its one stream, welcomed.
-struct Reached {
-    endpoint: Endpoint,
-    connection: quinn::Connection,
-    send: SendStream,
-    recv: RecvStream,
-    coordinator_clock: SystemTime,
 }
 
 impl Dialer {
@@ -330,140 +211,4 @@ impl Dialer {
             },
         }
     }
-}
-
-/// A connection to the coordinator. Dropping it closes it at once; see [`Connection::close`].
-#[derive(Debug)]
-pub struct Connection {
-    coordinator: NodeId,
-    coordinator_clock: SystemTime,
-    end: Arc<End>,
-    endpoint: Endpoint,
-    sender: Sender,
-    inbox: mpsc::Receiver<Result<Received, CloseReason>>,
-    ended: Option<CloseReason>,
-}
-
-impl Connection {
-    fn start(reached: Reached, coordinator: NodeId, limits: LinkLimits) -> Self {
-        let Reached {
-            endpoint,
-            connection,
-            send,
-            recv,
-            coordinator_clock,
-        } = reached;
-        let end = End::new(connection);
-        let (sender, backlog) = outbox(limits);
-        let (deliver, inbox) = mpsc::channel(limits.inbound_messages.max(1) as usize);
-        tokio::spawn(backlog.write(end.clone(), send, Closer::Peer));
-        tokio::spawn(read(
-            Inbound::new(recv, limits, None),
-            end.clone(),
-            deliver,
-            limits.pace.grace,
-        ));
-        Self {
-            coordinator,
-            coordinator_clock,
-            end,
-            endpoint,
-            sender,
-            inbox,
-            ended: None,
-        }
-    }
-
-    /// Who is at the other end.
-    pub fn coordinator(&self) -> NodeId {
-        self.coordinator
-    }
-
-    /// The coordinator's clock when it let us in.
-    pub fn coordinator_clock(&self) -> SystemTime {
-        self.coordinator_clock
-    }
-
-    /// Round trip, as measured so far.
-    pub fn rtt(&self) -> Duration {
-        self.end.connection().rtt()
-    }
-
-    /// A handle for queueing messages from other tasks.
-    pub fn sender(&self) -> Sender {
-        self.sender.clone()
-    }
-
-    /// Queues a message, waiting for room in the backlog.
-    ///
-    /// # Errors
-    /// [`SendError::TooLong`], [`SendError::NotConnected`].
-    pub async fn send(&self, message: impl Into<Arc<Vec<u8>>>) -> Result<(), SendError> {
-        self.sender.send(message).await
-    }
-
-    /// The next message. Safe to cancel.
-    ///
-    /// # Errors
-    /// How the connection ended, from then on each time.
-    pub async fn recv(&mut self) -> Result<Vec<u8>, CloseReason> {
-        if let Some(reason) = &self.ended {
-            return Err(reason.clone());
-        }
-        let reason = match self.inbox.recv().await {
-            Some(Ok(received)) => return Ok(received.take()),
-            Some(Err(reason)) => reason,
-            None => CloseReason::Local(CloseCode::Done),
-        };
-        self.ended = Some(reason.clone());
-        Err(reason)
-    }
-
-    /// Sends what is queued, waits until the coordinator has it all and has closed too, within `grace`. Messages that
-    /// still come are lost.
-    pub async fn close(mut self, grace: Duration) -> CloseReason {
-        self.sender.finish(CloseCode::Done);
-        let drained = timeout(grace, async {
-            loop {
-                if let Err(reason) = self.recv().await {
-                    return reason;
-                }
-            }
-        })
-        .await;
-        self.end.close(CloseCode::Done);
-        let _ = timeout(grace, self.endpoint.wait_idle()).await;
-        drained.unwrap_or(CloseReason::TimedOut)
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.end.close(CloseCode::Done);
-    }
-}
-
-async fn read(
-    mut inbound: Inbound,
-    end: Arc<End>,
-    deliver: mpsc::Sender<Result<Received, CloseReason>>,
-    grace: Duration,
-) {
-    let reason = loop {
-        match inbound.next().await {
-            Ok(Some(received)) => {
-                if deliver.send(Ok(received)).await.is_err() {
-                    return;
-                }
-            }
-            // The coordinator closes as soon as it knows that everything has arrived, and says why.
-            Ok(None) => match timeout(grace, end.connection().closed()).await {
-                Ok(ConnectionError::LocallyClosed) | Err(_) => break end.reason(None),
-                Ok(error) => break reason_of(error),
-            },
-            Err(error) => break end.reason(Some(error)),
-        }
-    };
-    // Nobody to tell: the connection was dropped.
-    let _ = deliver.send(Err(reason)).await;
 }

@@ -11,8 +11,10 @@ use quinn::{ConnectionError, Endpoint, Incoming, RecvStream, SendStream, Transpo
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
+use super::counters::{Counters, Tally, count};
+use super::event::{ConnectionId, Events, Queued, What};
 use super::greeting::{self, Greeting};
-use super::link::{Closer, End, Inbound, Received, Sender, outbox};
+use super::link::{Closer, End, Inbound, Sender, outbox};
 use super::{CloseCode, CloseReason, LinkLimits, SendError};
 use crate::identity::{NodeId, NodeKey};
 use crate::node::endpoint::{self, EndpointError, TransportLimits};
@@ -50,101 +52,6 @@ impl ServerLimits {
             events: 1024,
         }
     }
-}
-
-/// Numbers a server's connections, in the order in which they were accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId(pub u64);
-
-/// What happened on a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// The node is connected and can be sent to.
-    Connected {
-        /// Where from; it may change later.
-        remote: SocketAddr,
-    },
-    /// The node sent this.
-    Message(Vec<u8>),
-    /// The connection is over; nothing more comes from it.
-    Closed(CloseReason),
-}
-
-/// An event and whose it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerEvent {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// The node whose key the connection proved.
-    pub node: NodeId,
-    /// What happened.
-    pub event: Event,
-}
-
-enum What {
-    Connected(SocketAddr),
-    Message(Received),
-    Closed(CloseReason),
-}
-
-struct Queued {
-    connection: ConnectionId,
-    node: NodeId,
-    what: What,
-}
-
-/// The server's events, in order. The shell must keep taking them: peers wait while it doesn't.
-pub struct Events(mpsc::Receiver<Queued>);
-
-impl Events {
-    /// The next event; `None` once the server is gone and all its connections are closed. Safe to cancel.
-    pub async fn recv(&mut self) -> Option<PeerEvent> {
-        let Queued { connection, node, what } = self.0.recv().await?;
-        let event = match what {
-            What::Connected(remote) => Event::Connected { remote },
-            What::Message(received) => Event::Message(received.take()),
-            What::Closed(reason) => Event::Closed(reason),
-        };
-        Some(PeerEvent {
-            connection,
-            node,
-            event,
-        })
-    }
-}
-
-/// What a server has seen since it started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counters {
-    /// Members let in.
-    pub accepted: u64,
-    /// Handshakes with a key that isn't admitted.
-    pub refused_unknown: u64,
-    /// Handshakes that failed or took too long for any other reason.
-    pub failed_handshakes: u64,
-    /// Handshakes turned away unread because too many were under way.
-    pub refused_busy: u64,
-    /// Connections ended because of what the peer sent.
-    pub malformed: u64,
-    /// Connections whose place a newer one of the same node took.
-    pub replaced: u64,
-    /// Preflight probes answered.
-    pub probes: u64,
-}
-
-#[derive(Default)]
-struct Tally {
-    accepted: AtomicU64,
-    refused_late: AtomicU64,
-    failed_handshakes: AtomicU64,
-    refused_busy: AtomicU64,
-    malformed: AtomicU64,
-    replaced: AtomicU64,
-    probes: AtomicU64,
-}
-
-fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 struct Peer {
@@ -264,21 +171,7 @@ impl Server {
 
     /// What it has seen so far.
     pub fn counters(&self) -> Counters {
-        let tally = &self.shared.tally;
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Counters {
-            accepted: read(&tally.accepted),
-            refused_unknown: self
-                .shared
-                .admission
-                .refused()
-                .saturating_add(read(&tally.refused_late)),
-            failed_handshakes: read(&tally.failed_handshakes),
-            refused_busy: read(&tally.refused_busy),
-            malformed: read(&tally.malformed),
-            replaced: read(&tally.replaced),
-            probes: read(&tally.probes),
-        }
+        self.shared.tally.read(self.shared.admission.refused())
     }
 
     /// Sends everything that is queued, then closes every connection, within `grace` or so. The events must be taken
@@ -349,9 +242,8 @@ async fn handle(shared: Arc<Shared>, incoming: Incoming, slot: OwnedSemaphorePer
         Ok(Err(None)) => return,
         Err(_) => return count(&shared.tally.failed_handshakes),
     };
-    drop(slot);
     match arrival.greeting {
-        Greeting::Join => session(&shared, arrival).await,
+        Greeting::Join => session(&shared, arrival, slot).await,
         Greeting::Probe => answer_probe(&shared, arrival).await,
     }
 }
@@ -407,7 +299,7 @@ async fn answer_probe(shared: &Shared, arrival: Arrival) {
 }
 
 /// A member's connection from welcome to end.
-async fn session(shared: &Shared, arrival: Arrival) {
+async fn session(shared: &Shared, arrival: Arrival, slot: OwnedSemaphorePermit) {
     let Arrival {
         node,
         connection,
@@ -442,6 +334,8 @@ async fn session(shared: &Shared, arrival: Arrival) {
         count(&shared.tally.failed_handshakes);
     } else if tell(What::Connected(remote)).await {
         count(&shared.tally.accepted);
+        // Held until now, so that a member that keeps coming back while the shell is busy piles up no connections.
+        drop(slot);
         let writer = tokio::spawn(backlog.write(end.clone(), send, Closer::Here));
         let mut inbound = Inbound::new(recv, limits, Some(shared.inbound.clone()));
         let reason = loop {
