@@ -256,7 +256,8 @@ pub fn read(path: &Path) -> Result<NodeKey, ReadError> {
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 

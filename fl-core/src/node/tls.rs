@@ -35,6 +35,8 @@ use crate::identity::{NodeId, NodeKey};
 
 /// The application protocol both sides must name.
 pub const ALPN: &[u8] = b"xfl/1";
+/// The TLS alert (RFC 8446 section 6.2) by which an endpoint turns a node away because of who it is.
+pub(crate) const ACCESS_DENIED: u8 = 49;
 /// DER of a public key field for ed25519 up to the 32 key bytes (RFC 8410 section 4).
 const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
@@ -146,14 +148,14 @@ fn provider() -> Arc<CryptoProvider> {
 /// The node that a certificate speaks for.
 ///
 /// # Errors
-/// `BadEncoding` if it is no certificate, `ApplicationVerificationFailure` if its key isn't a usable ed25519 key.
+/// `BadEncoding` if it is no certificate, or one whose key isn't a usable ed25519 key.
 pub fn node_of(certificate: &CertificateDer<'_>) -> Result<NodeId, Error> {
     let spki = ParsedCertificate::try_from(certificate)?.subject_public_key_info();
     spki.strip_prefix(&ED25519_SPKI)
         .and_then(|key| <[u8; 32]>::try_from(key).ok())
         .map(NodeId)
         .filter(NodeId::is_usable)
-        .ok_or(CertificateError::ApplicationVerificationFailure.into())
+        .ok_or(CertificateError::BadEncoding.into())
 }
 
 /// The node at the other end of an established connection.

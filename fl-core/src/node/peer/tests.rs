@@ -1,0 +1,552 @@
+//! Real QUIC over loopback.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use super::*;
+use crate::identity::{NodeId, NodeKey};
+use crate::node::endpoint::{self, EndpointError, TransportLimits};
+use crate::node::tls::{Pin, TlsIdentity};
+
+const MIB: usize = 1 << 20;
+const SOON: Duration = Duration::from_secs(10);
+const COORDINATOR: u8 = 100;
+
+fn key(seed: u8) -> Arc<NodeKey> {
+    Arc::new(NodeKey::from_seed(&[seed; 32]))
+}
+
+fn id(seed: u8) -> NodeId {
+    key(seed).node_id()
+}
+
+fn loopback() -> SocketAddr {
+    "127.0.0.1:0".parse().unwrap()
+}
+
+/// A coordinator whose members are 1 to 9.
+fn coordinator(limits: ServerLimits) -> (Server, Events, SocketAddr) {
+    let members: Vec<NodeId> = (1..10).map(id).collect();
+    let (server, events) =
+        Server::bind(loopback(), key(COORDINATOR), move |node| members.contains(node), limits).unwrap();
+    let addr = server.local_addr().unwrap();
+    (server, events, addr)
+}
+
+fn small() -> ServerLimits {
+    ServerLimits::for_messages_up_to(MIB as u32)
+}
+
+fn dialer(seed: u8) -> Dialer {
+    dialer_with(seed, LinkLimits::for_messages_up_to(MIB as u32))
+}
+
+fn dialer_with(seed: u8, link: LinkLimits) -> Dialer {
+    Dialer::new(key(seed), link, TransportLimits::default()).unwrap()
+}
+
+async fn join(seed: u8, addr: SocketAddr) -> Connection {
+    dialer(seed).connect(addr, id(COORDINATOR), SOON).await.unwrap()
+}
+
+async fn next(events: &mut Events) -> PeerEvent {
+    tokio::time::timeout(SOON * 3, events.recv()).await.unwrap().unwrap()
+}
+
+async fn connected(events: &mut Events, seed: u8) -> ConnectionId {
+    let event = next(events).await;
+    assert!(matches!(event.event, Event::Connected { .. }), "{event:?}");
+    assert_eq!(event.node, id(seed));
+    event.connection
+}
+
+async fn message(events: &mut Events, seed: u8) -> Vec<u8> {
+    let event = next(events).await;
+    assert_eq!(event.node, id(seed));
+    match event.event {
+        Event::Message(message) => message,
+        other => panic!("expected a message, got {other:?}"),
+    }
+}
+
+async fn closed(events: &mut Events, seed: u8) -> CloseReason {
+    let event = next(events).await;
+    assert_eq!(event.node, id(seed));
+    match event.event {
+        Event::Closed(reason) => reason,
+        other => panic!("expected the end, got {other:?}"),
+    }
+}
+
+/// The two halves of a stream; dropping the second would stop the coordinator's half.
+struct Scribble(quinn::SendStream, quinn::RecvStream);
+
+/// A member that keeps to TLS and QUIC and to nothing else: writes `bytes` on its stream.
+async fn scribbler(seed: u8, addr: SocketAddr, bytes: &[u8]) -> (quinn::Connection, Scribble) {
+    let tls = TlsIdentity::new(key(seed))
+        .unwrap()
+        .client_config(Arc::new(Pin::new(id(COORDINATOR))))
+        .unwrap();
+    let config = endpoint::dialing(tls, &TransportLimits::default()).unwrap();
+    let endpoint = endpoint::bind_for(addr).unwrap();
+    let connection = endpoint
+        .connect_with(config, addr, "node.invalid")
+        .unwrap()
+        .await
+        .unwrap();
+    let (mut send, recv) = connection.open_bi().await.unwrap();
+    send.write_all(bytes).await.unwrap();
+    (connection, Scribble(send, recv))
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    [&[1][..], &(message.len() as u32).to_be_bytes(), message].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_sides_know_each_other_and_talk() {
+    let (server, mut events, addr) = coordinator(small());
+    let mut connection = join(1, addr).await;
+    connected(&mut events, 1).await;
+    assert_eq!(connection.coordinator(), id(COORDINATOR));
+    let skew = SystemTime::now()
+        .duration_since(connection.coordinator_clock())
+        .unwrap();
+    assert!(skew < SOON, "one machine, one clock: {skew:?}");
+    connection.send(b"update".to_vec()).await.unwrap();
+    connection.send(Vec::new()).await.unwrap();
+    assert_eq!(message(&mut events, 1).await, b"update");
+    assert_eq!(message(&mut events, 1).await, b"");
+    server.send(&id(1), b"receipt".to_vec()).unwrap();
+    assert_eq!(connection.recv().await.unwrap(), b"receipt");
+    assert_eq!(server.send(&id(2), Vec::new()), Err(SendError::NotConnected));
+    assert_eq!(server.connected(), [id(1)]);
+    assert_eq!(connection.close(SOON).await, CloseReason::Peer(CloseCode::Done));
+    assert_eq!(closed(&mut events, 1).await, CloseReason::Finished);
+    assert_eq!(
+        server.counters(),
+        Counters {
+            accepted: 1,
+            ..Counters::default()
+        }
+    );
+}
+
+/// Over real QUIC: a client that offers X25519 alone, and accepts any server, finds nothing in common.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_without_post_quantum_key_exchange_is_refused() {
+    let (server, _events, addr) = coordinator(small());
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519];
+    let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![crate::node::tls::ALPN.to_vec()];
+    let config = endpoint::dialing(tls, &TransportLimits::default()).unwrap();
+    let endpoint = endpoint::bind_for(addr).unwrap();
+    let error = endpoint
+        .connect_with(config, addr, "node.invalid")
+        .unwrap()
+        .await
+        .unwrap_err();
+    let handshake_failure = quinn::TransportErrorCode::crypto(40);
+    assert!(matches!(&error, quinn::ConnectionError::ConnectionClosed(close) if close.error_code == handshake_failure));
+    let started = Instant::now();
+    while server.counters().failed_handshakes == 0 {
+        assert!(started.elapsed() < SOON);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_is_refused_and_counted_and_the_server_goes_on() {
+    let (server, mut events, addr) = coordinator(small());
+    let error = dialer(50).connect(addr, id(COORDINATOR), SOON).await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::NotAdmitted { node } if node == id(50)),
+        "{error}"
+    );
+    assert!(error.answered() && !error.is_transient());
+    assert!(error.hint().unwrap().contains(&id(50).to_string()));
+    let _connection = join(1, addr).await;
+    connected(&mut events, 1).await;
+    assert_eq!(
+        server.counters(),
+        Counters {
+            accepted: 1,
+            refused_unknown: 1,
+            ..Counters::default()
+        }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_coordinator_key_names_both_keys() {
+    let (server, mut events, addr) = coordinator(small());
+    let error = dialer(1).connect(addr, id(77), SOON).await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::WrongCoordinatorKey { expected, got } if expected == id(77) && got == id(COORDINATOR)),
+        "{error}"
+    );
+    assert!(error.answered());
+    let _connection = join(1, addr).await;
+    connected(&mut events, 1).await;
+    assert_eq!(server.counters().failed_handshakes, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_ends_its_own_connection_only() {
+    let (server, mut events, addr) = coordinator(small());
+    let mut honest = join(1, addr).await;
+    connected(&mut events, 1).await;
+
+    // Before the greeting, nonsense isn't even an event.
+    let (scribble, _stream) = scribbler(2, addr, b"GET / HTTP/1.1\r\n\r\n").await;
+    let end = scribble.closed().await;
+    assert!(matches!(end, quinn::ConnectionError::ApplicationClosed(close) if close.error_code == 2u32.into()));
+
+    let greeting = framed(b"xfl join");
+    let oversized = [&greeting[..], b"\x01\xff\xff\xff\xff"].concat();
+    let other_version = [&greeting[..], b"\x02\x00\x00\x00\x01x"].concat();
+    for (bytes, told) in [(oversized, "4294967295"), (other_version, "version")] {
+        let (scribble, _stream) = scribbler(2, addr, &bytes).await;
+        connected(&mut events, 2).await;
+        let reason = closed(&mut events, 2).await;
+        assert!(
+            matches!(&reason, CloseReason::Misbehaved(text) if text.contains(told)),
+            "{reason}"
+        );
+        let end = scribble.closed().await;
+        assert!(matches!(end, quinn::ConnectionError::ApplicationClosed(_)));
+    }
+    // A frame that ends in the middle, and a stream that is reset in the middle.
+    let half = [&greeting[..], b"\x01\x00\x00\x00\x09abc"].concat();
+    let (_truncated, mut stream) = scribbler(2, addr, &half).await;
+    stream.0.finish().unwrap();
+    connected(&mut events, 2).await;
+    assert!(matches!(closed(&mut events, 2).await, CloseReason::Misbehaved(_)));
+    let (_reset, mut stream) = scribbler(2, addr, &half).await;
+    connected(&mut events, 2).await;
+    stream.0.reset(9u32.into()).unwrap();
+    assert!(matches!(closed(&mut events, 2).await, CloseReason::Misbehaved(_)));
+    assert_eq!(server.counters().malformed, 5);
+
+    // What a shell finds to be nonsense counts as well.
+    let mut babbler = join(3, addr).await;
+    connected(&mut events, 3).await;
+    babbler.send(b"not a message".to_vec()).await.unwrap();
+    message(&mut events, 3).await;
+    assert!(server.disconnect(&id(3), CloseCode::Malformed));
+    assert_eq!(closed(&mut events, 3).await, CloseReason::Local(CloseCode::Malformed));
+    assert_eq!(babbler.recv().await, Err(CloseReason::Peer(CloseCode::Malformed)));
+    assert_eq!(server.counters().malformed, 6);
+
+    honest.send(b"still here".to_vec()).await.unwrap();
+    assert_eq!(message(&mut events, 1).await, b"still here");
+    server.send(&id(1), b"so am I".to_vec()).unwrap();
+    assert_eq!(honest.recv().await.unwrap(), b"so am I");
+}
+
+/// The coordinator's words go nowhere: such a member can take no part, so its connection ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_stops_the_coordinator_s_half_is_dropped() {
+    let (server, mut events, addr) = coordinator(small());
+    let (deaf, Scribble(_send, mut recv)) = scribbler(2, addr, &framed(b"xfl join")).await;
+    connected(&mut events, 2).await;
+    recv.stop(0u32.into()).unwrap();
+    while server.send(&id(2), b"listen".to_vec()).is_ok() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(closed(&mut events, 2).await, CloseReason::Local(CloseCode::Malformed));
+    deaf.closed().await;
+    assert_eq!(server.counters().malformed, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_stream_waits_forever_and_costs_nothing() {
+    let (_server, mut events, addr) = coordinator(small());
+    let (greedy, _stream) = scribbler(2, addr, &framed(b"xfl join")).await;
+    connected(&mut events, 2).await;
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), greedy.open_bi())
+            .await
+            .is_err()
+    );
+    assert!(
+        tokio::time::timeout(Duration::from_millis(300), greedy.open_uni())
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dripping_member_is_cut_off() {
+    let mut limits = small();
+    limits.link.pace.grace = Duration::from_millis(300);
+    let (server, mut events, addr) = coordinator(limits);
+    let drip = [framed(b"xfl join"), b"\x01\x00\x00\x00\x09abc".to_vec()].concat();
+    let (_dripper, _stream) = scribbler(2, addr, &drip).await;
+    connected(&mut events, 2).await;
+    let reason = closed(&mut events, 2).await;
+    assert!(matches!(reason, CloseReason::Misbehaved(_)), "{reason}");
+    assert_eq!(server.counters().malformed, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_connection_replaces_the_old_and_its_end_is_told_first() {
+    let (server, mut events, addr) = coordinator(small());
+    let mut old = join(1, addr).await;
+    let first = connected(&mut events, 1).await;
+    let mut new = join(1, addr).await;
+    let end = next(&mut events).await;
+    assert_eq!(end.connection, first);
+    assert_eq!(end.event, Event::Closed(CloseReason::Local(CloseCode::Replaced)));
+    let second = connected(&mut events, 1).await;
+    assert!(second > first);
+    assert_eq!(old.recv().await, Err(CloseReason::Peer(CloseCode::Replaced)));
+    assert_eq!(old.send(b"x".to_vec()).await, Err(SendError::NotConnected));
+    server.send(&id(1), b"to the new".to_vec()).unwrap();
+    assert_eq!(new.recv().await.unwrap(), b"to the new");
+    assert_eq!(server.counters().replaced, 1);
+    assert_eq!(server.connected(), [id(1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_taken_port_is_a_typed_error() {
+    let (_server, _events, addr) = coordinator(small());
+    let error = Server::bind(addr, key(COORDINATOR), |_| true, small()).err().unwrap();
+    assert!(
+        matches!(error, ServeError::Endpoint(EndpointError::PortInUse { addr: got }) if got == addr),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_mebibytes_there_and_back() {
+    let len = 64 * MIB;
+    let (server, mut events, addr) = coordinator(ServerLimits::for_messages_up_to(len as u32));
+    let limits = LinkLimits::for_messages_up_to(len as u32);
+    let mut connection = dialer_with(1, limits)
+        .connect(addr, id(COORDINATOR), SOON)
+        .await
+        .unwrap();
+    connected(&mut events, 1).await;
+    let model: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+    let started = Instant::now();
+    connection.send(model.clone()).await.unwrap();
+    let got = message(&mut events, 1).await;
+    let there = started.elapsed();
+    server.send(&id(1), got).unwrap();
+    let echo = connection.recv().await.unwrap();
+    let both = started.elapsed();
+    assert!(echo == model);
+    println!("64 MiB there {there:?}, there and back {both:?}");
+    assert!(both < Duration::from_secs(60), "{both:?}");
+    let error = connection.send(vec![0; len + 1]).await.unwrap_err();
+    assert_eq!(
+        error,
+        SendError::TooLong {
+            max: len as u32,
+            got: len + 1
+        }
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shell_that_takes_nothing_holds_its_peers_back() {
+    let mut limits = small();
+    limits.link.inbound_bytes = MIB as u32;
+    limits.transport.window = 64 * 1024;
+    let (_server, mut events, addr) = coordinator(limits);
+    let connection = join(1, addr).await;
+    let sender = connection.sender();
+    let flood = tokio::spawn(async move {
+        for number in 0..40u8 {
+            sender.send(vec![number; MIB]).await.unwrap();
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert!(!flood.is_finished(), "40 MiB went into 1 MiB of room");
+    connected(&mut events, 1).await;
+    for number in 0..40u8 {
+        let message = message(&mut events, 1).await;
+        assert!(message.len() == MIB && message.iter().all(|byte| *byte == number));
+    }
+    flood.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_reads_nothing_fills_its_own_backlog_only() {
+    let mut limits = small();
+    limits.transport.window = 64 * 1024;
+    let (server, mut events, addr) = coordinator(limits);
+    let _deaf = scribbler(2, addr, &framed(b"xfl join")).await;
+    connected(&mut events, 2).await;
+    let model = Arc::new(vec![7; MIB]);
+    let mut queued = 0;
+    let full = loop {
+        match server.send(&id(2), model.clone()) {
+            Ok(()) => queued += 1,
+            Err(error) => break error,
+        }
+        assert!(queued < 20);
+    };
+    assert_eq!(full, SendError::BacklogFull { max: 2 * MIB as u32 });
+    let mut hearing = join(1, addr).await;
+    connected(&mut events, 1).await;
+    server.send(&id(1), model.clone()).unwrap();
+    assert_eq!(hearing.recv().await.unwrap(), *model);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn finishing_loses_nothing_in_either_direction() {
+    let (server, mut events, addr) = coordinator(small());
+    let connection = join(1, addr).await;
+    connected(&mut events, 1).await;
+    for number in 0..5u8 {
+        connection.send(vec![number; MIB / 2]).await.unwrap();
+    }
+    let closing = tokio::spawn(connection.close(SOON));
+    for number in 0..5u8 {
+        assert_eq!(message(&mut events, 1).await, vec![number; MIB / 2]);
+    }
+    assert_eq!(closed(&mut events, 1).await, CloseReason::Finished);
+    assert_eq!(closing.await.unwrap(), CloseReason::Peer(CloseCode::Done));
+
+    let mut connection = join(1, addr).await;
+    connected(&mut events, 1).await;
+    for number in 0..3u8 {
+        server.send(&id(1), vec![number; MIB / 2]).unwrap();
+    }
+    assert!(server.finish(&id(1), CloseCode::Application(7)));
+    assert_eq!(server.send(&id(1), Vec::new()), Err(SendError::NotConnected));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    for number in 0..3u8 {
+        assert_eq!(connection.recv().await.unwrap(), vec![number; MIB / 2]);
+    }
+    assert_eq!(
+        connection.recv().await,
+        Err(CloseReason::Peer(CloseCode::Application(7)))
+    );
+    assert_eq!(
+        closed(&mut events, 1).await,
+        CloseReason::Local(CloseCode::Application(7))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_says_goodbye_and_frees_the_port() {
+    let (server, mut events, addr) = coordinator(small());
+    let mut connection = join(1, addr).await;
+    connected(&mut events, 1).await;
+    server.send(&id(1), b"last words".to_vec()).unwrap();
+    let taken = tokio::spawn(async move { while events.recv().await.is_some() {} });
+    server.shutdown(SOON).await;
+    assert_eq!(connection.recv().await.unwrap(), b"last words");
+    assert_eq!(connection.recv().await, Err(CloseReason::Peer(CloseCode::Shutdown)));
+    taken.await.unwrap();
+    let started = Instant::now();
+    while Server::bind(addr, key(COORDINATOR), |_| true, small()).is_err() {
+        assert!(started.elapsed() < SOON, "the port stays taken");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// An institution killed outright sends no goodbye.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_member_is_noticed_and_may_come_back() {
+    let mut limits = small();
+    limits.transport.idle = Duration::from_millis(900);
+    limits.transport.keep_alive = Duration::from_millis(200);
+    let (server, mut events, addr) = coordinator(limits);
+    let doomed = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let connection = doomed.spawn(async move { join(1, addr).await }).await.unwrap();
+    connected(&mut events, 1).await;
+    doomed.shutdown_background();
+    assert_eq!(closed(&mut events, 1).await, CloseReason::TimedOut);
+    assert!(server.connected().is_empty());
+    std::mem::forget(connection);
+    let _again = join(1, addr).await;
+    connected(&mut events, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_tells_silence_from_refusal_and_disturbs_nobody() {
+    let (server, mut events, addr) = coordinator(small());
+    let mut connection = join(1, addr).await;
+    connected(&mut events, 1).await;
+    let probe = dialer(1).probe(addr, id(COORDINATOR), SOON).await.unwrap();
+    assert!(probe.rtt < SOON);
+    server.send(&id(1), b"undisturbed".to_vec()).unwrap();
+    assert_eq!(connection.recv().await.unwrap(), b"undisturbed");
+    assert_eq!(server.counters().replaced, 0);
+
+    let error = dialer(50).probe(addr, id(COORDINATOR), SOON).await.unwrap_err();
+    assert!(matches!(error, ConnectError::NotAdmitted { .. }) && error.answered());
+
+    // A socket that takes datagrams and never answers, as a dropping firewall looks from outside.
+    let mute = std::net::UdpSocket::bind(loopback()).unwrap();
+    let silent = mute.local_addr().unwrap();
+    let error = dialer(1)
+        .probe(silent, id(COORDINATOR), Duration::from_millis(500))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ConnectError::NoAnswer { addr, .. } if addr == silent) && !error.answered());
+    assert!(error.hint().unwrap().contains("firewall"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_bytes_from_members_stop_the_server() {
+    use rand_core::{Rng, SeedableRng};
+    let (server, mut events, addr) = coordinator(small());
+    let taken = tokio::spawn(async move { while events.recv().await.is_some() {} });
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(5);
+    for round in 0..40 {
+        let mut bytes = vec![0; 64];
+        rng.fill_bytes(&mut bytes);
+        // Half of them greet first, half of those begin a frame well.
+        if round % 2 == 0 {
+            bytes.splice(0..0, framed(b"xfl join"));
+            if round % 4 == 0 {
+                bytes[13] = 1;
+            }
+        }
+        let (connection, mut stream) = scribbler(4, addr, &bytes).await;
+        let _ = stream.0.finish();
+        let _ = tokio::time::timeout(SOON, connection.closed()).await.unwrap();
+    }
+    let counters = server.counters();
+    assert_eq!(counters.malformed, 40, "{counters:?}");
+    let mut connection = join(1, addr).await;
+    while server.send(&id(1), b"alive".to_vec()).is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(connection.recv().await.unwrap(), b"alive");
+    drop(server);
+    taken.await.unwrap();
+}
+
+#[test]
+fn close_codes_come_back_from_the_wire() {
+    use CloseCode::*;
+    for code in [
+        Done,
+        Replaced,
+        Malformed,
+        TooSlow,
+        NotAdmitted,
+        Shutdown,
+        Application(0),
+        Application(0xff_ffff),
+        Unknown(6),
+    ] {
+        assert_eq!(CloseCode::from_wire(code.to_wire()), code);
+    }
+}
