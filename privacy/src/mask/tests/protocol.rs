@@ -57,6 +57,11 @@ proptest! {
         prop_assert_eq!(verify_opening(&world.params, &world.round, &sum, &key_sum, &opened), Ok(()));
     }
 
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     /// Any change of any coordinate of the published sum is refuted, and the coordinate named.
     #[test]
     fn an_altered_sum_is_refuted(coordinate in any::<Index>(), by in prop_oneof![Just(1_i64), Just(-1), any::<i64>()]) {
