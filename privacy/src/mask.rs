@@ -27,10 +27,12 @@
 //! errors keeps a Gaussian of width sigma/sqrt(2), sigma = 2^13, and that is the width the level is stated for. With
 //! weights of one and no opened sketches this is all that is given away, so no hints about s (Hint-LWE) enter.
 //!
-//! *Level.* For N = 2048, q near 2^64, uniform secrets and width 2^13/sqrt(2) **a rough script of the primal uSVP
-//! attack gives 172 bits**. It is an estimate of ours for one attack, not the output of a maintained lattice estimator,
-//! and the rounded continuous Gaussian of tfhe stands in for a discrete one; treat it as well above 128 bits, not as a
-//! certificate. Seeds of tfhe's AES streams have 128 bits, so 128 bits bound everything.
+//! *Level.* An estimate of ours by a rough script of one attack (primal uSVP, best number of samples), not the output
+//! of a maintained lattice estimator. For N = 2048, q near 2^64 and uniform secrets: block size 482 at width 2^13, 470
+//! at 2^13/sqrt(2); that is **172 and 169 bits** in the cost model 0.292 b + 16.4 + log2(8m), 141 and 137 in classical
+//! core-SVP (0.292 b), 128 and 125 in quantum core-SVP (0.265 b). The rounded continuous Gaussian of tfhe stands in for
+//! a discrete one. Updates of fewer coordinates give an attacker fewer samples than that, and up to N they give none
+//! that determine the key. The 128-bit seeds of tfhe's AES streams bound the rest.
 //!
 //! *Correctness.* The opened sum is the integer sum of the survivors' updates, for any dropouts up to n - t between
 //! any two steps.
@@ -58,6 +60,54 @@
 //!
 //! tfhe is under the BSD-3-Clause-Clear licence, which **grants no patent rights**: commercial use of masked rounds
 //! needs Zama's patent licence.
+//!
+//! # Example
+//! Three members, all survivors, t = 2. Signatures and transport are left out; real members draw from the system.
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+//! use xfl_privacy::mask::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let plan = MaskPlan { cohort: 3, colluders: 0, threshold: 2, dimension: 4, max_abs: 1000 };
+//! let params = MaskParams::new(plan)?;
+//! let round = MaskRound::new(&[1; 32], &[2; 32], 7, 0);
+//! let mut rng = ChaCha20Rng::from_seed([3; 32]);
+//!
+//! let mut members = Vec::new();
+//! for seat in 0..3 {
+//!     members.push(MaskClient::new(params.clone(), round, Seat(seat), &mut rng)?);
+//! }
+//! let publics: BTreeMap<_, _> = members.iter().map(|m| (m.seat(), m.public().clone())).collect();
+//!
+//! let mut inboxes: BTreeMap<Seat, BTreeMap<Seat, SealedShare>> = BTreeMap::new();
+//! let mut evidence = BTreeMap::new();
+//! let mut masked = Vec::new();
+//! for member in &mut members {
+//!     let shares = member.shares_for(&publics, &mut rng)?;
+//!     let update = member.mask(&[1, -2, 3, 1000])?;
+//!     let share_list = share_list_digest(&round, member.seat(), &shares);
+//!     evidence.insert(member.seat(), Evidence { commitment: [0; 32], share_list });
+//!     for (receiver, share) in shares {
+//!         inboxes.entry(receiver).or_default().insert(member.seat(), share);
+//!     }
+//!     masked.push(update);
+//! }
+//!
+//! let opening = Opening::new(&params, &round, &evidence)?;
+//! let mut answers = BTreeMap::new();
+//! for member in &mut members {
+//!     let received = Received { publics: &publics, shares: &inboxes[&member.seat()] };
+//!     answers.insert(member.seat(), member.open_sum(&opening, received)?);
+//! }
+//! let key_sum = reconstruct_key_sum(&params, &opening, &answers)?;
+//! let sum = sum_bodies(&params, &masked)?;
+//! assert_eq!(unmask(&params, &round, &sum, &key_sum)?, [3, -6, 9, 3000]);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # References
 //! Shamir, "How to share a secret" (1979); Bonawitz et al., "Practical Secure Aggregation" (CCS 2017); Stevens et al.,

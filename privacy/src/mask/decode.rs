@@ -315,8 +315,8 @@ mod tests {
     #[test]
     fn more_liars_than_the_radius_are_refused() {
         let (_, mut shares) = shares(8, 3, 7, 1);
-        for liar in 0..3 {
-            shares[liar].1[liar] += Fq::reduced(77 + liar as u64);
+        for (liar, (_, values)) in shares.iter_mut().take(3).enumerate() {
+            values[liar] += Fq::reduced(77 + liar as u64);
         }
         let refused = decode(&claims(&shares), 3);
         assert_eq!(

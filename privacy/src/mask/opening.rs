@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::params::MaskParams;
 use super::round::{MaskRound, Seat};
 
 /// What a survivor has signed before anything is opened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Root of the commitment to its masked update.
     pub commitment: [u8; 32],

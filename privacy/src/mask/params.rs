@@ -15,6 +15,7 @@
 //! Thresholds: `2t > n + c` so that two different views of one round cannot both find t openers while c members answer
 //! twice, and at least `max(t, c + 2)` updates are added so that at least two honest ones hide each other.
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::expand;
@@ -39,7 +40,7 @@ pub const FAILURE_LOG2: u32 = 40;
 const TWO_LN_2_MILLIONTHS: u128 = 1_386_295;
 
 /// What a federation asks of its masked rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MaskPlan {
     /// n: members of the cohort.
     pub cohort: u16,

@@ -33,6 +33,8 @@ pub struct MaskRound {
 
 impl MaskRound {
     /// Names an attempt by the digest of its signed plan, its federation, its round and the number of the attempt.
+    ///
+    /// The plan says which member sits in which seat; the same four values never name two cohorts.
     pub fn new(plan: &[u8; 32], federation: &[u8; 32], round: u64, attempt: u32) -> Self {
         let parts: [&[u8]; 4] = [plan, federation, &round.to_le_bytes(), &attempt.to_le_bytes()];
         Self {
