@@ -208,6 +208,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
+    use std::io::BufRead;
 
     use xfl_privacy::{Delta, Epsilon, Relation, Rho, Unit};
 
@@ -278,30 +279,42 @@ mod tests {
         BudgetFile::open(&path, limit()).unwrap();
     }
 
+    const HELD: &str = "XFL_TEST_HELD_BUDGET";
+
+    /// The other process of the next test: opens the file, charges, says so, and never lets go.
     #[test]
-    fn another_process_holding_the_lock_is_respected() {
+    #[ignore = "the other process of another_process_holds_the_lock_until_it_is_killed"]
+    fn hold_the_lock() {
+        let Some(path) = std::env::var_os(HELD) else { return };
+        let mut file = BudgetFile::open(Path::new(&path), limit()).unwrap();
+        file.charge(&release(0)).unwrap();
+        println!("\nheld");
+        std::thread::sleep(std::time::Duration::from_secs(600));
+    }
+
+    #[test]
+    fn another_process_holds_the_lock_until_it_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("budget.jsonl");
-        drop(BudgetFile::open(&path, limit()).unwrap());
-        // util-linux's flock takes the same lock; where it is missing, the test above covers the lock within one process.
-        let mut command = std::process::Command::new("flock");
-        command
-            .arg("--exclusive")
-            .arg(&path)
-            .args(["sh", "-c", "echo held; read line"]);
-        command
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped());
-        let Ok(mut holder) = command.spawn() else { return };
-        let mut said = [0; 5];
-        holder.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
+        let name = format!("{}::hold_the_lock", module_path!().split_once("::").unwrap().1);
+        let mut holder = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &name, "--ignored", "--nocapture"])
+            .env(HELD, &path)
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = io::BufReader::new(holder.stdout.take().unwrap()).lines();
+        assert!(said.any(|line| line.unwrap() == "held"));
         assert!(matches!(
             BudgetFile::open(&path, limit()),
             Err(BudgetError::InUse { .. })
         ));
-        drop(holder.stdin.take());
+        // SIGKILL: the lock goes with the process, the charge stays.
+        holder.kill().unwrap();
         holder.wait().unwrap();
-        BudgetFile::open(&path, limit()).unwrap();
+        let mut file = BudgetFile::open(&path, limit()).unwrap();
+        assert_eq!(spent(&file), 0.125);
+        assert_eq!(file.charge(&release(0)).unwrap(), Charged::Before);
     }
 
     #[test]
