@@ -111,6 +111,30 @@ fn errors_say_what_to_write() {
 }
 
 #[test]
+fn a_plan_is_checked_when_it_is_read() {
+    let written = r#"{"unit":"record","relation":"zero-out","clip_norm":1.0,"grid_step":0.001,"noise_multiplier":2.0,"batch":32,"dimension":62}"#;
+    let mechanism: Mechanism = serde_json::from_str(written).unwrap();
+    assert_eq!(mechanism, Mechanism::try_from(record()).unwrap());
+    assert_eq!(serde_json::to_string(&mechanism).unwrap(), written);
+    let whole_updates = written.replace("record", "institution").replace("\"batch\":32,", "");
+    assert_eq!(
+        serde_json::from_str::<Mechanism>(&whole_updates).unwrap().norm_bound(),
+        1000
+    );
+    for (from, to, expected) in [
+        ("\"batch\":32,", "", "batch is missing"),
+        ("0.001", "0", "grid step is 0"),
+        ("batch", "batches", "unknown field `batches`"),
+        ("zero-out", "add-remove", "unknown variant `add-remove`"),
+    ] {
+        let error = serde_json::from_str::<Mechanism>(&written.replace(from, to))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
 fn the_grid_step_that_an_error_suggests_passes() {
     let coarse = Settings {
         grid_step: 0.5,

@@ -17,7 +17,7 @@ use opendp::metrics::L2Distance;
 use rayon::prelude::*;
 
 use super::{Noise, NoiseError, Noised, Os};
-use crate::mechanism::Mechanism;
+use crate::parameter::Rho;
 use crate::quantise::Quantised;
 
 /// Coordinates per invocation: large enough to hide its cost, small enough to spread over threads.
@@ -37,7 +37,7 @@ impl Noise for OpenDpNoise {
         }
         // OpenDP's measurements can't be shared between threads: each thread makes (and checks) its own.
         values.par_chunks_mut(CHUNK).try_for_each_init(
-            || measurement(&mechanism),
+            || measurement(mechanism.sigma(), mechanism.sensitivity(), mechanism.rho_per_release()),
             |measurement, chunk| {
                 let measurement = measurement.as_ref().map_err(NoiseError::clone)?;
                 let input = chunk.iter().map(|&value| i64::from(value)).collect();
@@ -54,18 +54,18 @@ impl Noise for OpenDpNoise {
 
 type Gaussian = Measurement<VectorDomain<AtomDomain<i64>>, L2Distance<f64>, ZeroConcentratedDivergence, Vec<i64>>;
 
-/// OpenDP's measurement for a mechanism with noise, its privacy map checked against what is charged.
-fn measurement(mechanism: &Mechanism) -> Result<Gaussian, NoiseError> {
+/// OpenDP's measurement, its privacy map at the sensitivity checked against what is charged.
+fn measurement(sigma: u32, sensitivity: u64, rho: Rho) -> Result<Gaussian, NoiseError> {
     let measurement: Gaussian = make_gaussian(
         VectorDomain::new(AtomDomain::<i64>::default()),
         L2Distance::<f64>::default(),
-        mechanism.sigma().into(),
+        sigma.into(),
         None,
     )
     .map_err(refused)?;
     // At most 2^32: exact.
-    let map = measurement.map(&(mechanism.sensitivity() as f64)).map_err(refused)?;
-    let rho = mechanism.rho_per_release().get();
+    let map = measurement.map(&(sensitivity as f64)).map_err(refused)?;
+    let rho = rho.get();
     if map.is_nan() || map > rho {
         return Err(NoiseError::PrivacyMap { map, rho });
     }
@@ -75,5 +75,26 @@ fn measurement(mechanism: &Mechanism) -> Result<Gaussian, NoiseError> {
 fn refused(error: opendp::error::Error) -> NoiseError {
     NoiseError::OpenDp {
         message: format!("{:?}: {}", error.variant, error.message.unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing;
+
+    proptest! {
+        /// Our rho is OpenDP's map to the last bit: it passes, and the next smaller float is refused.
+        #[test]
+        fn opendps_map_is_our_rho(clip_steps in 2u32..1_000_000, multiplier in 0.001f64..100.0) {
+            let mechanism = testing::institution(4, clip_steps, multiplier);
+            let (sigma, sensitivity, rho) = (mechanism.sigma(), mechanism.sensitivity(), mechanism.rho_per_release());
+            prop_assert!(measurement(sigma, sensitivity, rho).is_ok());
+            let understated = Rho::new(rho.get().next_down()).unwrap();
+            let refused = measurement(sigma, sensitivity, understated).err();
+            prop_assert!(matches!(refused, Some(NoiseError::PrivacyMap { .. })), "{refused:?}");
+        }
     }
 }
