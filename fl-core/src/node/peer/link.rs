@@ -29,8 +29,11 @@ impl End {
         &self.connection
     }
 
-    /// Closes at once; the first reason given is the one that holds.
+    /// Closes at once, unless it is closed; the first reason given is the one that holds.
     pub(super) fn close(&self, code: CloseCode) {
+        if self.connection.close_reason().is_some() {
+            return;
+        }
         let code = *self.local.get_or_init(|| code);
         self.connection.close(code.to_wire(), code.to_string().as_bytes());
     }
@@ -42,8 +45,9 @@ impl End {
     /// Why reading ended, `None` for the end of the stream. Closes the connection where that is still to be done and the
     /// stream didn't merely end.
     pub(super) fn reason(&self, error: Option<FrameError>) -> CloseReason {
-        if let Some(code) = self.local.get() {
-            return CloseReason::Local(*code);
+        // QUIC knows which side was first.
+        if self.connection.close_reason() == Some(ConnectionError::LocallyClosed) {
+            return CloseReason::Local(self.local.get().copied().unwrap_or(CloseCode::Shutdown));
         }
         let Some(error) = error else {
             return CloseReason::Finished;
@@ -230,9 +234,8 @@ impl Backlog {
                     match write_frame(stream, &message, self.limits.pace).await {
                         Ok(()) => drop(permit),
                         Err(FrameError::TooSlow { .. }) => return end.close(CloseCode::TooSlow),
-                        // A stream that the peer has stopped while the connection lives.
-                        Err(_) if end.connection.close_reason().is_none() => return end.close(CloseCode::Malformed),
-                        Err(_) => return,
+                        // The connection is gone, or the peer has stopped this stream, which leaves it no part to take.
+                        Err(_) => return end.close(CloseCode::Malformed),
                     }
                 }
                 Some(Outgoing::Finish(code)) => {
