@@ -1,4 +1,7 @@
-//! fl-core
-pub mod identity;
-#[cfg(feature = "node")]
-pub mod node;
+//! The federation: plan, rounds, training, transcript and audit.
+
+pub mod schema;
+pub mod seed;
+pub mod spec;
+#[cfg(feature = "train")]
+pub mod train;

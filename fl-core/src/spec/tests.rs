@@ -1,0 +1,143 @@
+use super::*;
+
+fn schema(text: &str) -> Schema {
+    toml::from_str(text).unwrap()
+}
+
+fn tabular(features: usize, classes: &str) -> Schema {
+    schema(&format!(
+        "task = \"classification\"\nlabel = \"y\"\nclasses = {classes}\ncolumns = [{{ prefix = \"x\", count = {features} }}]"
+    ))
+}
+
+fn digits() -> Schema {
+    let mut schema = tabular(
+        64,
+        "[\"0\", \"1\", \"2\", \"3\", \"4\", \"5\", \"6\", \"7\", \"8\", \"9\"]",
+    );
+    schema.image = Some(crate::schema::ImageShape {
+        height: 8,
+        width: 8,
+        channels: 1,
+    });
+    schema.validate().unwrap();
+    schema
+}
+
+fn spec(text: &str) -> Result<ModelSpec, String> {
+    toml::from_str(text).map_err(|e| e.to_string())
+}
+
+#[test]
+fn parameters_are_counted() {
+    let binary = tabular(30, "[\"a\", \"b\"]");
+    let three = tabular(4, "[\"a\", \"b\", \"c\"]");
+    assert_eq!(ModelSpec::Logistic.dimension(&binary).unwrap(), 31);
+    assert_eq!(ModelSpec::Logistic.dimension(&three).unwrap(), 15);
+    assert_eq!(
+        ModelSpec::Mlp { hidden: vec![16, 8] }.dimension(&binary).unwrap(),
+        31 * 16 + 17 * 8 + 9
+    );
+    let cnn = ModelSpec::Cnn {
+        channels: vec![4, 8],
+        hidden: vec![],
+    };
+    assert_eq!(
+        cnn.dimension(&digits()).unwrap(),
+        (9 + 1) * 4 + (4 * 9 + 1) * 8 + (8 * 2 * 2 + 1) * 10
+    );
+}
+
+#[test]
+fn tensors_are_named_and_shaped() {
+    let cnn = ModelSpec::Cnn {
+        channels: vec![4],
+        hidden: vec![5],
+    };
+    let tensors: Vec<_> = cnn
+        .tensors(&digits())
+        .unwrap()
+        .into_iter()
+        .map(|t| (t.name, t.shape))
+        .collect();
+    let expected: [(&str, &[usize]); 6] = [
+        ("conv.0.weight", &[4, 1, 3, 3]),
+        ("conv.0.bias", &[4]),
+        ("hidden.0.weight", &[5, 64]),
+        ("hidden.0.bias", &[5]),
+        ("output.weight", &[10, 5]),
+        ("output.bias", &[10]),
+    ];
+    assert_eq!(tensors, expected.map(|(name, shape)| (name.to_owned(), shape.to_vec())));
+}
+
+#[test]
+fn survives_named_and_unnamed_formats() {
+    for text in [
+        "kind = \"linear\"",
+        "kind = \"mlp\"\nhidden = [3]",
+        "kind = \"cnn\"\nchannels = [2]\nhidden = [3]",
+    ] {
+        let model = spec(text).unwrap();
+        assert_eq!(spec(&toml::to_string(&model).unwrap()).unwrap(), model);
+        assert_eq!(
+            postcard::from_bytes::<ModelSpec>(&postcard::to_stdvec(&model).unwrap()).unwrap(),
+            model
+        );
+    }
+}
+
+#[test]
+fn mistakes_name_the_key_and_what_to_write() {
+    for (text, said) in [
+        ("kind = \"forest\"", "unknown variant"),
+        ("kind = \"mlp\"", "hidden: missing"),
+        ("kind = \"mlp\"\nhidden = []", "write hidden = [16]"),
+        ("kind = \"mlp\"\nhidden = [0]", "from 1 to 65536, got 0"),
+        ("kind = \"mlp\"\nhidden = [1]\nchannels = [1]", "channels: only for"),
+        ("kind = \"cnn\"", "channels: missing"),
+        ("kind = \"cnn\"\nchannels = []", "at least one convolution"),
+        ("kind = \"logistic\"\nhidden = [1]", "hidden: only for"),
+        ("kind = \"logistic\"\nlayers = 1", "unknown field"),
+    ] {
+        let error = spec(text).unwrap_err();
+        assert!(error.contains(said), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_model_must_fit_its_schema() {
+    let binary = tabular(30, "[\"a\", \"b\"]");
+    let regression = schema("task = \"regression\"\nlabel = \"y\"\ncolumns = [{ name = \"x\" }]");
+    let cnn = ModelSpec::Cnn {
+        channels: vec![1; 4],
+        hidden: vec![],
+    };
+    assert!(matches!(
+        ModelSpec::Linear.tensors(&binary),
+        Err(ModelError::Task {
+            instead: "\"logistic\"",
+            ..
+        })
+    ));
+    assert!(matches!(
+        ModelSpec::Logistic.tensors(&regression),
+        Err(ModelError::Task {
+            instead: "\"linear\"",
+            ..
+        })
+    ));
+    assert_eq!(cnn.tensors(&binary), Err(ModelError::NoImage));
+    assert!(matches!(
+        cnn.tensors(&digits()),
+        Err(ModelError::ImageTooSmall {
+            possible: 3,
+            got: 4,
+            ..
+        })
+    ));
+    let huge = ModelSpec::Mlp {
+        hidden: vec![MAX_WIDTH; 3],
+    };
+    assert!(matches!(huge.tensors(&binary), Err(ModelError::TooLarge { .. })));
+}
