@@ -7,6 +7,8 @@
 //! | [`network`] | the built-in models, on burn |
 //! | [`batches`] | which records a round's step uses |
 //! | [`local`] | local epochs (unit: institution) and per-example gradients (unit: record) |
+//! | [`contribution`] | what an institution adds to a round: trained, clipped, on the grid |
+//! | [`held_out`] | data that no member has, and the referee that evaluates on them |
 //! | [`checkpoint`] | models as safetensors files |
 //! | [`split`] | a seeded split of one table among several institutions |
 //! | [`device`] | CPU or an NVIDIA GPU, looked for before anything starts |
@@ -21,8 +23,10 @@
 
 pub mod batches;
 pub mod checkpoint;
+pub mod contribution;
 pub mod data;
 pub mod device;
+pub mod held_out;
 pub mod local;
 pub mod model;
 pub mod network;
@@ -30,5 +34,6 @@ pub mod split;
 
 pub use data::{Data, Limits, Table, Target};
 pub use device::Device;
+pub use held_out::HeldOut;
 pub use local::{LocalOptions, LocalUpdate, record_step, train_locally};
 pub use model::{Evaluation, Model, TrainError};

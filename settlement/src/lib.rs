@@ -39,3 +39,8 @@ pub mod payout;
 pub mod reward;
 pub mod row;
 pub mod statement;
+
+/// keccak256 of bytes, as contracts compute it.
+pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
+    alloy::primitives::keccak256(bytes).0
+}

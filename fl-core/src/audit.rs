@@ -1,0 +1,213 @@
+//! The auditor: replays a transcript and says, check by check, whether it holds.
+//!
+//! **Claim.** [`replay`] needs no chain, no network and no trust in whoever wrote the transcript: signatures, chain of
+//! hashes, commitments and openings, the aggregate bit for bit, scores within the plan's tolerance (with the held-out data
+//! at hand), rewards and headers are recomputed from what members signed. Whether a chain holds the same headers is
+//! [`xfl_settlement::audit`]'s part.
+//!
+//! **Not here.** Whether the members are who they say; whether their data are what they say.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    round::{Phase, Referee, Rounds},
+    transcript::{Entry, Reader},
+};
+
+/// One thing that was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The round, from 1; none for the federation as a whole.
+    pub round: Option<u64>,
+    /// The stage.
+    pub stage: String,
+    /// What was checked, and what was found.
+    pub text: String,
+    /// How it ended.
+    pub verdict: Verdict,
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It holds.
+    Holds,
+    /// It can't be checked with what is at hand; the text says what is missing.
+    Unchecked,
+    /// It doesn't hold.
+    Fails,
+}
+
+/// What an audit found.
+#[derive(Debug)]
+pub struct Audit {
+    /// Check by check, in the transcript's order; after the first failure there are none.
+    pub checks: Vec<Check>,
+    /// The state at the end; none where not even the beginning is valid.
+    pub rounds: Option<Rounds>,
+    /// The header digests of the posted rounds, in order.
+    pub posted: Vec<Posted>,
+}
+
+/// A round that the transcript says is posted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Posted {
+    /// Its header.
+    pub header: xfl_settlement::statement::RoundHeader,
+    /// The header's digest.
+    pub digest: [u8; 32],
+    /// The transaction that is said to have posted it.
+    pub transaction: [u8; 32],
+}
+
+impl Audit {
+    /// Whether no check fails.
+    pub fn holds(&self) -> bool {
+        self.checks.iter().all(|c| c.verdict != Verdict::Fails)
+    }
+
+    /// Adds a check.
+    pub fn push(&mut self, round: Option<u64>, stage: &str, text: impl Into<String>, verdict: Verdict) {
+        self.checks.push(Check { round, stage: stage.into(), text: text.into(), verdict });
+    }
+}
+
+/// Replays a whole transcript.
+pub fn replay(transcript: &[u8], mut referee: Option<&mut dyn Referee>) -> Audit {
+    let mut audit = Audit { checks: Vec::new(), rounds: None, posted: Vec::new() };
+    let mut reader = Reader::new(transcript);
+    let mut rounds = match reader.next() {
+        Ok(Some(Entry::Genesis(genesis))) => match Rounds::begin(*genesis) {
+            Ok(rounds) => rounds,
+            Err(error) => {
+                audit.push(None, "plan", error.to_string(), Verdict::Fails);
+                return audit;
+            }
+        },
+        Ok(_) => {
+            audit.push(None, "plan", "the transcript doesn't begin with a plan", Verdict::Fails);
+            return audit;
+        }
+        Err(error) => {
+            audit.push(None, "plan", error.to_string(), Verdict::Fails);
+            return audit;
+        }
+    };
+    let name = rounds.plan().terms().federation.name.clone();
+    let text = format!("\"{name}\", {} members, signed by the coordinator", rounds.genesis().members.len());
+    audit.push(None, "plan", text, Verdict::Holds);
+    loop {
+        let round = Some(rounds.position().0).filter(|r| *r > 0);
+        match reader.next() {
+            Ok(None) => break,
+            Ok(Some(entry)) => {
+                let before = Before::of(&rounds);
+                let lent = referee.as_mut().map(|r| &mut **r as &mut dyn Referee);
+                let judged = lent.is_some();
+                if let Err(error) = rounds.apply(&entry, lent) {
+                    let at = reader.head().height.saturating_sub(1);
+                    audit.push(round, &before.stage, format!("entry {at}: {error}"), Verdict::Fails);
+                    audit.rounds = Some(rounds);
+                    return audit;
+                }
+                before.tell(&mut audit, &rounds, &entry, judged);
+            }
+            Err(error) => {
+                audit.push(round, &stage(rounds.phase()), error.to_string(), Verdict::Fails);
+                audit.rounds = Some(rounds);
+                return audit;
+            }
+        }
+    }
+    let head = rounds.head();
+    let text = format!("{} entries chained, {} rounds finished", head.height, rounds.finished());
+    audit.push(None, "transcript", text, Verdict::Holds);
+    audit.rounds = Some(rounds);
+    audit
+}
+
+/// What must be known of the state before an entry to speak of it after.
+struct Before {
+    stage: String,
+    settled: Option<crate::round::settle::Settled>,
+    endorsements: usize,
+    declined: usize,
+    cohort: usize,
+}
+
+impl Before {
+    fn of(rounds: &Rounds) -> Self {
+        Self {
+            stage: stage(rounds.phase()),
+            settled: rounds.settled().filter(|_| rounds.phase() == Phase::Post).cloned(),
+            endorsements: rounds.endorsements().len(),
+            declined: rounds.work().declined.len(),
+            cohort: rounds.cohort().len(),
+        }
+    }
+
+    fn tell(&self, audit: &mut Audit, rounds: &Rounds, entry: &Entry, judged: bool) {
+        let round = Some(rounds.position().0);
+        match entry {
+            Entry::Closed { members, .. } => {
+                let declined = if self.declined > 0 { format!(", {} declined", self.declined) } else { String::new() };
+                let text = format!("{} of {} members, signatures valid{declined}", members.len(), self.cohort);
+                audit.push(round, &self.stage, text, Verdict::Holds);
+            }
+            Entry::Aggregated(a) => {
+                let used = a.selected.iter().filter(|s| **s).count();
+                let text = format!("{used} of {} updates used, the aggregate and the model are the same bit for bit", a.members.len());
+                audit.push(round, &self.stage, text, Verdict::Holds);
+                if !a.refused.is_empty() {
+                    let text = format!("{} updates out of range or over the norm, left out", a.refused.len());
+                    audit.push(round, &self.stage, text, Verdict::Holds);
+                }
+            }
+            Entry::Scored(s) => {
+                let kind = rounds.plan().terms().score.kind;
+                let held_out = kind == crate::plan::ScoreKind::LeaveOneOut;
+                let (text, verdict) = if held_out && !judged {
+                    ("rewards follow from the scores; the scores need the held-out data".to_owned(), Verdict::Unchecked)
+                } else {
+                    (format!("{} scores recomputed, rewards follow from them", s.scores.len()), Verdict::Holds)
+                };
+                audit.push(round, &self.stage, text, verdict);
+            }
+            Entry::Settled { .. } => audit.push(round, &self.stage, "the header follows, cumulative rewards included", Verdict::Holds),
+            Entry::Abandoned { reason, .. } => {
+                audit.push(round, &self.stage, format!("abandoned: {reason}"), Verdict::Holds);
+            }
+            Entry::Posted { transaction, .. } => {
+                if let Some(settled) = &self.settled {
+                    let posted = Posted { header: settled.header.clone(), digest: settled.digest, transaction: *transaction };
+                    audit.posted.push(posted);
+                }
+                audit.push(round, &self.stage, format!("{} members signed the header", self.endorsements), Verdict::Holds);
+            }
+            Entry::Genesis(_) | Entry::Accepted(_) | Entry::Begun { .. } => {}
+        }
+    }
+}
+
+/// A stage's name for people.
+pub fn stage(phase: Phase) -> String {
+    format!("{phase:?}").to_lowercase()
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.verdict {
+            Verdict::Holds => "ok  ",
+            Verdict::Unchecked => "--  ",
+            Verdict::Fails => "FAIL",
+        };
+        match self.round {
+            Some(round) => write!(f, "{mark} round {round:>3}  {:<10} {}", self.stage, self.text),
+            None => write!(f, "{mark} {:<10} {:<10} {}", "", self.stage, self.text),
+        }
+    }
+}
+

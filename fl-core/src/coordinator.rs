@@ -1,0 +1,424 @@
+//! The coordinator without sockets, disk or clock: inputs in, outputs out.
+//!
+//! **Driver's contract.** Call [`Coordinator::connected`], [`disconnected`](Coordinator::disconnected),
+//! [`message`](Coordinator::message), [`posted`](Coordinator::posted) and [`tick`](Coordinator::tick) as things happen, then
+//! take [`Output`]s from [`Coordinator::poll`] until there are none, performing each before the next: an
+//! [`Output::Journal`] must be on disk before what follows it is sent. Call `tick` at the latest at
+//! [`Coordinator::wake`]. After a crash, [`Coordinator::restore`] from the journaled entries goes on inside the round;
+//! members that connect again are asked again for what is still missing.
+//!
+//! **Guarantees.** A stage ends when everybody answered, or when a quorum did and the rest declined, is gone for the
+//! plan's grace, or the stage's time is over. Without a quorum the attempt is abandoned, and after the plan's number of
+//! attempts the job fails. A peer that breaks the protocol is dropped, and the round goes on.
+
+mod request;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use xfl_settlement::{payout, statement::RoundHeader};
+
+use crate::{
+    identity::{NodeId, NodeKey},
+    message::{Envelope, Order, Parcel, Report},
+    round::{Joined, Phase, Referee, RoundError, Rounds},
+    transcript::{Entry, Head},
+};
+
+/// Milliseconds since 1970.
+pub type Millis = u64;
+
+/// What the driver must do, in this order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Append to the journal, durably, before anything that follows.
+    Journal {
+        /// The entry.
+        entry: Entry,
+        /// Its frame.
+        frame: Vec<u8>,
+    },
+    /// Keep sealed shares until the round is over: they are relayed, and stay out of the transcript.
+    Keep {
+        /// Their round and attempt.
+        at: (u64, u32),
+        /// Their dealer.
+        dealer: NodeId,
+        /// The shares.
+        sealed: Vec<u8>,
+    },
+    /// Send to a connected peer.
+    Send {
+        /// Whom.
+        to: NodeId,
+        /// What.
+        parcel: Parcel,
+    },
+    /// Send with the journal's frames from entry `from` attached.
+    SendTranscript {
+        /// Whom.
+        to: NodeId,
+        /// The signed part.
+        envelope: Envelope,
+        /// Number of the first entry to attach.
+        from: u64,
+    },
+    /// Close a peer's connection.
+    Drop {
+        /// Whose.
+        peer: NodeId,
+        /// Why, for the log and the peer.
+        reason: String,
+    },
+    /// Admit a member's binding on the chain (idempotent).
+    Admit(Box<Joined>),
+    /// Post a round on the chain (idempotent), then call [`Coordinator::posted`].
+    Post {
+        /// The header.
+        header: RoundHeader,
+        /// Members' signatures.
+        signatures: Vec<payout::Signature>,
+    },
+    /// All rounds are finished.
+    Finished,
+    /// The job failed for want of a quorum.
+    Failed(String),
+}
+
+/// The live coordinator.
+pub struct Coordinator {
+    rounds: Rounds,
+    key: Arc<NodeKey>,
+    referee: Option<Box<dyn Referee + Send>>,
+    peers: BTreeMap<NodeId, Peer>,
+    since: Millis,
+    nudged: Millis,
+    posting: bool,
+    ended: bool,
+    misbehaved: u64,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Peer {
+    connected: bool,
+    ready: bool,
+    gone: Millis,
+    height: u64,
+}
+
+impl Coordinator {
+    /// A coordinator whose journal holds the entries that `rounds` went through.
+    pub fn restore(rounds: Rounds, key: Arc<NodeKey>, referee: Option<Box<dyn Referee + Send>>, now: Millis) -> Self {
+        let gone = Peer { connected: false, ready: false, gone: now, height: 0 };
+        let peers = rounds.genesis().members.iter().map(|m| (m.id, gone)).collect();
+        let outputs = rounds.joined().values().map(|j| Output::Admit(Box::new(j.clone()))).collect();
+        let (posting, ended, misbehaved) = (false, false, 0);
+        let mut this =
+            Self { rounds, key, referee, peers, since: now, nudged: now, posting, ended, misbehaved, outputs };
+        this.advance(now);
+        this
+    }
+
+    /// The federation's state.
+    pub fn rounds(&self) -> &Rounds {
+        &self.rounds
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Members that are connected and joined.
+    pub fn ready(&self) -> Vec<NodeId> {
+        self.peers.iter().filter(|(_, p)| p.connected && p.ready).map(|(id, _)| *id).collect()
+    }
+
+    /// Protocol violations so far.
+    pub fn misbehaved(&self) -> u64 {
+        self.misbehaved
+    }
+
+    /// When [`tick`](Self::tick) must be called at the latest.
+    pub fn wake(&self) -> Option<Millis> {
+        if self.ended || self.posting {
+            return None;
+        }
+        let grace = millis(self.rounds.plan().grace());
+        let leaving = self.peers.values().filter(|p| !p.connected).map(|p| p.gone.saturating_add(grace));
+        let deadline = self.since.saturating_add(self.patience());
+        let nudge = self.nudged.saturating_add(self.nudge_interval());
+        leaving.chain([deadline, nudge]).filter(|t| *t > self.nudged).min()
+    }
+
+    /// Sealed shares that the driver kept over a restart, to be relayed again.
+    pub fn relay(&mut self, dealer: NodeId, sealed: &[u8]) {
+        // Shares that no longer fit were kept for an attempt that is over.
+        let _ = self.rounds.relay(dealer, sealed);
+    }
+
+    /// A member's connection is up; one of a node that is no member is closed again.
+    pub fn connected(&mut self, now: Millis, id: NodeId) {
+        if self.rounds.member(&id).is_none() {
+            return self.outputs.push_back(Output::Drop { peer: id, reason: "not a member".into() });
+        }
+        self.peers.insert(id, Peer { connected: true, ready: false, gone: now, height: 0 });
+        let order = self.welcome();
+        self.order(id, &order);
+        self.advance(now);
+    }
+
+    /// A member's connection is gone.
+    pub fn disconnected(&mut self, now: Millis, id: NodeId) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            *peer = Peer { connected: false, ready: false, gone: now, ..*peer };
+        }
+        self.advance(now);
+    }
+
+    /// Bytes from a member.
+    pub fn message(&mut self, now: Millis, from: NodeId, bytes: &[u8]) {
+        match self.receive(from, bytes) {
+            Ok(()) | Err(RoundError::Misplaced { .. }) => {}
+            Err(error) => {
+                self.misbehaved += 1;
+                self.outputs.push_back(Output::Drop { peer: from, reason: error.to_string() });
+            }
+        }
+        self.advance(now);
+    }
+
+    /// The chain has the round's header.
+    pub fn posted(&mut self, now: Millis, transaction: [u8; 32], block: u64) {
+        self.posting = false;
+        if self.rounds.phase() == Phase::Post {
+            self.commit(Entry::Posted { transaction, block });
+            self.since = now;
+        }
+        self.advance(now);
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Millis) {
+        self.advance(now);
+        if !self.ended && now >= self.nudged.saturating_add(self.nudge_interval()) {
+            self.nudged = now;
+            self.ask_outstanding();
+        }
+    }
+
+    fn receive(&mut self, from: NodeId, bytes: &[u8]) -> Result<(), RoundError> {
+        let parcel = Parcel::decode(bytes)?;
+        let sender = parcel.envelope.sender;
+        if sender != from {
+            return Err(crate::message::MessageError::Sender { expected: from, got: sender }.into());
+        }
+        let report: Report = parcel.envelope.open(self.rounds.plan().federation())?;
+        if let Report::Join(join) = &report {
+            return self.greet(from, join.height, parcel.clone());
+        }
+        if let Report::Deal(hashes) = &report {
+            // Checked before the list counts: a list whose shares can't be relayed is none.
+            crate::round::mask::split_shares(&parcel.attachment, hashes)
+                .map_err(|what| RoundError::Misbehaved { member: from, what })?;
+        }
+        let entry = Entry::Accepted(Parcel::bare(parcel.envelope.clone()));
+        self.rounds.apply(&entry, None)?;
+        if matches!(report, Report::Deal(_)) {
+            self.rounds.relay(from, &parcel.attachment)?;
+            let at = self.rounds.position();
+            self.outputs.push_back(Output::Keep { at, dealer: from, sealed: parcel.attachment });
+        }
+        self.journal(entry);
+        let uploaded = matches!(report, Report::Upload(_) | Report::Masked(_));
+        if uploaded && self.rounds.complete().contains(&from) {
+            if let Some(root) = self.rounds.work().commits.get(&from).map(|c| c.commit.root) {
+                self.order(from, &Order::Receipt { root });
+            }
+        }
+        Ok(())
+    }
+
+    /// A member joined, perhaps not for the first time.
+    fn greet(&mut self, from: NodeId, height: u64, parcel: Parcel) -> Result<(), RoundError> {
+        let entry = Entry::Accepted(Parcel::bare(parcel.envelope));
+        match self.rounds.apply(&entry, None) {
+            Ok(()) => {
+                self.journal(entry);
+                let joined = self.rounds.joined().get(&from).cloned();
+                self.outputs.extend(joined.map(|j| Output::Admit(Box::new(j))));
+            }
+            Err(RoundError::Misplaced { .. }) if self.rounds.joined().contains_key(&from) => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.ready = true;
+            peer.height = height.min(self.rounds.head().height);
+        }
+        if self.rounds.all_done() {
+            self.farewell(from);
+        } else if self.rounds.outstanding().contains(&from) {
+            self.ask(from);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, now: Millis) {
+        while !self.ended && self.step(now) {}
+    }
+
+    /// One step of what follows by itself; false when there is nothing to do but wait.
+    fn step(&mut self, now: Millis) -> bool {
+        match self.rounds.phase() {
+            Phase::Idle => self.step_idle(now),
+            Phase::Aggregate | Phase::Score | Phase::Settle => {
+                let referee = self.referee.as_deref_mut().map(|r| r as &mut dyn Referee);
+                match self.rounds.derive(&self.key, referee) {
+                    Ok(Some(entry)) => self.commit(entry),
+                    Ok(None) => return false,
+                    Err(error) => return self.abandon(now, &error.to_string()),
+                }
+                self.since = now;
+                self.ask_outstanding();
+                true
+            }
+            Phase::Post => self.step_post(),
+            _ => self.step_gather(now),
+        }
+    }
+
+    fn step_idle(&mut self, now: Millis) -> bool {
+        if self.rounds.all_done() {
+            self.ended = true;
+            self.ready().into_iter().for_each(|m| self.farewell(m));
+            self.outputs.push_back(Output::Finished);
+            return false;
+        }
+        let (ready, members) = (self.ready(), self.rounds.genesis().members.len());
+        let plan = self.rounds.plan();
+        let quorum = plan.terms().rounds.quorum;
+        let waited = now.saturating_sub(self.since);
+        let wait = if self.rounds.finished() == 0 { millis(plan.join_time()) } else { millis(plan.grace()) };
+        if ready.len() == members || (ready.len() >= quorum && waited >= wait) {
+            let (round, attempt) = self.next_attempt();
+            self.commit(Entry::Begun { round, attempt, cohort: ready, at: now });
+            self.since = now;
+            self.nudged = now;
+            self.ask_outstanding();
+            return true;
+        }
+        if waited >= self.patience() {
+            self.fail(format!("{} of {members} members are connected and the quorum is {quorum}", ready.len()));
+        }
+        false
+    }
+
+    fn step_gather(&mut self, now: Millis) -> bool {
+        let (outstanding, complete) = (self.rounds.outstanding(), self.rounds.complete());
+        let needed = self.rounds.needed();
+        let late = now >= self.since.saturating_add(self.patience());
+        let grace = millis(self.rounds.plan().grace());
+        let gone = |m: &NodeId| {
+            self.peers.get(m).is_none_or(|p| !p.connected && now >= p.gone.saturating_add(grace))
+        };
+        if complete.len() >= needed && (late || outstanding.iter().all(gone)) {
+            let phase = self.rounds.phase();
+            self.commit(Entry::Closed { phase, members: complete, at: now });
+            self.since = now;
+            self.nudged = now;
+            self.ask_outstanding();
+            return true;
+        }
+        if self.rounds.phase() == Phase::Endorse {
+            // A header that somebody signed must not be replaced: a second one for the round would be an equivocation.
+            if late {
+                self.fail(format!("the header has {} signatures of {needed} needed; start again to go on", complete.len()));
+            }
+            return false;
+        }
+        if late || outstanding.len() + complete.len() < needed {
+            let reason = format!("stage {:?} has {} answers of {needed} needed", self.rounds.phase(), complete.len());
+            return self.abandon(now, &reason);
+        }
+        false
+    }
+
+    fn step_post(&mut self) -> bool {
+        let Some(settled) = self.rounds.settled().filter(|_| !self.posting) else {
+            return false;
+        };
+        let header = settled.header.clone();
+        let signatures = self.rounds.endorsements().values().cloned().collect();
+        self.posting = true;
+        self.outputs.push_back(Output::Post { header, signatures });
+        false
+    }
+
+    fn abandon(&mut self, now: Millis, reason: &str) -> bool {
+        let (round, attempt) = self.rounds.position();
+        self.commit(Entry::Abandoned { reason: reason.into(), at: now });
+        self.since = now;
+        if attempt + 1 >= self.rounds.plan().terms().rounds.attempts {
+            self.fail(format!("round {round} was abandoned {} times, last because {reason}", attempt + 1));
+            return false;
+        }
+        true
+    }
+
+    fn fail(&mut self, reason: String) {
+        self.ended = true;
+        self.outputs.push_back(Output::Failed(reason));
+    }
+
+    fn next_attempt(&self) -> (u64, u32) {
+        let next = self.rounds.finished() + 1;
+        let (round, attempt) = self.rounds.position();
+        (next, if round == next { attempt } else { 0 })
+    }
+
+    /// Applies an entry of our own making and journals it.
+    fn commit(&mut self, entry: Entry) {
+        let referee = self.referee.as_deref_mut().map(|r| r as &mut dyn Referee);
+        match self.rounds.apply(&entry, referee) {
+            Ok(()) => self.journal(entry),
+            Err(error) => self.fail(format!("the coordinator's own entry doesn't follow: {error}")),
+        }
+    }
+
+    /// Queues the frame of an entry that was just applied.
+    fn journal(&mut self, entry: Entry) {
+        let head = self.rounds.head();
+        let body = crate::message::encode(&entry);
+        let mut frame = Vec::with_capacity(body.len() + 36);
+        frame.extend((body.len() as u32).to_le_bytes());
+        frame.extend(body);
+        frame.extend(head.hash);
+        self.outputs.push_back(Output::Journal { entry, frame });
+    }
+
+    /// How long the current phase may last.
+    fn patience(&self) -> Millis {
+        let plan = self.rounds.plan();
+        match self.rounds.phase() {
+            Phase::Idle => millis(plan.join_time()).saturating_add(millis(plan.stage_time())),
+            Phase::Endorse => millis(plan.stage_time()).saturating_mul(u64::from(plan.terms().rounds.attempts)),
+            _ => millis(plan.stage_time()),
+        }
+    }
+
+    fn nudge_interval(&self) -> Millis {
+        (millis(self.rounds.plan().stage_time()) / 4).max(50)
+    }
+
+    /// The transcript's head.
+    pub fn head(&self) -> Head {
+        self.rounds.head()
+    }
+}
+
+fn millis(time: std::time::Duration) -> Millis {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

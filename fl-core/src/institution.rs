@@ -1,0 +1,340 @@
+//! An institution without sockets, disk or clock: the coordinator's orders in, reports out.
+//!
+//! **Driver's contract.** Call [`Institution::order`] with what arrives, [`Institution::trained`] or
+//! [`Institution::untrained`] when an [`Output::Train`] is done, and perform [`Output`]s from [`Institution::poll`] in order:
+//! a [`Output::Remember`] must be on disk before what follows is sent. After a crash, [`Institution::restore`] with the
+//! remembered notes answers as before: the same bytes, never a second release for one charge, never a second opening,
+//! never two headers for one round.
+//!
+//! **Claim.** The institution believes nothing that it can compute: it replays the transcript that it is asked to sign with
+//! the coordinator's own rules ([`Rounds`]), finds its own update in it, and signs the header that follows. It keeps its
+//! own copy of the transcript. What it can't check is a score from held-out data that only the coordinator and the
+//! auditor have; the transcript says so ([`crate::plan::ScoreKind::LeaveOneOut`]).
+
+mod check;
+mod masked;
+mod memory;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use rand_core::CryptoRng;
+use xfl_settlement::{binding::Binding, payout::PayoutKey};
+
+use crate::{
+    identity::{NodeId, NodeKey},
+    message::{Commit, Envelope, Join, MessageError, Order, Parcel, Report, Upload, Welcome},
+    plan::Plan,
+    round::{RoundError, Rounds, join::BINDING_DOMAIN},
+    transcript::{Genesis, TranscriptError},
+    update,
+};
+
+pub use self::memory::{Note, Release};
+use self::memory::Memory;
+
+/// What the driver must do, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Keep durably before anything that follows.
+    Remember(Note),
+    /// Send to the coordinator.
+    Send(Parcel),
+    /// Train on these parameters, protect the update and call [`Institution::trained`].
+    Train {
+        /// The round.
+        round: u64,
+        /// The attempt that the budget is charged for; always 0 where updates travel in the clear.
+        attempt: u32,
+        /// The global model's parameters.
+        model: Vec<f32>,
+    },
+    /// A round was checked and signed.
+    Signed {
+        /// The round.
+        round: u64,
+        /// Own score in it, parts per million.
+        score: Option<i64>,
+    },
+    /// The federation is finished.
+    Finished,
+}
+
+/// Why an institution stops.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum InstitutionError {
+    /// Not the coordinator's message.
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// A transcript that breaks.
+    #[error(transparent)]
+    Transcript(#[from] TranscriptError),
+    /// A round that doesn't follow from the plan.
+    #[error("the coordinator's round doesn't follow: {0}")]
+    Round(#[from] RoundError),
+    /// The coordinator asks for something this institution won't do.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The coordinator won't have us.
+    #[error("the coordinator refuses: {0}")]
+    RefusedByCoordinator(String),
+}
+
+/// The keys that an institution acts with, and its source of randomness.
+pub struct Identity {
+    /// Signs messages.
+    pub node: Arc<NodeKey>,
+    /// Signs headers and receives rewards.
+    pub payout: PayoutKey,
+    /// Fresh entropy; never the same after a restart.
+    pub rng: Box<dyn CryptoRng + Send>,
+}
+
+/// A live institution.
+pub struct Institution {
+    identity: Identity,
+    coordinator: NodeId,
+    rounds: Option<Rounds>,
+    memory: Memory,
+    training: Option<(u64, u32)>,
+    masked: masked::Masked,
+    outputs: VecDeque<Output>,
+}
+
+impl Institution {
+    /// An institution that remembers `notes`; none if it never ran.
+    ///
+    /// # Errors
+    /// Notes that don't follow from each other.
+    pub fn restore(
+        identity: Identity,
+        coordinator: NodeId,
+        notes: impl IntoIterator<Item = Note>,
+    ) -> Result<Self, InstitutionError> {
+        let memory = Memory::default();
+        let masked = masked::Masked::default();
+        let mut this =
+            Self { identity, coordinator, rounds: None, memory, training: None, masked, outputs: VecDeque::new() };
+        for note in notes {
+            this.recall(note)?;
+        }
+        Ok(this)
+    }
+
+    /// The federation's state as this institution verified it.
+    pub fn rounds(&self) -> Option<&Rounds> {
+        self.rounds.as_ref()
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// This institution's node id.
+    pub fn id(&self) -> NodeId {
+        self.identity.node.node_id()
+    }
+
+    /// The connection is gone: what was asked over it will be asked again.
+    pub fn disconnected(&mut self) {
+        self.masked.disconnected();
+    }
+
+    /// Bytes from the coordinator.
+    ///
+    /// # Errors
+    /// [`InstitutionError`]: the coordinator doesn't keep to the protocol, and the institution won't go on with it.
+    pub fn order(&mut self, bytes: &[u8]) -> Result<(), InstitutionError> {
+        let parcel = Parcel::decode(bytes)?;
+        let envelope = &parcel.envelope;
+        if envelope.sender != self.coordinator {
+            return Err(MessageError::Sender { expected: self.coordinator, got: envelope.sender }.into());
+        }
+        let federation = match &self.rounds {
+            Some(rounds) => rounds.plan().federation(),
+            None => crate::plan::FederationId(envelope.federation),
+        };
+        let order: Order = envelope.open(federation)?;
+        let at = (envelope.round, envelope.attempt);
+        match order {
+            Order::Welcome(welcome) => self.welcomed(&welcome),
+            Order::Begin { model, cohort } => self.begin(at, model, &cohort, &parcel.attachment),
+            Order::Reveal { commitments, have } => self.reveal(at, &commitments, &have),
+            Order::Keys(advertisements) => self.keys(at, &advertisements),
+            Order::Dealt { lists, shares, have } => self.dealt(at, &lists, shares, have),
+            Order::Survivors(commitments) => self.survivors(at, &commitments),
+            Order::Opening(agreements) => self.opening(at, &agreements),
+            Order::Statement { header, from } => self.statement(at, &header, from, &parcel.attachment),
+            Order::Receipt { .. } => Ok(()),
+            Order::Done { from } => self.done(from, &parcel.attachment),
+            Order::Refused(reason) => Err(InstitutionError::RefusedByCoordinator(reason)),
+        }
+    }
+
+    /// Training is done and the update is protected.
+    ///
+    /// # Errors
+    /// [`InstitutionError::Refused`] if the release is not what was asked for.
+    pub fn trained(&mut self, at: (u64, u32), release: Release) -> Result<(), InstitutionError> {
+        self.training = None;
+        let d = self.rounds_ref()?.model().len();
+        if release.values.len() != d {
+            return refuse(format!("an update of {} values for a model of {d}", release.values.len()));
+        }
+        let note = Note::Release { round: at.0, attempt: at.1, release };
+        self.remember(note)?;
+        if self.rounds_ref()?.plan().masked() {
+            return self.mask_if_ready(at);
+        }
+        self.send_commit(at.0)
+    }
+
+    /// Training or protection failed: the round goes on without this institution.
+    pub fn untrained(&mut self, at: (u64, u32), reason: &str) {
+        self.training = None;
+        let at = self.memory.asked.unwrap_or(at);
+        let reason: String = reason.chars().take(200).collect();
+        self.report(at, &Report::Decline(reason));
+    }
+
+    fn welcomed(&mut self, welcome: &Welcome) -> Result<(), InstitutionError> {
+        let genesis: Genesis = crate::message::decode(&welcome.genesis)?;
+        match &self.rounds {
+            Some(rounds) if *rounds.genesis() != genesis => {
+                return refuse("the coordinator now tells of another beginning than before".into());
+            }
+            Some(_) => {}
+            None => {
+                let rounds = Rounds::begin(genesis.clone())?;
+                if rounds.plan().terms().federation.coordinator != self.coordinator {
+                    return refuse("the plan names another coordinator".into());
+                }
+                if rounds.member(&self.id()).is_none() {
+                    return refuse(format!("the plan's members don't include this node, {}", self.id()));
+                }
+                self.remember(Note::Genesis(Box::new(genesis)))?;
+            }
+        }
+        let join = self.join()?;
+        self.report((0, 0), &Report::Join(join));
+        Ok(())
+    }
+
+    fn join(&self) -> Result<Join, InstitutionError> {
+        let rounds = self.rounds_ref()?;
+        let genesis = rounds.genesis();
+        let binding = Binding {
+            federation: rounds.plan().federation().0,
+            node_key: self.id().0,
+            payout: self.identity.payout.account(),
+            chain_id: genesis.contracts.chain_id,
+            nonce: 1,
+            expiry: u64::MAX,
+        };
+        let domain = genesis.contracts.registry_domain(rounds.plan().federation().0);
+        let payout_signature =
+            binding.sign(&domain, &self.identity.payout).map_err(|e| InstitutionError::Refused(e.to_string()))?;
+        let node_signature = self.identity.node.sign(BINDING_DOMAIN, &binding.digest(&domain));
+        let height = rounds.head().height;
+        Ok(Join { binding, payout_signature, node_signature, height })
+    }
+
+    fn begin(
+        &mut self,
+        at: (u64, u32),
+        model: [u8; 32],
+        cohort: &[NodeId],
+        bytes: &[u8],
+    ) -> Result<(), InstitutionError> {
+        let masked = self.rounds_ref()?.plan().masked();
+        let d = self.rounds_ref()?.model().len();
+        if *blake3::hash(bytes).as_bytes() != model || bytes.len() != 4 * d {
+            return refuse(format!("a model of {} bytes, expected {} with the announced hash", bytes.len(), 4 * d));
+        }
+        if !cohort.contains(&self.id()) {
+            return refuse("asked to train for a cohort that it isn't in".into());
+        }
+        self.memory.asked = Some(at);
+        self.memory.trained_on = Some((at.0, model));
+        if masked {
+            self.advertise(at, cohort)?;
+        }
+        let charge = (at.0, if masked { at.1 } else { 0 });
+        if self.memory.release(charge).is_some() {
+            return if masked { self.mask_if_ready(at) } else { self.send_commit(at.0) };
+        }
+        if self.training == Some(charge) {
+            return Ok(());
+        }
+        let parameters: Vec<f32> =
+            bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        if !parameters.iter().all(|v| v.is_finite()) {
+            return refuse("a model that isn't finite".into());
+        }
+        self.training = Some(charge);
+        self.outputs.push_back(Output::Train { round: charge.0, attempt: charge.1, model: parameters });
+        Ok(())
+    }
+
+    /// Commits to the round's release, for the attempt that was asked last.
+    fn send_commit(&mut self, round: u64) -> Result<(), InstitutionError> {
+        let Some(at) = self.memory.asked.filter(|at| at.0 == round) else { return Ok(()) };
+        if let Some(release) = self.memory.release((round, 0)) {
+            let root = update::root(&release.values, &release.salt_key);
+            let commit = commit_of(release, root);
+            self.report(at, &Report::Commit(commit));
+        }
+        Ok(())
+    }
+
+    fn reveal(&mut self, at: (u64, u32), commitments: &[Envelope], have: &[u32]) -> Result<(), InstitutionError> {
+        let Some(release) = self.memory.release((at.0, 0)) else {
+            return refuse("asked to show an update that was never made".into());
+        };
+        let rounds = self.rounds_ref()?;
+        if rounds.plan().masked() {
+            return refuse("asked for an update in the clear in a masked federation".into());
+        }
+        check::commitments(rounds, at, commitments)?;
+        if !commitments.iter().any(|e| e.sender == self.id()) {
+            return refuse("asked to show an update before its commitment counts".into());
+        }
+        let parts: Vec<Upload> = (0..update::parts(release.values.len()))
+            .filter(|part| !have.contains(part))
+            .map(|part| {
+                let start = part as usize * update::PART;
+                let end = start + update::part_len(release.values.len(), part);
+                Upload { part, salt_key: release.salt_key, values: release.values[start..end].to_vec() }
+            })
+            .collect();
+        for upload in parts {
+            self.report(at, &Report::Upload(upload));
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, at: (u64, u32), report: &Report) {
+        self.report_with(at, report, Vec::new());
+    }
+
+    fn report_with(&mut self, at: (u64, u32), report: &Report, attachment: Vec<u8>) {
+        let Some(rounds) = &self.rounds else { return };
+        let federation = rounds.plan().federation();
+        let envelope = Envelope::seal(&self.identity.node, federation, at.0, at.1, report);
+        self.outputs.push_back(Output::Send(Parcel { envelope, attachment }));
+    }
+
+    /// The plan that this institution agreed to.
+    pub fn plan(&self) -> Option<&Plan> {
+        self.rounds.as_ref().map(Rounds::plan)
+    }
+}
+
+fn commit_of(release: &Release, root: [u8; 32]) -> Commit {
+    let salt_hash = update::salt_hash(&release.salt_key);
+    Commit { root, salt_hash, rho_spent: release.rho_spent, budget_head: release.budget_head }
+}
+
+fn refuse<T>(what: String) -> Result<T, InstitutionError> {
+    Err(InstitutionError::Refused(what))
+}

@@ -1,0 +1,126 @@
+//! Before signing: the round is replayed, and one's own update found in it.
+
+use super::{Institution, InstitutionError, Note, Output, refuse};
+use crate::{
+    message::{Commit, Envelope, Report},
+    round::{Phase, Rounds, aggregate::model_root},
+    transcript::{Entry, Reader},
+};
+use xfl_settlement::statement::RoundHeader;
+
+/// Commitments of distinct members of this attempt, a quorum of them.
+pub(super) fn commitments(rounds: &Rounds, at: (u64, u32), list: &[Envelope]) -> Result<Vec<Commit>, InstitutionError> {
+    if !list.is_sorted_by(|a, b| a.sender < b.sender) || list.len() < rounds.plan().terms().rounds.quorum {
+        return refuse(format!("{} commitments, out of order, doubled, or fewer than the quorum", list.len()));
+    }
+    list.iter()
+        .map(|envelope| match envelope.open::<Report>(rounds.plan().federation())? {
+            Report::Commit(commit)
+                if (envelope.round, envelope.attempt) == at && rounds.member(&envelope.sender).is_some() =>
+            {
+                Ok(commit)
+            }
+            _ => refuse(format!("{} didn't commit to this attempt", envelope.sender)),
+        })
+        .collect()
+}
+
+impl Institution {
+    pub(super) fn statement(
+        &mut self,
+        at: (u64, u32),
+        header: &RoundHeader,
+        from: u64,
+        frames: &[u8],
+    ) -> Result<(), InstitutionError> {
+        self.verify(from, frames)?;
+        let rounds = self.rounds_ref()?;
+        let settled = match rounds.settled() {
+            Some(settled) if rounds.phase() == Phase::Endorse && rounds.position() == at => settled.clone(),
+            _ => return refuse("a header without the round that leads to it".into()),
+        };
+        if settled.header != *header {
+            return refuse("the header isn't the one that follows from the transcript".into());
+        }
+        self.own_update_counts(at)?;
+        match self.memory.signed(at.0) {
+            Some(digest) if digest != settled.digest => {
+                // A round whose header was signed can be abandoned and run again only if nothing was posted; two
+                // signatures for one round are what an equivocation is, so the first stands.
+                return refuse(format!("a second header for round {}", at.0));
+            }
+            Some(_) => {}
+            None => self.remember(Note::Signed { round: at.0, digest: settled.digest })?,
+        }
+        let signature = self
+            .identity
+            .payout
+            .sign(&settled.digest)
+            .map_err(|e| InstitutionError::Refused(format!("the payout key can't sign: {e}")))?;
+        let id = self.id();
+        let members = self.rounds_ref()?.outcome().map(|o| o.aggregated.members.clone()).unwrap_or_default();
+        let score = members.iter().position(|m| *m == id).and_then(|i| settled.scored.scores.get(i).copied());
+        self.report(at, &Report::Endorse(signature));
+        self.outputs.push_back(Output::Signed { round: at.0, score });
+        Ok(())
+    }
+
+    pub(super) fn done(&mut self, from: u64, frames: &[u8]) -> Result<(), InstitutionError> {
+        self.verify(from, frames)?;
+        if !self.rounds_ref()?.all_done() {
+            return refuse("told that all is done before it is".into());
+        }
+        self.outputs.push_back(Output::Finished);
+        Ok(())
+    }
+
+    /// Replays frames that follow what is known; frames known already must be the same.
+    fn verify(&mut self, from: u64, frames: &[u8]) -> Result<(), InstitutionError> {
+        let trained_on = self.memory.trained_on;
+        let rounds = self.rounds_mut()?;
+        let start = rounds.head();
+        if from > start.height {
+            return refuse(format!("the transcript goes on at entry {from}, and {} are known", start.height));
+        }
+        let mut rest = frames;
+        for index in from..start.height {
+            rest = skip(rest).ok_or(crate::transcript::TranscriptError::Torn(index))?;
+        }
+        let mut reader = Reader::after(start, rest);
+        while let Some(entry) = reader.next()? {
+            if let (Entry::Begun { round, .. }, Some((trained, model))) = (&entry, trained_on) {
+                if *round == trained && model_root(rounds.model()) != model {
+                    return refuse(format!("round {round} began with another model than the one it was trained on"));
+                }
+            }
+            rounds.apply(&entry, None)?;
+        }
+        if !rest.is_empty() {
+            self.outputs.push_back(Output::Remember(Note::Verified(rest.to_vec())));
+        }
+        Ok(())
+    }
+
+    /// What this institution committed to and sent is in the round as sent.
+    fn own_update_counts(&self, at: (u64, u32)) -> Result<(), InstitutionError> {
+        let rounds = self.rounds_ref()?;
+        let id = self.id();
+        let masked = rounds.plan().masked();
+        let Some(committed) = rounds.work().commits.get(&id) else { return Ok(()) };
+        let own = if masked {
+            self.masked.root(at)
+        } else {
+            self.memory.release((at.0, 0)).map(|r| crate::update::root(&r.values, &r.salt_key))
+        };
+        if own.is_some_and(|root| root != committed.commit.root) {
+            return refuse("the round holds another commitment of this node than the one it made".into());
+        }
+        Ok(())
+    }
+}
+
+/// What follows the first frame.
+fn skip(frames: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = frames.split_first_chunk::<4>()?;
+    rest.get((u32::from_le_bytes(*len) as usize).checked_add(32)?..)
+}

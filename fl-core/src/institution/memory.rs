@@ -1,0 +1,118 @@
+//! What an institution must not forget, and nothing else.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Institution, InstitutionError};
+use crate::{
+    round::Rounds,
+    transcript::{Genesis, Reader},
+};
+
+/// A protected update that may leave, with what its commitment says.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Grid integers, noised as the plan asks.
+    pub values: Vec<i32>,
+    /// Key of the salts; 32 random bytes.
+    pub salt_key: [u8; 32],
+    /// zCDP spent so far on this federation, in units of 2^-40; `u64::MAX` without noise.
+    pub rho_spent: u64,
+    /// Head of the budget file after the charge.
+    pub budget_head: [u8; 32],
+}
+
+/// One thing to remember.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Note {
+    /// The federation's beginning.
+    Genesis(Box<Genesis>),
+    /// A release that was charged for.
+    Release {
+        /// Its round.
+        round: u64,
+        /// The attempt it was charged for.
+        attempt: u32,
+        /// What may leave.
+        release: Release,
+    },
+    /// A header that was signed.
+    Signed {
+        /// Its round.
+        round: u64,
+        /// Its digest.
+        digest: [u8; 32],
+    },
+    /// Transcript frames that were verified, from the next entry on.
+    Verified(Vec<u8>),
+    /// Masked rounds: secrets and answers of an attempt.
+    Masked(super::masked::MaskNote),
+}
+
+/// Remembered facts, by round.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    releases: Vec<((u64, u32), Release)>,
+    signed: Vec<(u64, [u8; 32])>,
+    /// The attempt that was asked for last.
+    pub(super) asked: Option<(u64, u32)>,
+    /// The model that the last round was trained on.
+    pub(super) trained_on: Option<(u64, [u8; 32])>,
+}
+
+impl Memory {
+    pub(super) fn release(&self, at: (u64, u32)) -> Option<&Release> {
+        self.releases.iter().rev().find(|(a, _)| *a == at).map(|(_, r)| r)
+    }
+
+    pub(super) fn signed(&self, round: u64) -> Option<[u8; 32]> {
+        self.signed.iter().rev().find(|(r, _)| *r == round).map(|(_, digest)| *digest)
+    }
+}
+
+impl Institution {
+    /// Takes a note in and queues it for the disk.
+    pub(super) fn remember(&mut self, note: Note) -> Result<(), InstitutionError> {
+        self.recall(note.clone())?;
+        self.outputs.push_back(super::Output::Remember(note));
+        Ok(())
+    }
+
+    /// Takes a note in.
+    pub(super) fn recall(&mut self, note: Note) -> Result<(), InstitutionError> {
+        match note {
+            Note::Genesis(genesis) => self.rounds = Some(Rounds::begin(*genesis)?),
+            Note::Release { round, attempt, release } => {
+                // An older round's release is never asked for again once a later one was made.
+                self.memory.releases.retain(|((r, _), _)| *r + 1 >= round);
+                self.memory.releases.push(((round, attempt), release));
+            }
+            Note::Signed { round, digest } => {
+                self.memory.signed.retain(|(r, _)| *r + 1 >= round);
+                self.memory.signed.push((round, digest));
+            }
+            Note::Verified(frames) => {
+                let rounds = self.rounds_mut()?;
+                let mut reader = Reader::after(rounds.head(), &frames);
+                while let Some(entry) = reader.next()? {
+                    rounds.apply(&entry, None)?;
+                }
+            }
+            Note::Masked(note) => self.masked.recall(note)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn rounds_ref(&self) -> Result<&Rounds, InstitutionError> {
+        self.rounds.as_ref().ok_or_else(|| InstitutionError::Refused("an order before the welcome".into()))
+    }
+
+    pub(super) fn rounds_mut(&mut self) -> Result<&mut Rounds, InstitutionError> {
+        self.rounds.as_mut().ok_or_else(|| InstitutionError::Refused("an order before the welcome".into()))
+    }
+}
+
+impl std::fmt::Debug for Release {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Release").field("values", &self.values.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,174 @@
+//! Cross-checks: keys that are each fine alone and wrong together.
+
+use xfl_privacy::{Delta, Guarantee, Protection, SignalFraction, SignalToNoise, Verdict, mask::MaskParams};
+
+use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind};
+
+/// A plan seen together with a model's dimension and a cohort's size.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What to tell people before a round begins.
+    pub findings: Vec<Finding>,
+    /// The masked mode's parameters, where the plan asks for it.
+    pub mask: Option<MaskParams>,
+    /// The ratio that decides whether a robust rule can tell updates apart.
+    pub signal_to_noise: Option<f64>,
+}
+
+/// One thing worth saying about a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it should make people stop and think.
+    pub warning: bool,
+    /// What it is.
+    pub text: String,
+}
+
+impl Plan {
+    pub(super) fn consistent(&self) -> Result<(), PlanError> {
+        let t = &self.terms;
+        t.data.validate().map_err(|e| PlanError::at("data", e.to_string(), "see `xfl init` for an example"))?;
+        bounded("rounds.count", t.rounds.count, 1, 1_000_000)?;
+        bounded("rounds.quorum", t.rounds.quorum as u64, 2, 10_000)?;
+        bounded("rounds.attempts", u64::from(t.rounds.attempts), 1, 1_000)?;
+        seconds("rounds.stage_seconds", t.rounds.stage_seconds, 0.05)?;
+        seconds("rounds.grace_seconds", t.rounds.grace_seconds, 0.0)?;
+        seconds("rounds.join_seconds", t.rounds.join_seconds, 0.0)?;
+        bounded("training.batch", t.training.batch as u64, 1, 1 << 24)?;
+        bounded("training.epochs", t.training.epochs as u64, 1, 1 << 20)?;
+        positive("training.learning_rate", t.training.learning_rate)?;
+        positive("training.server_learning_rate", t.training.server_learning_rate)?;
+        positive("privacy.clip", t.privacy.clip)?;
+        positive("privacy.step", t.privacy.step)?;
+        fraction("privacy.signal_fraction", t.privacy.signal_fraction)?;
+        Delta::new(t.privacy.delta)
+            .map_err(|e| PlanError::at("privacy.delta", e.to_string(), "write a probability such as 1e-5"))?;
+        let z = t.privacy.noise_multiplier;
+        if !(z.is_finite() && z >= 0.0) {
+            return Err(PlanError::at("privacy.noise_multiplier", format!("got {z}"), "write 0 or a positive number"));
+        }
+        self.rule_fits_quorum()?;
+        self.threshold_fits_quorum()?;
+        self.masking_is_possible()
+    }
+
+    /// Checks what needs the model: `d` parameters, `n` members.
+    ///
+    /// # Errors
+    /// [`PlanError`] where noise would decide the rule or the rewards, or where masked sums could overflow.
+    pub fn check(&self, d: usize, n: usize) -> Result<Checked, PlanError> {
+        let mechanism = self.mechanism(d)?;
+        let p = &self.terms.privacy;
+        let mut findings = Vec::new();
+        let mut say = |warning, text: String| findings.push(Finding { warning, text });
+        let count = self.terms.rounds.count;
+        if mechanism.protection() == Protection::None {
+            say(true, "noise is off: epsilon is infinite".into());
+        } else {
+            let wrong = |e: String| PlanError::at("privacy.delta", e, "write a probability such as 1e-5");
+            let delta = Delta::new(p.delta).map_err(|e| wrong(e.to_string()))?;
+            let guarantee = Guarantee::of(&mechanism, count, delta);
+            say(false, format!("{count} rounds cost each institution {guarantee}, zCDP accounting"));
+        }
+        let fraction = SignalFraction::new(p.signal_fraction).unwrap_or(SignalFraction::HALF);
+        let snr = SignalToNoise::of(&mechanism, fraction);
+        let ratio = (mechanism.protection() != Protection::None).then_some(snr.ratio);
+        if ratio.is_some() {
+            let text = format!(
+                "one update's signal {:.0} over its noise {:.0} (grid steps, unit {}): ratio {:.2}",
+                snr.signal, snr.noise, p.unit, snr.ratio
+            );
+            let decides = self.needs_single_updates();
+            match snr.verdict {
+                Verdict::Refuse if decides => {
+                    let what = format!("{text}: under 1, noise would decide the rule or the rewards");
+                    let hint = "lower privacy.noise_multiplier, raise training.batch, take a smaller model, or use rule = \"mean\" with score kind = \"participation\"";
+                    return Err(PlanError::at("privacy.noise_multiplier", what, hint));
+                }
+                Verdict::Good => say(false, text),
+                _ => say(true, format!("{text}: under 3, a robust rule sees poorly")),
+            }
+        }
+        let mask = if self.masked() { Some(crate::round::mask::params(self, d, n)?) } else { None };
+        Ok(Checked { findings, mask, signal_to_noise: ratio })
+    }
+
+    /// Whether the rule or the rewards look at single updates.
+    pub fn needs_single_updates(&self) -> bool {
+        self.terms.aggregation.rule != RuleName::Mean || self.terms.score.kind != ScoreKind::Participation
+    }
+
+    fn rule_fits_quorum(&self) -> Result<(), PlanError> {
+        let quorum = self.terms.rounds.quorum;
+        let need = self.rule(quorum).minimum_cohort();
+        if need > quorum {
+            let what = format!("the rule needs {need} updates and the quorum is {quorum}");
+            return Err(PlanError::at("rounds.quorum", what, format!("write quorum = {need}, or tolerate fewer byzantine members")));
+        }
+        Ok(())
+    }
+
+    fn threshold_fits_quorum(&self) -> Result<(), PlanError> {
+        let (quorum, threshold) = (self.terms.rounds.quorum, self.settlement_threshold());
+        if threshold < 2 || threshold > quorum {
+            let what = format!("{threshold} signatures are asked for, with a quorum of {quorum}");
+            return Err(PlanError::at("settlement.threshold", what, format!("write a number from 2 to {quorum}")));
+        }
+        Ok(())
+    }
+
+    fn masking_is_possible(&self) -> Result<(), PlanError> {
+        let t = &self.terms;
+        if t.masking.mode == MaskMode::None {
+            return Ok(());
+        }
+        if t.aggregation.rule != RuleName::Mean {
+            let hint = "write rule = \"mean\": the coordinator of a masked round sees a sum, no single updates";
+            return Err(PlanError::at("aggregation.rule", "this rule needs single updates", hint));
+        }
+        if t.score.kind != ScoreKind::Participation {
+            let hint = "write kind = \"participation\": the coordinator of a masked round sees a sum, no single updates";
+            return Err(PlanError::at("score.kind", "this score needs single updates", hint));
+        }
+        if t.masking.threshold == 0 {
+            return Err(PlanError::at("masking.threshold", "missing", "write how many members must agree before a sum is opened"));
+        }
+        if t.rounds.quorum < t.masking.colluders.saturating_add(2) {
+            let what = format!("a sum over {} updates says too much with {} colluders", t.rounds.quorum, t.masking.colluders);
+            return Err(PlanError::at("rounds.quorum", what, format!("write quorum = {}", t.masking.colluders.saturating_add(2))));
+        }
+        if t.rounds.quorum < t.masking.threshold {
+            let what = format!("{} is less than masking.threshold = {}", t.rounds.quorum, t.masking.threshold);
+            return Err(PlanError::at("rounds.quorum", what, format!("write quorum = {}", t.masking.threshold)));
+        }
+        Ok(())
+    }
+}
+
+fn bounded(key: &str, got: u64, least: u64, most: u64) -> Result<(), PlanError> {
+    if (least..=most).contains(&got) {
+        return Ok(());
+    }
+    Err(PlanError::at(key, format!("got {got}"), format!("write a number from {least} to {most}")))
+}
+
+fn positive(key: &str, got: f64) -> Result<(), PlanError> {
+    if got.is_finite() && got > 0.0 {
+        return Ok(());
+    }
+    Err(PlanError::at(key, format!("got {got}"), "write a positive number"))
+}
+
+fn fraction(key: &str, got: f64) -> Result<(), PlanError> {
+    if got > 0.0 && got <= 1.0 {
+        return Ok(());
+    }
+    Err(PlanError::at(key, format!("got {got}"), "write a fraction above 0 and at most 1"))
+}
+
+fn seconds(key: &str, got: f64, least: f64) -> Result<(), PlanError> {
+    if got.is_finite() && got >= least && got <= 1e7 {
+        return Ok(());
+    }
+    Err(PlanError::at(key, format!("got {got}"), format!("write seconds, at least {least}")))
+}

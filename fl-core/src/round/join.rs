@@ -1,0 +1,56 @@
+//! Join: a member binds its node key to a payout address, both keys signing.
+
+use xfl_settlement::binding::Binding;
+
+use super::{RoundError, Rounds};
+use crate::{
+    identity::{Domain, NodeId, Signature},
+    message::Join,
+};
+
+/// Domain of the node key's signature over a binding.
+pub const BINDING_DOMAIN: Domain = Domain::new("binding");
+
+/// A member that joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// Where its rewards go.
+    pub binding: Binding,
+    /// By the payout key.
+    pub payout_signature: xfl_settlement::payout::Signature,
+    /// By the node key.
+    pub node_signature: Signature,
+}
+
+impl Rounds {
+    pub(super) fn join(&mut self, member: NodeId, join: Join) -> Result<(), RoundError> {
+        let wrong = |what: &str| RoundError::Misbehaved { member, what: what.into() };
+        let binding = &join.binding;
+        if binding.node_key != member.0 || binding.federation != self.plan().federation().0 {
+            return Err(wrong("the binding is for another node or federation"));
+        }
+        if binding.chain_id != self.genesis().contracts.chain_id {
+            return Err(wrong("the binding names a chain that this federation doesn't settle on"));
+        }
+        let payout_signature = join.payout_signature;
+        let domain = self.genesis().contracts.registry_domain(self.plan().federation().0);
+        let digest = binding.digest(&domain);
+        if payout_signature.recover(&digest).ok() != Some(binding.payout) {
+            return Err(wrong("the payout key's signature doesn't fit the binding"));
+        }
+        if member.verify(BINDING_DOMAIN, &digest, &join.node_signature).is_err() {
+            return Err(wrong("the node key's signature doesn't fit the binding"));
+        }
+        if self.joined.values().any(|j| j.binding.payout == binding.payout && j.binding.node_key != member.0) {
+            return Err(wrong("another member's rewards go to this address"));
+        }
+        if let Some(old) = self.joined.get(&member) {
+            let what = if old.binding == *binding { "joined already" } else { "bound to another address already" };
+            return Err(RoundError::Misplaced { member, what: what.into() });
+        }
+        self.ledger.bind(member.0, join.binding.payout, join.binding.chain_id).map_err(super::score::impossible)?;
+        let joined = Joined { binding: join.binding, payout_signature, node_signature: join.node_signature };
+        self.joined.insert(member, joined);
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Settle: cumulative rewards, the header that a quorum of members signs, and what the chain says to it.
+
+use xfl_settlement::{ledger::Ledger, payout, statement::RoundHeader};
+
+use super::{Phase, Referee, RoundError, Rounds};
+use crate::{
+    identity::{Domain, NodeId, NodeKey},
+    transcript::{Entry, Scored},
+};
+
+/// Domain of the coordinator's signature over a header's digest.
+pub const HEADER_DOMAIN: Domain = Domain::new("header");
+
+/// A round's header and the ledger it commits to.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The header.
+    pub header: RoundHeader,
+    /// Its EIP-712 digest.
+    pub digest: [u8; 32],
+    /// Cumulative totals with this round's rewards.
+    pub ledger: Ledger,
+    /// The round's scores.
+    pub scored: Scored,
+}
+
+impl Rounds {
+    /// What follows from the given entries, where the stage derives something; unsigned headers are signed with `key`.
+    ///
+    /// # Errors
+    /// [`RoundError::Impossible`] where the attempt must be abandoned.
+    pub fn derive(&self, key: &NodeKey, referee: Option<&mut dyn Referee>) -> Result<Option<Entry>, RoundError> {
+        Ok(match self.phase {
+            Phase::Aggregate => Some(Entry::Aggregated(self.aggregate()?.aggregated)),
+            Phase::Score => match self.score(referee)? {
+                Some(scored) => Some(Entry::Scored(scored)),
+                None => return Err(RoundError::Impossible("this score needs held-out data".into())),
+            },
+            Phase::Settle => {
+                let settled = self.settle()?;
+                let signature = key.sign(HEADER_DOMAIN, &settled.digest);
+                Some(Entry::Settled { header: settled.header, signature })
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) fn compare(&mut self, entry: &Entry, referee: Option<&mut dyn Referee>) -> Result<(), RoundError> {
+        match (self.phase, entry) {
+            (Phase::Aggregate, Entry::Aggregated(got)) => {
+                let own = self.aggregate()?;
+                if own.aggregated != *got {
+                    return Err(differs_in("aggregate", &own.aggregated, got));
+                }
+                self.enter_score(own);
+            }
+            (Phase::Score, Entry::Scored(got)) => {
+                self.check_scores(got, referee)?;
+                let settled = self.settled_with(got.clone())?;
+                self.work.settled = Some(settled);
+                self.phase = Phase::Settle;
+            }
+            (Phase::Settle, Entry::Settled { header, signature }) => {
+                let own = self.settle()?;
+                if own.header != *header {
+                    return Err(differs_in("header", &own.header, header));
+                }
+                let coordinator = self.plan.terms().federation.coordinator;
+                if coordinator.verify(HEADER_DOMAIN, &own.digest, signature).is_err() {
+                    return Err(self.out_of_place("a header that the coordinator didn't sign"));
+                }
+                self.work.settled = Some(own);
+                self.work.expected = self.outcome().into_iter().flat_map(|o| o.aggregated.members.clone()).collect();
+                self.work.declined.clear();
+                self.phase = Phase::Endorse;
+            }
+            _ => return Err(self.out_of_place("a result")),
+        }
+        Ok(())
+    }
+
+    /// The header with the transcript's head of this moment.
+    fn settle(&self) -> Result<Settled, RoundError> {
+        let scored = self.work.settled.as_ref().map(|s| s.scored.clone());
+        self.settled_with(scored.ok_or_else(|| self.out_of_place("a header without scores"))?)
+    }
+
+    fn settled_with(&self, scored: Scored) -> Result<Settled, RoundError> {
+        let Some(outcome) = self.outcome() else {
+            return Err(self.out_of_place("a header without an aggregate"));
+        };
+        let mut ledger = self.ledger.clone();
+        let members = &outcome.aggregated.members;
+        let parts: Vec<_> = members.iter().zip(&scored.rewards).map(|(m, r)| (m.0, u128::from(*r))).collect();
+        ledger.credit(self.round, &parts).map_err(super::score::impossible)?;
+        let a = &outcome.aggregated;
+        let header = RoundHeader {
+            federation: self.plan.federation().0,
+            round: self.round,
+            plan_hash: self.plan.hash(),
+            parent: self.parent,
+            model_root: a.model_root,
+            row_root: a.row_root,
+            aggregate_root: a.aggregate_root,
+            transcript_root: self.head.hash,
+            reward_root: ledger.tree().root(),
+            cumulative_budget: ledger.total(),
+            cohort: a.members.len() as u32,
+            dimension: self.model.len() as u64,
+            rule: self.plan.terms().aggregation.rule.code(),
+        };
+        let digest = header.digest(&self.genesis.contracts.rounds_domain(self.plan.federation().0));
+        Ok(Settled { header, digest, ledger, scored })
+    }
+
+    pub(super) fn endorse(&mut self, member: NodeId, signature: payout::Signature) -> Result<(), RoundError> {
+        let wrong = |what: &str| RoundError::Misbehaved { member, what: what.into() };
+        let (Some(settled), Some(joined)) = (&self.work.settled, self.joined.get(&member)) else {
+            return Err(self.out_of_place("a signature without a header"));
+        };
+        if signature.recover(&settled.digest).ok() != Some(joined.binding.payout) {
+            return Err(wrong("the signature isn't its payout key's over this header"));
+        }
+        if self.work.endorsements.insert(member, signature).is_some() {
+            return Err(RoundError::Misplaced { member, what: "signed already".into() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn posted(&mut self) -> Result<(), RoundError> {
+        let (Phase::Post, Some(settled), Some(outcome)) = (self.phase, self.work.settled.take(), self.work.outcome.take()) else {
+            return Err(self.out_of_place("a posting"));
+        };
+        for (member, score) in outcome.aggregated.members.iter().zip(&settled.scored.scores) {
+            let sum = self.scores.entry(*member).or_insert(0);
+            *sum = sum.saturating_add(*score);
+        }
+        self.model = outcome.model;
+        self.ledger = settled.ledger;
+        self.parent = settled.digest;
+        self.finished = self.round;
+        self.attempt = 0;
+        self.phase = Phase::Idle;
+        self.work = super::Work::default();
+        Ok(())
+    }
+}
+
+fn differs_in<T: std::fmt::Debug>(what: &'static str, expected: &T, got: &T) -> RoundError {
+    RoundError::Differs { what, expected: format!("{expected:?}"), got: format!("{got:?}") }
+}

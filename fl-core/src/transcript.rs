@@ -1,0 +1,296 @@
+//! The transcript: everything that happened, in order, hash-chained, enough to replay a federation.
+//!
+//! **Claim.** A coordinator's journal, an institution's own copy and an auditor's input are one and the same list of
+//! [`Entry`]s. Some are *given* (what members signed, when a stage was closed); the others are *derived* from the given
+//! ones by [`crate::round::Round`], and replaying compares them bit for bit.
+//!
+//! **Framing.** `len: u32 LE || postcard(entry) || head: 32 bytes`, with `head_k = BLAKE3(head_(k-1) || len || entry)` under
+//! a derivation context. A flipped byte anywhere breaks the head at that entry, which [`Reader`] reports with its number.
+//! The head before a round's header is the header's `transcriptRoot`, signed by a quorum of members and held by the chain.
+//!
+//! **Not here.** Secrets: the transcript holds signed messages, noised integers or ciphertexts, and openings.
+
+use serde::{Deserialize, Serialize};
+use xfl_settlement::{claim::Venue, domain::Domain, payout::Account, statement::RoundHeader};
+
+use crate::{
+    identity::{self, NodeId, NodeKey, Signature},
+    message::{Parcel, decode, encode},
+    round::Phase,
+};
+
+/// Longest entry accepted, in bytes.
+pub const MAX_ENTRY: usize = 1 << 30;
+
+const CONTEXT: &str = "xfl transcript v1";
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Entry {
+    /// Given: the federation begins.
+    Genesis(Box<Genesis>),
+    /// Given: a member's signed message was accepted.
+    Accepted(Parcel),
+    /// Given: a round's attempt began.
+    Begun {
+        /// From 1.
+        round: u64,
+        /// From 0.
+        attempt: u32,
+        /// Who takes part, ascending.
+        cohort: Vec<NodeId>,
+        /// Coordinator's clock, milliseconds since 1970.
+        at: u64,
+    },
+    /// Given: a stage ended with these members' answers.
+    Closed {
+        /// The stage.
+        phase: Phase,
+        /// Whose answers count, ascending.
+        members: Vec<NodeId>,
+        /// Coordinator's clock, milliseconds since 1970.
+        at: u64,
+    },
+    /// Given: the attempt came to nothing.
+    Abandoned {
+        /// Why, for people.
+        reason: String,
+        /// Coordinator's clock, milliseconds since 1970.
+        at: u64,
+    },
+    /// Derived: the aggregate.
+    Aggregated(Aggregated),
+    /// Derived, within the plan's tolerance where a model was evaluated: contributions.
+    Scored(Scored),
+    /// Derived: the header that members sign; with the coordinator's own signature.
+    Settled {
+        /// What is posted.
+        header: RoundHeader,
+        /// By the coordinator's node key over the header's digest.
+        signature: Signature,
+    },
+    /// Given: the chain has the header.
+    Posted {
+        /// The transaction; zero where the header was found posted already.
+        transaction: [u8; 32],
+        /// Its block.
+        block: u64,
+    },
+}
+
+/// What a federation begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Genesis {
+    /// The plan's text.
+    pub plan: String,
+    /// The allowlist, ascending.
+    pub members: Vec<Member>,
+    /// The initial model's parameters.
+    pub model: Vec<f32>,
+    /// BLAKE3 commitment to salt and held-out data, where the score needs it.
+    pub held_out: Option<[u8; 32]>,
+    /// The contracts.
+    pub contracts: Contracts,
+    /// Milliseconds since 1970.
+    pub at: u64,
+    /// The coordinator's signature over all of the above.
+    pub signature: Signature,
+}
+
+/// Where a federation settles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contracts {
+    /// EIP-155 id of the chain.
+    pub chain_id: u64,
+    /// Members and their bindings.
+    pub registry: Account,
+    /// Headers.
+    pub rounds: Account,
+    /// Claims.
+    pub distributor: Account,
+    /// What is paid.
+    pub token: Account,
+    /// Who deployed them: coordinator of the registry, treasury of the token.
+    pub coordinator: Account,
+    /// Whether the chain is the coordinator's own, embedded one.
+    pub embedded: bool,
+}
+
+impl Contracts {
+    /// The EIP-712 domain of bindings.
+    pub fn registry_domain(&self, federation: [u8; 32]) -> Domain {
+        Domain { chain_id: self.chain_id, contract: self.registry, federation }
+    }
+
+    /// The EIP-712 domain of headers.
+    pub fn rounds_domain(&self, federation: [u8; 32]) -> Domain {
+        Domain { chain_id: self.chain_id, contract: self.rounds, federation }
+    }
+
+    /// Where rewards are paid.
+    pub fn venue(&self) -> Venue {
+        Venue { chain_id: self.chain_id, distributor: self.distributor, token: self.token }
+    }
+}
+
+/// An admitted node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Member {
+    /// Its key.
+    pub id: NodeId,
+    /// Its name for people.
+    pub name: String,
+}
+
+/// What the rule made of a round's updates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aggregated {
+    /// Members whose updates went in, ascending.
+    pub members: Vec<NodeId>,
+    /// Members whose updates were refused (range or norm), ascending.
+    pub refused: Vec<NodeId>,
+    /// For each of `members`: did the rule use the row.
+    pub selected: Vec<bool>,
+    /// Row tree over the cohort's chunks.
+    pub row_root: [u8; 32],
+    /// Tree over the aggregate's chunks.
+    pub aggregate_root: [u8; 32],
+    /// BLAKE3 over the new model's parameters.
+    pub model_root: [u8; 32],
+}
+
+/// Contributions of a round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scored {
+    /// Parts per million, in the order of the aggregate's members.
+    pub scores: Vec<i64>,
+    /// Tokens, in the same order.
+    pub rewards: Vec<u64>,
+}
+
+/// Why bytes are not a transcript.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TranscriptError {
+    /// The chain of hashes breaks.
+    #[error("entry {0}: the chain of hashes breaks here")]
+    Chain(u64),
+    /// The bytes end inside an entry.
+    #[error("entry {0}: the file ends inside it")]
+    Torn(u64),
+    /// An entry that is no entry.
+    #[error("entry {index}: {what}")]
+    Encoding {
+        /// Its number.
+        index: u64,
+        /// What the decoder said.
+        what: String,
+    },
+}
+
+/// The head of the chain of hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Entries so far.
+    pub height: u64,
+    /// The chain's hash.
+    pub hash: [u8; 32],
+}
+
+impl Head {
+    /// Before the first entry.
+    pub const START: Self = Self { height: 0, hash: [0; 32] };
+
+    /// Appends an entry: its frame, and the new head.
+    pub fn append(&self, entry: &Entry) -> (Vec<u8>, Self) {
+        let body = encode(entry);
+        let next = self.after(&body);
+        let mut frame = Vec::with_capacity(body.len() + 36);
+        frame.extend((body.len() as u32).to_le_bytes());
+        frame.extend(&body);
+        frame.extend(next.hash);
+        (frame, next)
+    }
+
+    fn after(&self, body: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+        hasher.update(&self.hash);
+        hasher.update(&(body.len() as u32).to_le_bytes());
+        hasher.update(body);
+        Self { height: self.height.saturating_add(1), hash: *hasher.finalize().as_bytes() }
+    }
+}
+
+/// Reads frames one after the other, checking the chain.
+#[derive(Clone, Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    head: Head,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads from the start of a transcript.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self::after(Head::START, bytes)
+    }
+
+    /// Reads what follows `head`.
+    pub fn after(head: Head, bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, head }
+    }
+
+    /// The head after the last entry read.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    /// Bytes not yet read.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next entry, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`TranscriptError`] with the entry's number; the reader then stays where it is.
+    #[allow(clippy::should_implement_trait, reason = "an error must stop the caller, not be skipped by an adapter")]
+    pub fn next(&mut self) -> Result<Option<Entry>, TranscriptError> {
+        let index = self.head.height;
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let torn = TranscriptError::Torn(index);
+        let (len, rest) = self.rest.split_first_chunk::<4>().ok_or(torn.clone())?;
+        let len = u32::from_le_bytes(*len) as usize;
+        if len > MAX_ENTRY || rest.len() < len + 32 {
+            return Err(torn);
+        }
+        let (body, rest) = rest.split_at(len);
+        let (hash, rest) = rest.split_first_chunk::<32>().ok_or(torn)?;
+        let next = self.head.after(body);
+        if next.hash != *hash {
+            return Err(TranscriptError::Chain(index));
+        }
+        let entry = decode(body).map_err(|e| TranscriptError::Encoding { index, what: e.to_string() })?;
+        (self.rest, self.head) = (rest, next);
+        Ok(Some(entry))
+    }
+}
+
+impl Genesis {
+    /// Signs the beginning.
+    pub fn sign(mut self, key: &NodeKey) -> Self {
+        self.signature = key.sign(Self::DOMAIN, &self.signed_bytes());
+        self
+    }
+
+    /// Whether `coordinator` signed it.
+    pub fn signed_by(&self, coordinator: &NodeId) -> bool {
+        coordinator.verify(Self::DOMAIN, &self.signed_bytes(), &self.signature).is_ok()
+    }
+
+    const DOMAIN: identity::Domain = identity::Domain::new("genesis");
+
+    fn signed_bytes(&self) -> Vec<u8> {
+        encode(&(&self.plan, &self.members, &self.model, &self.held_out, &self.contracts, self.at))
+    }
+}

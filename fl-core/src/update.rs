@@ -1,0 +1,63 @@
+//! Commitments to an update: what an institution signs before anybody sees it.
+//!
+//! An update of d grid integers is cut into chunks of eight (the chunk that a contract can recompute), the last one
+//! padded with zeros. Leaf k is `keccak256(0x02 || salt_k || 8 x int32 big-endian)`, with `salt_k` the first 16 bytes of
+//! keyed BLAKE3 of k under the update's salt key: without the salt, a chunk of few likely values could be guessed from
+//! its leaf. The root is that of [`xfl_settlement::merkle`]'s positional tree. A ciphertext needs no salt: its leaves
+//! are `keccak256(0x03 || 8 x uint64 big-endian)`.
+//!
+//! Uploads travel in parts of [`PART`] values, so that a broken connection costs one part.
+
+use xfl_settlement::{merkle::Tree, row::CHUNK};
+
+use crate::digest::keccak;
+
+/// Values in a part of an upload.
+pub const PART: usize = 1 << 16;
+
+/// The root over an update in the clear.
+pub fn root(values: &[i32], salt_key: &[u8; 32]) -> [u8; 32] {
+    let leaves = values.chunks(CHUNK).enumerate().map(|(k, chunk)| leaf(chunk, &salt(salt_key, k as u64)));
+    Tree::new(leaves.collect()).root()
+}
+
+/// The root over a ciphertext.
+pub fn masked_root(bodies: &[u64]) -> [u8; 32] {
+    let leaf = |chunk: &[u64]| {
+        let mut bytes = vec![3u8];
+        chunk.iter().for_each(|v| bytes.extend(v.to_be_bytes()));
+        bytes.resize(1 + 8 * CHUNK, 0);
+        keccak(&bytes)
+    };
+    Tree::new(bodies.chunks(CHUNK).map(leaf).collect()).root()
+}
+
+/// The hash of the salts' key that a commitment carries.
+pub fn salt_hash(salt_key: &[u8; 32]) -> [u8; 32] {
+    blake3::derive_key("xfl salt key v1", salt_key)
+}
+
+/// Parts that an upload of `len` values travels in.
+pub fn parts(len: usize) -> u32 {
+    u32::try_from(len.div_ceil(PART)).unwrap_or(u32::MAX)
+}
+
+/// Values in part `part` of `len`.
+pub fn part_len(len: usize, part: u32) -> usize {
+    len.saturating_sub((part as usize).saturating_mul(PART)).min(PART)
+}
+
+fn salt(key: &[u8; 32], chunk: u64) -> [u8; 16] {
+    let mut salt = [0; 16];
+    salt.copy_from_slice(&blake3::keyed_hash(key, &chunk.to_be_bytes()).as_bytes()[..16]);
+    salt
+}
+
+fn leaf(chunk: &[i32], salt: &[u8; 16]) -> [u8; 32] {
+    let mut bytes = Vec::with_capacity(17 + 4 * CHUNK);
+    bytes.push(2);
+    bytes.extend(salt);
+    chunk.iter().for_each(|v| bytes.extend(v.to_be_bytes()));
+    bytes.resize(17 + 4 * CHUNK, 0);
+    keccak(&bytes)
+}
