@@ -39,3 +39,6 @@ pub mod payout;
 pub mod reward;
 pub mod row;
 pub mod statement;
+
+#[cfg(test)]
+mod vectors_tests;
