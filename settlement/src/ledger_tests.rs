@@ -139,5 +139,8 @@ fn the_encodings_are_pinned() {
         digest(&postcard::to_stdvec(&ledger).unwrap()),
         "05b03af184ab3d475fb91e85ac94d9b978cfc3dd3bca9e63e121ca8ac1e8c27a"
     );
-    assert_eq!(digest(&postcard::to_stdvec(&claim).unwrap()), "PIN_CLAIM");
+    assert_eq!(
+        digest(&postcard::to_stdvec(&claim).unwrap()),
+        "71b723f9f178d185c42da34047fcbe1b46b9ef6411f82ce279e7404576dc1149"
+    );
 }

@@ -1,6 +1,7 @@
 //! The same settlement history on anvil, a node that others wrote: same addresses, digests, gas and payments as on the embedded
 //! chain, and everything done once.
 #![cfg(feature = "chain")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "support/anvil.rs"]
 mod anvil;

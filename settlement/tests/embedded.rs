@@ -1,6 +1,7 @@
 //! The embedded chain: a whole settlement history through the alloy provider, restarts, kills, clocks, its HTTP server,
 //! hostile requests, snapshots and the audit.
 #![cfg(feature = "chain")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 #[path = "support/embedded.rs"]
 mod embedded;

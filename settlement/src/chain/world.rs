@@ -108,10 +108,10 @@ impl World {
         stored.nonce = change.info.nonce;
         stored.balance = change.info.balance;
         stored.code_hash = change.info.code_hash;
-        if let Some(code) = change.info.code.filter(|code| !code.is_empty()) {
-            if !self.code.contains_key(&change.info.code_hash) {
-                Arc::make_mut(&mut self.code).insert(change.info.code_hash, code);
-            }
+        if let Some(code) = change.info.code.filter(|code| !code.is_empty())
+            && !self.code.contains_key(&change.info.code_hash)
+        {
+            Arc::make_mut(&mut self.code).insert(change.info.code_hash, code);
         }
         let changed: Vec<_> = change
             .storage
@@ -141,7 +141,6 @@ impl World {
                 balance: stored.balance,
                 storage_root: stored.storage_root,
                 code_hash: stored.code_hash,
-                ..TrieAccount::default()
             };
             (*address, account)
         }))

@@ -63,7 +63,10 @@ fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
 #[test]
 fn the_encoding_is_pinned() {
     let digest = blake3::hash(snapshot());
-    assert_eq!(digest.to_hex().as_str(), "PIN_SNAPSHOT");
+    assert_eq!(
+        digest.to_hex().as_str(),
+        "4f986fcd7f99d900cf43b502b04f648bd85682032cef7be8fbf5606e2c9725f2"
+    );
 }
 
 proptest! {
