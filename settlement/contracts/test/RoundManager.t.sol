@@ -239,33 +239,31 @@ contract RoundManagerTest is Federation {
     function test_quorum_countsContractWallets() public {
         uint256 owner = 0xA11CE;
         ContractWallet wallet = new ContractWallet(vm.addr(owner));
-        Binding memory binding = bindingOf(9_999);
+        Binding memory binding = bindingOf(0);
+        binding.nodeKey = keccak256("wallet's node");
+        binding.payout = address(wallet);
+        bytes memory consent = signWith(owner, registry.bindingDigest(binding));
         vm.prank(COORDINATOR);
-        registry.admit(binding, signWith(owner, registryDigest(binding, wallet)), nodeSignature());
+        registry.admit(binding, consent, nodeSignature());
 
         RoundHeader memory header = nextHeader(ROOT, CAP);
         bytes32 digest = manager.digestOf(header);
         bytes[] memory signatures = new bytes[](THRESHOLD);
         // The wallet takes its place in the order of addresses.
-        uint256 at = 0;
+        uint256 place = 0;
         for (uint256 i = 0; i < THRESHOLD - 1 && memberOf(i) < address(wallet); ++i) {
-            at = i + 1;
+            place = i + 1;
         }
         for (uint256 i = 0; i < THRESHOLD; ++i) {
-            if (i == at) signatures[i] = abi.encodePacked(wallet, signWith(owner, digest));
-            else signatures[i] = signWith(keys[i < at ? i : i - 1], digest);
+            if (i == place) signatures[i] = abi.encodePacked(wallet, signWith(owner, digest));
+            else signatures[i] = signWith(keys[i < place ? i : i - 1], digest);
         }
-        bytes memory good = signatures[at];
-        signatures[at] = abi.encodePacked(wallet, signWith(keys[0], digest));
-        refuse(header, signatures, abi.encodeWithSelector(IRoundManager.InvalidSignature.selector, at, digest));
-        signatures[at] = good;
+        bytes memory good = signatures[place];
+        signatures[place] = abi.encodePacked(wallet, signWith(keys[0], digest));
+        refuse(header, signatures, abi.encodeWithSelector(IRoundManager.InvalidSignature.selector, place, digest));
+        signatures[place] = good;
         manager.postRound(header, signatures);
         assertEq(manager.latestRound(), 1, "latest");
-    }
-
-    function registryDigest(Binding memory binding, ContractWallet wallet) private view returns (bytes32) {
-        binding.payout = address(wallet);
-        return registry.bindingDigest(binding);
     }
 
     /// Signatures for one deployment recover to strangers under another's domain.

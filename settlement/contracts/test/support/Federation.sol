@@ -61,7 +61,7 @@ abstract contract Federation is Test {
         fund(FUNDS);
     }
 
-    function insertKey(uint256 key) private {
+    function insertKey(uint256 key) internal {
         keys.push(key);
         for (uint256 i = keys.length - 1; i > 0 && vm.addr(keys[i - 1]) > vm.addr(keys[i]); --i) {
             (keys[i - 1], keys[i]) = (keys[i], keys[i - 1]);
@@ -94,7 +94,12 @@ abstract contract Federation is Test {
     }
 
     function admit(uint256 i) internal {
+        admit(i, 1);
+    }
+
+    function admit(uint256 i, uint64 nonce) internal {
         Binding memory binding = bindingOf(i);
+        binding.nonce = nonce;
         bytes memory signature = signWith(keys[i], registry.bindingDigest(binding));
         vm.prank(COORDINATOR);
         registry.admit(binding, signature, nodeSignature());
@@ -229,13 +234,22 @@ abstract contract Federation is Test {
     function claimOf(uint64 round, Settlement memory s, uint256 i) internal view returns (Claim memory) {
         return Claim({
             round: round,
-            entry: s.entries[1],
+            entry: copy(s.entries[1]),
             entryIndex: 1,
             entryProof: Trees.proof(entryHashes(s), 1),
-            leaf: s.leaves[i],
+            leaf: copy(s.leaves[i]),
             leafIndex: i,
             leafProof: Trees.proof(leafHashes(s), i)
         });
+    }
+
+    /// @dev Tests alter claims; the settlement they were made from stays as it is.
+    function copy(Entry memory e) private pure returns (Entry memory) {
+        return Entry(e.chainId, e.distributor, e.token, e.chainRoot, e.cumulativeBudget);
+    }
+
+    function copy(Leaf memory l) private pure returns (Leaf memory) {
+        return Leaf(l.federation, l.participant, l.payout, l.chainId, l.distributor, l.token, l.cumulative);
     }
 
     function submit(Claim memory c) internal returns (uint256) {
