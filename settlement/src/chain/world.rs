@@ -71,7 +71,11 @@ impl World {
     }
 
     pub(crate) fn slot(&self, address: &Address, slot: &U256) -> U256 {
-        self.accounts.get(address).and_then(|stored| stored.storage.get(slot)).copied().unwrap_or_default()
+        self.accounts
+            .get(address)
+            .and_then(|stored| stored.storage.get(slot))
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(crate) fn code(&self, address: &Address) -> Option<&Bytecode> {
@@ -104,12 +108,16 @@ impl World {
         stored.nonce = change.info.nonce;
         stored.balance = change.info.balance;
         stored.code_hash = change.info.code_hash;
-        if let Some(code) = change.info.code.filter(|code| !code.is_empty()) {
-            if !self.code.contains_key(&change.info.code_hash) {
-                Arc::make_mut(&mut self.code).insert(change.info.code_hash, code);
-            }
+        if let Some(code) = change.info.code.filter(|code| !code.is_empty())
+            && !self.code.contains_key(&change.info.code_hash)
+        {
+            Arc::make_mut(&mut self.code).insert(change.info.code_hash, code);
         }
-        let changed: Vec<_> = change.storage.into_iter().filter(|(_, slot)| slot.is_changed()).collect();
+        let changed: Vec<_> = change
+            .storage
+            .into_iter()
+            .filter(|(_, slot)| slot.is_changed())
+            .collect();
         if !changed.is_empty() {
             let storage = Arc::make_mut(&mut stored.storage);
             for (key, slot) in changed {
@@ -133,7 +141,6 @@ impl World {
                 balance: stored.balance,
                 storage_root: stored.storage_root,
                 code_hash: stored.code_hash,
-                ..TrieAccount::default()
             };
             (*address, account)
         }))
@@ -162,7 +169,9 @@ impl DatabaseRef for World {
     }
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, Infallible> {
-        let hash = usize::try_from(number).ok().and_then(|number| self.block_hashes.get(number));
+        let hash = usize::try_from(number)
+            .ok()
+            .and_then(|number| self.block_hashes.get(number));
         Ok(hash.copied().unwrap_or_default())
     }
 }
