@@ -58,7 +58,7 @@ fn payout() -> PayoutKey {
     PayoutKey::from_secret(&entropy::bytes().unwrap()).unwrap()
 }
 
-fn practice(dir: &Path, rows: Vec<u8>) -> impl FnOnce(&Plan, &xfl_core::transcript::Genesis) -> Result<Practice, String> + Send {
+fn practice(dir: &Path, rows: Vec<u8>) -> impl FnOnce(&Plan, &xfl_core::transcript::Genesis) -> Result<Practice, String> + Send + use<> {
     let budget = dir.join("budget.jsonl");
     move |plan, genesis| {
         let terms = plan.terms();

@@ -38,6 +38,9 @@ pub(crate) struct Args {
     /// Rounds to run; the noise is the same in each, so that more rounds spend more epsilon.
     #[arg(long, env = "XFL_DEMO_ROUNDS", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: u64,
+    /// Write the federation (plan, keys, data) into --dir and stop: for running it by hand.
+    #[arg(long, env = "XFL_DEMO_WRITE_ONLY", requires = "dir")]
+    write_only: bool,
 }
 
 pub(crate) async fn run(args: Args, printer: Printer) -> Result<Outcome, Failure> {
@@ -53,6 +56,9 @@ pub(crate) async fn run(args: Args, printer: Printer) -> Result<Outcome, Failure
     };
     let scenario = scenario::write(&dir, args.masked, args.rounds)
         .map_err(|e| Failure::usage(e).hint("name an empty folder with --dir"))?;
+    if args.write_only {
+        return written(&scenario);
+    }
     printer.talk(&format!("{} hospitals, {} patients in all, {} held out", scenario.hospitals.len(), 569, 114));
     let reference_dir = dir.clone();
     let reference = {
@@ -83,6 +89,19 @@ pub(crate) async fn run(args: Args, printer: Printer) -> Result<Outcome, Failure
         let what = format!("the audit fails: {}", audit.answer["error"]["message"]);
         Err(Failure::new(Code::Audit, what).with(serde_json::json!({ "report": report }), report.to_string()))
     }
+}
+
+/// What was written, and the commands that run it.
+fn written(scenario: &Scenario) -> Result<Outcome, Failure> {
+    let (dir, key) = (scenario.dir.display(), scenario.coordinator);
+    let names: Vec<&str> = scenario.hospitals.iter().map(|h| h.name.as_str()).collect();
+    let text = format!(
+        "wrote {dir}\n\nin there, the coordinator:\n  xfl round --dir coordinator --held-out held-out.csv --serve\n\n\
+         and each of {}:\n  xfl join --coordinator 127.0.0.1:7700 --coordinator-key {key} --key NAME/node.pem \
+         --payout-key NAME/payout.key --data NAME/patients.csv --dir NAME/state",
+        names.join(", ")
+    );
+    Outcome::new(serde_json::json!({ "dir": scenario.dir, "coordinator_key": key.to_string(), "hospitals": names }), text)
 }
 
 /// The plan is small: a scenario for another thread.
