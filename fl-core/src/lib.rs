@@ -4,6 +4,7 @@
 //! run on [`round`], which also replays a [`transcript`] for [`audit`]. What touches the world is behind features: `train`
 //! (burn) and `node` (QUIC, files, chains).
 
+pub mod attack;
 pub mod audit;
 pub mod coordinator;
 mod digest;
@@ -16,6 +17,8 @@ pub mod plan;
 pub mod round;
 pub mod schema;
 pub mod seed;
+#[cfg(feature = "train")]
+pub mod simulate;
 pub mod spec;
 #[cfg(feature = "train")]
 pub mod train;

@@ -23,7 +23,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::{Schema, Task};
+use crate::schema::{Schema, SchemaError, Task};
 
 /// Most parameters a model may have.
 pub const MAX_PARAMETERS: usize = 1 << 27;
@@ -110,8 +110,11 @@ pub enum Layer {
 }
 
 /// Why a model doesn't fit its schema. Each says what to write.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ModelError {
+    /// The schema itself can't be used.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// A size is missing, out of bounds, or means nothing for this kind.
     #[error("{key}: {problem}")]
     Key {
@@ -218,8 +221,9 @@ impl ModelSpec {
     /// The layers from features to outputs.
     ///
     /// # Errors
-    /// Where the model doesn't fit the schema.
+    /// Where the schema can't be used or the model doesn't fit it.
     pub fn layers(&self, schema: &Schema) -> Result<Vec<Layer>, ModelError> {
+        schema.validate()?;
         self.check_sizes()?;
         match (self, &schema.task) {
             (Self::Linear, Task::Classification { .. }) => {

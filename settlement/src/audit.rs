@@ -79,7 +79,11 @@ fn same<T: PartialEq + std::fmt::Debug>(what: &'static str, expected: &T, got: &
         return Ok(());
     }
     let show = |value: &T| format!("{value:02x?}");
-    Err(Finding::Differs { what, expected: show(expected), got: show(got) })
+    Err(Finding::Differs {
+        what,
+        expected: show(expected),
+        got: show(got),
+    })
 }
 
 /// Runs all checks, in a fixed order.
@@ -90,24 +94,43 @@ pub async fn audit(client: &SettlementClient, expected: &Expected<'_>) -> Vec<Ch
     };
     let (connection, deployment) = (client.connection(), client.deployment());
     for contract in Contract::ALL {
-        let result = deployment.check_code(connection, contract).await.map_err(|error| ClientError::from(error).into());
+        let result = deployment
+            .check_code(connection, contract)
+            .await
+            .map_err(|error| ClientError::from(error).into());
         note(format!("the code of {}", contract.name()), None, result);
     }
     let wiring = deployment.check_wiring(connection).await;
-    note("the contracts name each other".into(), None, wiring.map_err(|error| ClientError::from(error).into()));
+    note(
+        "the contracts name each other".into(),
+        None,
+        wiring.map_err(|error| ClientError::from(error).into()),
+    );
 
-    note("the members are the transcript's".into(), None, members(client, expected.members).await);
+    note(
+        "the members are the transcript's".into(),
+        None,
+        members(client, expected.members).await,
+    );
 
     let latest = client.latest_round().await.map_err(Finding::from);
     let count = expected.rounds.len() as u64;
-    note("the number of rounds".into(), None, latest.and_then(|latest| same("the last round", &count, &latest)));
+    note(
+        "the number of rounds".into(),
+        None,
+        latest.and_then(|latest| same("the last round", &count, &latest)),
+    );
     match client.posted().await {
         Err(error) => note("the posted rounds".into(), None, Err(error.into())),
         Ok(posted) => {
             for (number, round) in (1..).zip(expected.rounds) {
                 let result = check_round(client, number, round, &posted).await;
                 note(format!("round {number} is posted as signed"), Some(number), result);
-                note(format!("rewards of round {number}"), Some(number), rewards(number, expected.rounds));
+                note(
+                    format!("rewards of round {number}"),
+                    Some(number),
+                    rewards(number, expected.rounds),
+                );
             }
         }
     }
@@ -116,7 +139,11 @@ pub async fn audit(client: &SettlementClient, expected: &Expected<'_>) -> Vec<Ch
         Ok(payments) => {
             for payment in &payments {
                 let result = paid(client, payment, expected.rounds);
-                note(format!("a payment under round {}", payment.round), Some(payment.round), result);
+                note(
+                    format!("a payment under round {}", payment.round),
+                    Some(payment.round),
+                    result,
+                );
             }
             note("the totals paid".into(), None, totals(client, &payments).await);
         }
@@ -125,17 +152,30 @@ pub async fn audit(client: &SettlementClient, expected: &Expected<'_>) -> Vec<Ch
 }
 
 async fn members(client: &SettlementClient, expected: &[Binding]) -> Result<(), Finding> {
-    same("the number of members", &(expected.len() as u64), &client.member_count().await?)?;
+    same(
+        "the number of members",
+        &(expected.len() as u64),
+        &client.member_count().await?,
+    )?;
     let admissions: Vec<Admission> = client.admissions().await?;
     let domain = client.deployment().binding_domain();
     for binding in expected {
-        let wanted = Member { payout: binding.payout, chain_id: binding.chain_id, nonce: binding.nonce };
+        let wanted = Member {
+            payout: binding.payout,
+            chain_id: binding.chain_id,
+            nonce: binding.nonce,
+        };
         same("a member", &Some(wanted), &client.member(&binding.node_key).await?)?;
-        let admission = admissions.iter().rev().find(|admission| admission.binding.node_key == binding.node_key);
+        let admission = admissions
+            .iter()
+            .rev()
+            .find(|admission| admission.binding.node_key == binding.node_key);
         let admission = admission.ok_or_else(|| Finding::Wrong("a member was never admitted".into()))?;
         same("a member's binding", binding, &admission.binding)?;
         if let Some(signature) = admission.signature() {
-            binding.verify(&domain, &signature).map_err(|error| Finding::Wrong(error.to_string()))?;
+            binding
+                .verify(&domain, &signature)
+                .map_err(|error| Finding::Wrong(error.to_string()))?;
         }
     }
     Ok(())
@@ -150,11 +190,16 @@ async fn check_round(
     let deployment = client.deployment();
     let digest = round.header.digest(&deployment.header_domain());
     same("the round's number", &number, &round.header.round)?;
-    same("the header's digest", &Some(digest), &client.header_digest(number).await?)?;
+    same(
+        "the header's digest",
+        &Some(digest),
+        &client.header_digest(number).await?,
+    )?;
     let threshold = usize::try_from(deployment.terms.threshold).unwrap_or(usize::MAX);
-    let quorum =
-        Quorum::new(round.members.to_vec(), threshold).map_err(|error| Finding::Wrong(error.to_string()))?;
-    let signers = quorum.check(&digest, round.signatures).map_err(|error| Finding::Wrong(error.to_string()))?;
+    let quorum = Quorum::new(round.members.to_vec(), threshold).map_err(|error| Finding::Wrong(error.to_string()))?;
+    let signers = quorum
+        .check(&digest, round.signatures)
+        .map_err(|error| Finding::Wrong(error.to_string()))?;
     // The last one: an earlier one of the same number was vetoed.
     let told = posted.iter().rev().find(|told| told.header.round == number);
     let told = told.ok_or_else(|| Finding::Wrong(format!("round {number} was never told")))?;
@@ -168,22 +213,33 @@ fn rewards(number: u64, rounds: &[ExpectedRound<'_>]) -> Result<(), Finding> {
     let index = usize::try_from(number - 1).unwrap_or(usize::MAX);
     let Some(round) = rounds.get(index) else { return Ok(()) };
     same("the reward root", &round.tree.root(), &round.header.reward_root)?;
-    let budgets = round.tree.entries().iter().map(|entry| entry.cumulative_budget).try_fold(0, u128::checked_add);
+    let budgets = round
+        .tree
+        .entries()
+        .iter()
+        .map(|entry| entry.cumulative_budget)
+        .try_fold(0, u128::checked_add);
     same("the cumulative budget", &budgets, &Some(round.header.cumulative_budget))?;
     let mut seen = BTreeSet::new();
     for claim in round.tree.claims() {
-        claim.verify(&round.header.reward_root).map_err(|error| Finding::Wrong(error.to_string()))?;
+        claim
+            .verify(&round.header.reward_root)
+            .map_err(|error| Finding::Wrong(error.to_string()))?;
         if !seen.insert((claim.leaf.venue, claim.leaf.participant)) {
             return Err(Finding::Wrong("a participant has two leaves on one chain".into()));
         }
     }
-    let Some(before) = index.checked_sub(1).and_then(|index| rounds.get(index)) else { return Ok(()) };
+    let Some(before) = index.checked_sub(1).and_then(|index| rounds.get(index)) else {
+        return Ok(());
+    };
     for claim in before.tree.claims() {
         let now = round.tree.claim(&claim.leaf.participant, claim.leaf.venue.chain_id);
         let now = now.map_or(0, |claim| claim.leaf.cumulative);
         if now < claim.leaf.cumulative {
             let (before, who) = (claim.leaf.cumulative, claim.leaf.participant);
-            return Err(Finding::Wrong(format!("the total of {who:02x?} went down from {before} to {now}")));
+            return Err(Finding::Wrong(format!(
+                "the total of {who:02x?} went down from {before} to {now}"
+            )));
         }
     }
     Ok(())
@@ -191,11 +247,16 @@ fn rewards(number: u64, rounds: &[ExpectedRound<'_>]) -> Result<(), Finding> {
 
 /// A payment brought its participant to the total of its leaf, at the leaf's account.
 fn paid(client: &SettlementClient, payment: &Payment, rounds: &[ExpectedRound<'_>]) -> Result<(), Finding> {
-    let index = payment.round.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+    let index = payment
+        .round
+        .checked_sub(1)
+        .and_then(|index| usize::try_from(index).ok());
     let round = index.and_then(|index| rounds.get(index));
     let round = round.ok_or_else(|| Finding::Wrong(format!("there is no round {}", payment.round)))?;
     let claim = round.tree.claim(&payment.participant, client.deployment().chain_id);
-    let leaf = claim.ok_or_else(|| Finding::Wrong("paid to somebody who has earned nothing".into()))?.leaf;
+    let leaf = claim
+        .ok_or_else(|| Finding::Wrong("paid to somebody who has earned nothing".into()))?
+        .leaf;
     same("the account paid", &leaf.payout, &payment.payout)?;
     same("the total paid", &leaf.cumulative, &payment.cumulative)
 }
@@ -208,7 +269,11 @@ async fn totals(client: &SettlementClient, payments: &[Payment]) -> Result<(), F
         *total = total.checked_add(payment.amount).ok_or_else(overflow)?;
         same("a running total", total, &payment.cumulative)?;
     }
-    let sum = totals.values().copied().try_fold(0, u128::checked_add).ok_or_else(overflow)?;
+    let sum = totals
+        .values()
+        .copied()
+        .try_fold(0, u128::checked_add)
+        .ok_or_else(overflow)?;
     same("the sum of all payments", &sum, &client.total_paid().await?)?;
     for (participant, total) in &totals {
         same("the total of a participant", total, &client.paid_to(participant).await?)?;

@@ -115,7 +115,10 @@ impl Binding {
         }
         let got = signature.recover(&self.digest(domain))?;
         if got != self.payout {
-            return Err(BindingError::Signer { expected: self.payout, got });
+            return Err(BindingError::Signer {
+                expected: self.payout,
+                got,
+            });
         }
         Ok(())
     }
@@ -130,7 +133,11 @@ mod tests {
     }
 
     fn domain() -> Domain {
-        Domain { chain_id: 31_337, contract: [9; 20], federation: [5; 32] }
+        Domain {
+            chain_id: 31_337,
+            contract: [9; 20],
+            federation: [5; 32],
+        }
     }
 
     fn binding() -> Binding {
@@ -148,11 +155,23 @@ mod tests {
     fn only_the_payout_key_signs_and_only_for_this_domain() {
         let signature = binding().sign(&domain(), &key(1)).unwrap();
         binding().verify(&domain(), &signature).unwrap();
-        assert!(matches!(binding().sign(&domain(), &key(2)), Err(BindingError::Signer { .. })));
+        assert!(matches!(
+            binding().sign(&domain(), &key(2)),
+            Err(BindingError::Signer { .. })
+        ));
         let replays = [
-            Domain { chain_id: 1, ..domain() },
-            Domain { contract: [8; 20], ..domain() },
-            Domain { federation: [4; 32], ..domain() },
+            Domain {
+                chain_id: 1,
+                ..domain()
+            },
+            Domain {
+                contract: [8; 20],
+                ..domain()
+            },
+            Domain {
+                federation: [4; 32],
+                ..domain()
+            },
         ];
         for elsewhere in replays {
             assert!(binding().verify(&elsewhere, &signature).is_err());
@@ -160,12 +179,30 @@ mod tests {
     }
 
     #[test]
+    fn the_encoding_is_pinned() {
+        let digest = blake3::hash(&postcard::to_stdvec(&binding()).unwrap());
+        assert_eq!(
+            digest.to_hex().as_str(),
+            "0a2f6dd0e670d7b737cb6cea96124c53e565977321143c11ba3c5d657a76f4c0"
+        );
+    }
+
+    #[test]
     fn every_field_is_signed() {
         let signature = binding().sign(&domain(), &key(1)).unwrap();
         let changed = [
-            Binding { node_key: [7; 32], ..binding() },
-            Binding { payout: key(2).account(), ..binding() },
-            Binding { chain_id: 1, ..binding() },
+            Binding {
+                node_key: [7; 32],
+                ..binding()
+            },
+            Binding {
+                payout: key(2).account(),
+                ..binding()
+            },
+            Binding {
+                chain_id: 1,
+                ..binding()
+            },
             Binding { nonce: 2, ..binding() },
             Binding { expiry: 1, ..binding() },
         ];
@@ -173,6 +210,9 @@ mod tests {
             assert!(other.verify(&domain(), &signature).is_err(), "{other:?}");
         }
         let empty = Binding { nonce: 0, ..binding() };
-        assert_eq!(empty.sign(&domain(), &key(1)), Err(BindingError::Incomplete { field: "the nonce" }));
+        assert_eq!(
+            empty.sign(&domain(), &key(1)),
+            Err(BindingError::Incomplete { field: "the nonce" })
+        );
     }
 }

@@ -38,7 +38,9 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(input: D) -
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
             let mut bytes = [0; N];
             for (index, byte) in bytes.iter_mut().enumerate() {
-                *byte = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(index, &self))?;
+                *byte = seq
+                    .next_element()?
+                    .ok_or_else(|| A::Error::invalid_length(index, &self))?;
             }
             Ok(bytes)
         }
@@ -63,7 +65,10 @@ pub(crate) mod list {
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(input: D) -> Result<Vec<[u8; N]>, D::Error> {
-        Ok(Vec::<Item<N>>::deserialize(input)?.into_iter().map(|item| item.0).collect())
+        Ok(Vec::<Item<N>>::deserialize(input)?
+            .into_iter()
+            .map(|item| item.0)
+            .collect())
     }
 }
 
@@ -73,7 +78,11 @@ pub(crate) mod amount {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub(crate) fn serialize<S: Serializer>(amount: &u128, out: S) -> Result<S::Ok, S::Error> {
-        if out.is_human_readable() { out.collect_str(amount) } else { out.serialize_u128(*amount) }
+        if out.is_human_readable() {
+            out.collect_str(amount)
+        } else {
+            out.serialize_u128(*amount)
+        }
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<u128, D::Error> {

@@ -39,7 +39,11 @@ impl Domain {
     }
 
     fn eip712(&self) -> Eip712Domain {
-        let salted = (U256::from(self.chain_id), Address::from(self.contract), B256::from(self.federation));
+        let salted = (
+            U256::from(self.chain_id),
+            Address::from(self.contract),
+            B256::from(self.federation),
+        );
         Eip712Domain {
             name: Some("xfl".into()),
             version: Some("1".into()),

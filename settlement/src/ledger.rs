@@ -88,7 +88,12 @@ impl Ledger {
     /// An empty ledger, before round 1.
     #[must_use]
     pub fn new(federation: Digest) -> Self {
-        Self { federation, round: 0, venues: BTreeMap::new(), participants: BTreeMap::new() }
+        Self {
+            federation,
+            round: 0,
+            venues: BTreeMap::new(),
+            participants: BTreeMap::new(),
+        }
     }
 
     /// The last round that was credited; zero before the first.
@@ -109,7 +114,9 @@ impl Ledger {
     /// [`LedgerError::VenueChanged`].
     pub fn add_venue(&mut self, venue: Venue) -> Result<(), LedgerError> {
         match self.venues.get(&venue.chain_id) {
-            Some(known) if *known != venue => Err(LedgerError::VenueChanged { chain_id: venue.chain_id }),
+            Some(known) if *known != venue => Err(LedgerError::VenueChanged {
+                chain_id: venue.chain_id,
+            }),
             _ => {
                 self.venues.insert(venue.chain_id, venue);
                 Ok(())
@@ -125,8 +132,19 @@ impl Ledger {
         if !self.venues.contains_key(&chain_id) {
             return Err(LedgerError::UnknownChain { chain_id });
         }
-        let earned = self.participants.remove(&participant).map(|known| known.earned).unwrap_or_default();
-        self.participants.insert(participant, Participant { chain_id, payout, earned });
+        let earned = self
+            .participants
+            .remove(&participant)
+            .map(|known| known.earned)
+            .unwrap_or_default();
+        self.participants.insert(
+            participant,
+            Participant {
+                chain_id,
+                payout,
+                earned,
+            },
+        );
         Ok(())
     }
 
@@ -153,8 +171,10 @@ impl Ledger {
         for (key, amount) in parts.iter().filter(|(_, amount)| *amount > 0) {
             if let Some(participant) = self.participants.get_mut(key) {
                 let payout = participant.payout;
-                let earned =
-                    participant.earned.entry(participant.chain_id).or_insert(Earned { payout, cumulative: 0 });
+                let earned = participant
+                    .earned
+                    .entry(participant.chain_id)
+                    .or_insert(Earned { payout, cumulative: 0 });
                 // Below the total, which was checked.
                 earned.cumulative = earned.cumulative.saturating_add(*amount);
                 earned.payout = payout;
@@ -167,7 +187,10 @@ impl Ledger {
     /// Everything earned so far, on all chains: the header's cumulative budget.
     #[must_use]
     pub fn total(&self) -> u128 {
-        let earned = self.participants.values().flat_map(|participant| participant.earned.values());
+        let earned = self
+            .participants
+            .values()
+            .flat_map(|participant| participant.earned.values());
         earned.fold(0, |sum, earned| sum.saturating_add(earned.cumulative))
     }
 
@@ -175,7 +198,9 @@ impl Ledger {
     #[must_use]
     pub fn cumulative(&self, participant: &Digest, chain_id: u64) -> u128 {
         let known = self.participants.get(participant);
-        known.and_then(|known| known.earned.get(&chain_id)).map_or(0, |earned| earned.cumulative)
+        known
+            .and_then(|known| known.earned.get(&chain_id))
+            .map_or(0, |earned| earned.cumulative)
     }
 
     /// The reward tree after the last credited round.
@@ -188,17 +213,30 @@ impl Ledger {
                 continue;
             }
             let tree = Tree::new(leaves.iter().map(Leaf::hash).collect());
-            let cumulative_budget = leaves.iter().fold(0, |sum: u128, leaf| sum.saturating_add(leaf.cumulative));
-            let entry = Entry { venue: *venue, chain_root: tree.root(), cumulative_budget };
+            let cumulative_budget = leaves
+                .iter()
+                .fold(0, |sum: u128, leaf| sum.saturating_add(leaf.cumulative));
+            let entry = Entry {
+                venue: *venue,
+                chain_root: tree.root(),
+                cumulative_budget,
+            };
             chains.push(ChainTree { entry, leaves, tree });
         }
         let tree = Tree::new(chains.iter().map(|chain| chain.entry.hash()).collect());
-        RewardTree { round: self.round, chains, tree }
+        RewardTree {
+            round: self.round,
+            chains,
+            tree,
+        }
     }
 
     fn leaves(&self, venue: &Venue) -> impl Iterator<Item = Leaf> {
         self.participants.iter().filter_map(move |(participant, known)| {
-            let earned = known.earned.get(&venue.chain_id).filter(|earned| earned.cumulative > 0)?;
+            let earned = known
+                .earned
+                .get(&venue.chain_id)
+                .filter(|earned| earned.cumulative > 0)?;
             Some(Leaf {
                 federation: self.federation,
                 participant: *participant,
@@ -248,9 +286,15 @@ impl RewardTree {
     /// What a participant can claim on a chain; none where it has earned nothing there.
     #[must_use]
     pub fn claim(&self, participant: &Digest, chain_id: u64) -> Option<ClaimProof> {
-        let (place, chain) =
-            self.chains.iter().enumerate().find(|(_, chain)| chain.entry.venue.chain_id == chain_id)?;
-        let index = chain.leaves.binary_search_by(|leaf| leaf.participant.cmp(participant)).ok()?;
+        let (place, chain) = self
+            .chains
+            .iter()
+            .enumerate()
+            .find(|(_, chain)| chain.entry.venue.chain_id == chain_id)?;
+        let index = chain
+            .leaves
+            .binary_search_by(|leaf| leaf.participant.cmp(participant))
+            .ok()?;
         Some(ClaimProof {
             round: self.round,
             entry: chain.entry,
@@ -264,7 +308,10 @@ impl RewardTree {
     pub fn claims(&self) -> impl Iterator<Item = ClaimProof> {
         self.chains.iter().flat_map(move |chain| {
             let chain_id = chain.entry.venue.chain_id;
-            chain.leaves.iter().filter_map(move |leaf| self.claim(&leaf.participant, chain_id))
+            chain
+                .leaves
+                .iter()
+                .filter_map(move |leaf| self.claim(&leaf.participant, chain_id))
         })
     }
 }

@@ -4,8 +4,16 @@ use super::*;
 use crate::claim::ClaimError;
 use crate::reward::apportion;
 
-const HOME: Venue = Venue { chain_id: 1, distributor: [0xd1; 20], token: [0xe1; 20] };
-const AWAY: Venue = Venue { chain_id: 7, distributor: [0xd7; 20], token: [0xe7; 20] };
+const HOME: Venue = Venue {
+    chain_id: 1,
+    distributor: [0xd1; 20],
+    token: [0xe1; 20],
+};
+const AWAY: Venue = Venue {
+    chain_id: 7,
+    distributor: [0xd7; 20],
+    token: [0xe7; 20],
+};
 
 fn ledger(participants: u8) -> Ledger {
     let mut ledger = Ledger::new([5; 32]);
@@ -31,7 +39,10 @@ fn totals_accumulate_and_a_switch_of_chain_leaves_the_past_where_it_was() {
     let old = tree.claim(&[1; 32], 1).unwrap();
     let new = tree.claim(&[1; 32], 7).unwrap();
     assert_eq!((old.leaf.payout, new.leaf.payout), ([1; 20], [9; 20]));
-    assert_eq!(tree.entries().iter().map(|entry| entry.cumulative_budget).sum::<u128>(), 22);
+    assert_eq!(
+        tree.entries().iter().map(|entry| entry.cumulative_budget).sum::<u128>(),
+        22
+    );
 }
 
 #[test]
@@ -53,15 +64,26 @@ fn a_refused_round_changes_nothing() {
     let refused = [
         (1, vec![([1; 32], 1)], LedgerError::OutOfOrder { expected: 2, got: 1 }),
         (3, vec![([1; 32], 1)], LedgerError::OutOfOrder { expected: 2, got: 3 }),
-        (2, vec![([1; 32], 1), ([3; 32], 1)], LedgerError::UnknownParticipant { participant: [3; 32] }),
-        (2, vec![([1; 32], 1), ([1; 32], 1)], LedgerError::Twice { participant: [1; 32] }),
+        (
+            2,
+            vec![([1; 32], 1), ([3; 32], 1)],
+            LedgerError::UnknownParticipant { participant: [3; 32] },
+        ),
+        (
+            2,
+            vec![([1; 32], 1), ([1; 32], 1)],
+            LedgerError::Twice { participant: [1; 32] },
+        ),
         (2, vec![([1; 32], 1), ([2; 32], u128::MAX - 10)], LedgerError::Overflow),
     ];
     for (round, parts, error) in refused {
         assert_eq!(ledger.credit(round, &parts), Err(error));
         assert_eq!(ledger, before);
     }
-    assert_eq!(ledger.bind([1; 32], [1; 20], 2), Err(LedgerError::UnknownChain { chain_id: 2 }));
+    assert_eq!(
+        ledger.bind([1; 32], [1; 20], 2),
+        Err(LedgerError::UnknownChain { chain_id: 2 })
+    );
     let moved = Venue { token: [0; 20], ..HOME };
     assert_eq!(ledger.add_venue(moved), Err(LedgerError::VenueChanged { chain_id: 1 }));
 }
@@ -103,4 +125,22 @@ proptest! {
         let bytes = postcard::to_stdvec(&ledger).unwrap();
         prop_assert_eq!(postcard::from_bytes::<Ledger>(&bytes).unwrap(), ledger);
     }
+}
+
+#[test]
+fn the_encodings_are_pinned() {
+    let mut ledger = ledger(3);
+    ledger
+        .credit(1, &[([1; 32], 10), ([2; 32], 5), ([3; 32], 300)])
+        .unwrap();
+    let claim = ledger.tree().claim(&[3; 32], 1).unwrap();
+    let digest = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+    assert_eq!(
+        digest(&postcard::to_stdvec(&ledger).unwrap()),
+        "05b03af184ab3d475fb91e85ac94d9b978cfc3dd3bca9e63e121ca8ac1e8c27a"
+    );
+    assert_eq!(
+        digest(&postcard::to_stdvec(&claim).unwrap()),
+        "71b723f9f178d185c42da34047fcbe1b46b9ef6411f82ce279e7404576dc1149"
+    );
 }

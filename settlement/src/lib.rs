@@ -44,3 +44,5 @@ pub mod statement;
 pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
     alloy::primitives::keccak256(bytes).0
 }
+#[cfg(test)]
+mod vectors_tests;

@@ -31,7 +31,9 @@ pub fn node(left: &Digest, right: &Digest) -> Digest {
 /// The depth of a tree over `leaves` leaves: the exponent of the next power of two.
 #[must_use]
 pub fn depth(leaves: u64) -> usize {
-    leaves.checked_sub(1).map_or(0, |last| (u64::BITS - last.leading_zeros()) as usize)
+    leaves
+        .checked_sub(1)
+        .map_or(0, |last| (u64::BITS - last.leading_zeros()) as usize)
 }
 
 /// A whole tree, every layer kept, so that a proof costs no hashing.
@@ -58,7 +60,10 @@ impl Tree {
     pub fn new(mut leaves: Vec<Digest>) -> Self {
         let count = leaves.len();
         if count == 0 {
-            return Self { layers: Vec::new(), leaves: 0 };
+            return Self {
+                layers: Vec::new(),
+                leaves: 0,
+            };
         }
         leaves.resize(count.next_power_of_two(), [0; 32]);
         let mut layers = vec![leaves];
@@ -71,7 +76,11 @@ impl Tree {
     /// The root; zero without leaves.
     #[must_use]
     pub fn root(&self) -> Digest {
-        self.layers.last().and_then(|top| top.first()).copied().unwrap_or_default()
+        self.layers
+            .last()
+            .and_then(|top| top.first())
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Number of leaves, without padding.
@@ -97,8 +106,15 @@ impl Tree {
     pub fn proof(&self, index: usize) -> Option<Proof> {
         self.leaf(index)?;
         let (_, below) = self.layers.split_last()?;
-        let siblings = below.iter().enumerate().map(|(height, layer)| layer[(index >> height) ^ 1]).collect();
-        Some(Proof { index: index as u64, siblings })
+        let siblings = below
+            .iter()
+            .enumerate()
+            .map(|(height, layer)| layer[(index >> height) ^ 1])
+            .collect();
+        Some(Proof {
+            index: index as u64,
+            siblings,
+        })
     }
 }
 
@@ -130,7 +146,9 @@ mod tests {
     use super::*;
 
     fn leaves(count: usize) -> Vec<Digest> {
-        (0..count).map(|index| keccak256((index as u64).to_be_bytes()).0).collect()
+        (0..count)
+            .map(|index| keccak256((index as u64).to_be_bytes()).0)
+            .collect()
     }
 
     #[test]
@@ -138,7 +156,10 @@ mod tests {
         let [a, b, c]: [Digest; 3] = leaves(3).try_into().unwrap();
         assert_eq!(Tree::new(vec![]).root(), [0; 32]);
         assert_eq!(Tree::new(vec![a]).root(), a);
-        assert_eq!(Tree::new(vec![a, b, c]).root(), node(&node(&a, &b), &node(&c, &[0; 32])));
+        assert_eq!(
+            Tree::new(vec![a, b, c]).root(),
+            node(&node(&a, &b), &node(&c, &[0; 32]))
+        );
         assert_eq!([0, 1, 2, 3, 4, 5, 1 << 40].map(depth), [0, 0, 1, 2, 2, 3, 40]);
         assert!(Tree::new(vec![a, b, c]).proof(3).is_none());
     }

@@ -96,7 +96,9 @@ impl PayoutKey {
     /// # Errors
     /// [`PayoutError::InvalidSecret`] for zero or a number not below the curve's order.
     pub fn from_secret(secret: &[u8; 32]) -> Result<Self, PayoutError> {
-        SigningKey::from_slice(secret).map(Self).map_err(|_| PayoutError::InvalidSecret)
+        SigningKey::from_slice(secret)
+            .map(Self)
+            .map_err(|_| PayoutError::InvalidSecret)
     }
 
     /// Reads what [`Self::to_file`] wrote: 64 hex digits, an optional `0x`, white space around them.
@@ -135,8 +137,13 @@ impl PayoutKey {
     /// # Errors
     /// [`PayoutError::Unrecoverable`] should the curve arithmetic fail, which no known digest makes it do.
     pub fn sign(&self, digest: &[u8; 32]) -> Result<Signature, PayoutError> {
-        let (signature, recovery) = self.0.sign_prehash_recoverable(digest).map_err(|_| PayoutError::Unrecoverable)?;
-        Ok(Signature(EvmSignature::from((signature, recovery)).normalized_s().as_bytes()))
+        let (signature, recovery) = self
+            .0
+            .sign_prehash_recoverable(digest)
+            .map_err(|_| PayoutError::Unrecoverable)?;
+        Ok(Signature(
+            EvmSignature::from((signature, recovery)).normalized_s().as_bytes(),
+        ))
     }
 
     /// The same key as a signer of transactions.
@@ -165,9 +172,18 @@ mod tests {
     fn files_round_trip_and_errors_name_no_secret() {
         let file = key(7).to_file();
         assert_eq!(PayoutKey::from_file(&file).unwrap().account(), key(7).account());
-        assert_eq!(PayoutKey::from_file("abc").unwrap_err(), PayoutError::MalformedFile { got: 3 });
-        assert_eq!(PayoutKey::from_secret(&[0; 32]).unwrap_err(), PayoutError::InvalidSecret);
-        assert_eq!(PayoutKey::from_secret(&[0xff; 32]).unwrap_err(), PayoutError::InvalidSecret);
+        assert_eq!(
+            PayoutKey::from_file("abc").unwrap_err(),
+            PayoutError::MalformedFile { got: 3 }
+        );
+        assert_eq!(
+            PayoutKey::from_secret(&[0; 32]).unwrap_err(),
+            PayoutError::InvalidSecret
+        );
+        assert_eq!(
+            PayoutKey::from_secret(&[0xff; 32]).unwrap_err(),
+            PayoutError::InvalidSecret
+        );
         assert!(!format!("{:?}", key(7)).contains("0707"));
     }
 
@@ -180,7 +196,10 @@ mod tests {
 
         let mut zero_based = signature;
         zero_based.0[64] -= 27;
-        assert!(matches!(zero_based.recover(&digest), Err(PayoutError::RecoveryByte { .. })));
+        assert!(matches!(
+            zero_based.recover(&digest),
+            Err(PayoutError::RecoveryByte { .. })
+        ));
 
         let order = HALF_ORDER * U256::from(2) + U256::from(1);
         let twin_s = order - U256::from_be_slice(&signature.0[32..64]);

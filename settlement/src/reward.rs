@@ -23,8 +23,10 @@ pub fn apportion(budget: u128, weights: &[u64]) -> Vec<u128> {
         return vec![0; weights.len()];
     }
     let (budget, total) = (U256::from(budget), U256::from(total));
-    let (mut parts, remainders): (Vec<U256>, Vec<U256>) =
-        weights.iter().map(|weight| (budget * U256::from(*weight)).div_rem(total)).unzip();
+    let (mut parts, remainders): (Vec<U256>, Vec<U256>) = weights
+        .iter()
+        .map(|weight| (budget * U256::from(*weight)).div_rem(total))
+        .unzip();
     let left_over = budget - parts.iter().copied().fold(U256::ZERO, |sum, part| sum + part);
 
     let mut order: Vec<usize> = (0..weights.len()).collect();

@@ -102,7 +102,11 @@ pub fn row_tree<C: Coordinate>(updates: &[&[C]]) -> Result<Tree, RowError> {
         return Err(RowError::Empty);
     }
     if let Some((index, update)) = updates.iter().enumerate().find(|(_, update)| update.len() != dimension) {
-        return Err(RowError::Length { index, expected: dimension, got: update.len() });
+        return Err(RowError::Length {
+            index,
+            expected: dimension,
+            got: update.len(),
+        });
     }
     let mut row = Vec::with_capacity(updates.len() * CHUNK * C::BYTES);
     let leaf = |chunk| {
@@ -150,10 +154,15 @@ impl RowProof {
     pub fn verify<C: Coordinate>(&self, root: &Digest, cohort: u32, dimension: u64) -> Result<(), RowError> {
         let expected = (cohort as usize).saturating_mul(CHUNK * C::BYTES);
         if self.row.len() != expected {
-            return Err(RowError::Size { expected, got: self.row.len() });
+            return Err(RowError::Size {
+                expected,
+                got: self.row.len(),
+            });
         }
         if !self.proof.verify(root, &leaf(&self.row), chunks(dimension)) {
-            return Err(RowError::NotProven { chunk: self.proof.index });
+            return Err(RowError::NotProven {
+                chunk: self.proof.index,
+            });
         }
         Ok(())
     }
@@ -162,7 +171,11 @@ impl RowProof {
 fn write_row<C: Coordinate>(updates: &[&[C]], chunk: usize, row: &mut Vec<u8>) {
     for update in updates {
         let end = row.len() + CHUNK * C::BYTES;
-        update.iter().skip(chunk * CHUNK).take(CHUNK).for_each(|coordinate| coordinate.absorb(row));
+        update
+            .iter()
+            .skip(chunk * CHUNK)
+            .take(CHUNK)
+            .for_each(|coordinate| coordinate.absorb(row));
         row.resize(end, 0);
     }
 }
@@ -189,7 +202,10 @@ mod tests {
         row[11] = 2;
         row[32] = 0x80;
         row[40..44].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff]);
-        assert_eq!(tree.root(), keccak256([&[0][..], keccak256(&row).as_slice()].concat()).0);
+        assert_eq!(
+            tree.root(),
+            keccak256([&[0][..], keccak256(&row).as_slice()].concat()).0
+        );
     }
 
     #[test]
@@ -197,7 +213,14 @@ mod tests {
         assert_eq!(row_tree::<i32>(&[]), Err(RowError::Empty));
         assert_eq!(row_tree::<i32>(&[&[]]), Err(RowError::Empty));
         let ragged = row_tree(&[&[1, 2][..], &[1][..]]);
-        assert_eq!(ragged, Err(RowError::Length { index: 1, expected: 2, got: 1 }));
+        assert_eq!(
+            ragged,
+            Err(RowError::Length {
+                index: 1,
+                expected: 2,
+                got: 1
+            })
+        );
     }
 
     proptest! {

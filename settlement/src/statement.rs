@@ -198,14 +198,19 @@ impl Quorum {
     pub fn check(&self, digest: &Digest, signatures: &[Signature]) -> Result<Vec<Account>, QuorumError> {
         let (members, got) = (self.members.len(), signatures.len());
         if got < self.threshold {
-            return Err(QuorumError::Missing { threshold: self.threshold, got });
+            return Err(QuorumError::Missing {
+                threshold: self.threshold,
+                got,
+            });
         }
         if got > members {
             return Err(QuorumError::TooMany { members, got });
         }
         let mut signers: Vec<Account> = Vec::with_capacity(got);
         for (index, signature) in signatures.iter().enumerate() {
-            let signer = signature.recover(digest).map_err(|source| QuorumError::Invalid { index, source })?;
+            let signer = signature
+                .recover(digest)
+                .map_err(|source| QuorumError::Invalid { index, source })?;
             if self.members.binary_search(&signer).is_err() {
                 return Err(QuorumError::NotMember { index, signer });
             }
@@ -227,11 +232,17 @@ impl Quorum {
         digest: &Digest,
         signatures: impl IntoIterator<Item = Signature>,
     ) -> Result<Vec<Signature>, QuorumError> {
-        let signed = signatures.into_iter().filter_map(|signature| Some((signature.recover(digest).ok()?, signature)));
-        let counted: std::collections::BTreeMap<Account, Signature> =
-            signed.filter(|(signer, _)| self.members.binary_search(signer).is_ok()).collect();
+        let signed = signatures
+            .into_iter()
+            .filter_map(|signature| Some((signature.recover(digest).ok()?, signature)));
+        let counted: std::collections::BTreeMap<Account, Signature> = signed
+            .filter(|(signer, _)| self.members.binary_search(signer).is_ok())
+            .collect();
         if counted.len() < self.threshold {
-            return Err(QuorumError::Missing { threshold: self.threshold, got: counted.len() });
+            return Err(QuorumError::Missing {
+                threshold: self.threshold,
+                got: counted.len(),
+            });
         }
         Ok(counted.into_values().collect())
     }

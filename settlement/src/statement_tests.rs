@@ -5,7 +5,11 @@ fn key(byte: u8) -> PayoutKey {
 }
 
 fn domain() -> Domain {
-    Domain { chain_id: 31_337, contract: [9; 20], federation: [5; 32] }
+    Domain {
+        chain_id: 31_337,
+        contract: [9; 20],
+        federation: [5; 32],
+    }
 }
 
 fn header() -> RoundHeader {
@@ -42,29 +46,56 @@ fn headers_survive_postcard_and_json_with_every_digit_of_the_budget() {
 #[test]
 fn the_encoding_is_pinned() {
     let digest = blake3::hash(&postcard::to_stdvec(&header()).unwrap());
-    assert_eq!(digest.to_hex().as_str(), "48530c83abb5eaf84f33cbd062d2b1abf128bffeb0b97bccc1c9dc2b9da95b61");
+    assert_eq!(
+        digest.to_hex().as_str(),
+        "48530c83abb5eaf84f33cbd062d2b1abf128bffeb0b97bccc1c9dc2b9da95b61"
+    );
 }
 
 #[test]
 fn every_field_changes_the_digest() {
     let h = header();
     let changed = [
-        RoundHeader { federation: [8; 32], ..h },
+        RoundHeader {
+            federation: [8; 32],
+            ..h
+        },
         RoundHeader { round: 2, ..h },
-        RoundHeader { plan_hash: [8; 32], ..h },
+        RoundHeader {
+            plan_hash: [8; 32],
+            ..h
+        },
         RoundHeader { parent: [8; 32], ..h },
-        RoundHeader { model_root: [8; 32], ..h },
+        RoundHeader {
+            model_root: [8; 32],
+            ..h
+        },
         RoundHeader { row_root: [8; 32], ..h },
-        RoundHeader { aggregate_root: [8; 32], ..h },
-        RoundHeader { transcript_root: [8; 32], ..h },
-        RoundHeader { reward_root: [8; 32], ..h },
-        RoundHeader { cumulative_budget: 8, ..h },
+        RoundHeader {
+            aggregate_root: [8; 32],
+            ..h
+        },
+        RoundHeader {
+            transcript_root: [8; 32],
+            ..h
+        },
+        RoundHeader {
+            reward_root: [8; 32],
+            ..h
+        },
+        RoundHeader {
+            cumulative_budget: 8,
+            ..h
+        },
         RoundHeader { cohort: 8, ..h },
         RoundHeader { dimension: 8, ..h },
         RoundHeader { rule: 8, ..h },
     ];
-    let digests: std::collections::BTreeSet<Digest> =
-        changed.iter().chain([&h]).map(|header| header.digest(&domain())).collect();
+    let digests: std::collections::BTreeSet<Digest> = changed
+        .iter()
+        .chain([&h])
+        .map(|header| header.digest(&domain()))
+        .collect();
     assert_eq!(digests.len(), changed.len() + 1);
 }
 
@@ -78,16 +109,28 @@ fn a_quorum_is_met_by_members_once_each_in_order() {
 
     let mut doubled = signatures.clone();
     doubled[1] = doubled[0];
-    assert_eq!(quorum().check(&digest, &doubled), Err(QuorumError::NotAscending { index: 1 }));
+    assert_eq!(
+        quorum().check(&digest, &doubled),
+        Err(QuorumError::NotAscending { index: 1 })
+    );
     let mut swapped = signatures.clone();
     swapped.swap(0, 1);
-    assert_eq!(quorum().check(&digest, &swapped), Err(QuorumError::NotAscending { index: 1 }));
-    assert_eq!(quorum().check(&digest, &signatures[..2]), Err(QuorumError::Missing { threshold: 3, got: 2 }));
+    assert_eq!(
+        quorum().check(&digest, &swapped),
+        Err(QuorumError::NotAscending { index: 1 })
+    );
+    assert_eq!(
+        quorum().check(&digest, &signatures[..2]),
+        Err(QuorumError::Missing { threshold: 3, got: 2 })
+    );
     assert!(matches!(
         quorum().check(&digest, &[sign(9), signatures[0], signatures[1]]),
         Err(QuorumError::NotMember { index: 0, .. })
     ));
-    assert!(matches!(quorum().check(&[0; 32], &signatures), Err(QuorumError::NotMember { index: 0, .. })));
+    assert!(matches!(
+        quorum().check(&[0; 32], &signatures),
+        Err(QuorumError::NotMember { index: 0, .. })
+    ));
     assert!(quorum().collect(&digest, [sign(1), sign(1), sign(1)]).is_err());
     assert_eq!(Quorum::new(vec![], 0), Err(QuorumError::ZeroThreshold));
 }

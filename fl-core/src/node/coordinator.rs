@@ -122,7 +122,7 @@ pub async fn run(
     stop: watch::Receiver<bool>,
     mut tell: impl FnMut(Event),
 ) -> Result<Summary, CoordinateError> {
-    let open::Opened { journal, rounds, kept, client, chain, mut files } = open::open(&setup, &mut tell).await?;
+    let open::Opened { journal, rounds, kept, client, chain, files } = open::open(&setup, &mut tell).await?;
     let contracts = rounds.genesis().contracts;
     let threshold = rounds.plan().settlement_threshold();
     let max_message = message_limit(rounds.model().len(), rounds.genesis().members.len());

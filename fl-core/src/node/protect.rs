@@ -10,6 +10,7 @@ use super::{
     entropy,
 };
 use crate::{
+    attack::Attack,
     institution::Release,
     plan::Plan,
     seed::Seed,
@@ -33,15 +34,8 @@ pub struct Practice {
     pub seed: Seed,
     /// The institution's budget.
     pub budget: BudgetFile,
-    /// For rehearsals: how to poison the update.
-    pub poison: Option<Poison>,
-}
-
-/// How a rehearsed attacker turns its update around.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poison {
-    /// The opposite of the honest update, as long as the plan's norm check lets through.
-    SignFlip,
+    /// For rehearsals: what is sent instead of the honest update.
+    pub attack: Option<Attack>,
 }
 
 /// Why there is no release.
@@ -67,7 +61,7 @@ impl Practice {
     /// # Errors
     /// [`ProtectError`]; nothing is released then, at most charged.
     pub fn release(&mut self, round: u64, attempt: u32, parameters: &[f32]) -> Result<Release, ProtectError> {
-        let Self { plan, mechanism, model, data, seed, budget, poison } = self;
+        let Self { plan, mechanism, model, data, seed, budget, attack } = self;
         let federation = plan.federation().0;
         let quantised = contribution(plan, mechanism, model.as_ref(), data.as_ref(), parameters, round, seed)?;
         let rho = mechanism.rho_per_release();
@@ -77,22 +71,12 @@ impl Practice {
             budget.charge(&budget::Release { federation, round, attempt, unit, relation, rho })?;
         }
         let mut values = OpenDpNoise.noise(quantised)?.into_release();
-        if let Some(Poison::SignFlip) = poison {
-            values = sign_flip(&values, mechanism);
+        if let Some(attack) = attack {
+            values = attack.apply(&values, mechanism, &seed.derive("attack", &[round]));
         }
         let rho_spent = if noisy { spent(budget, &federation, mechanism) } else { u64::MAX };
         Ok(Release { values, salt_key: *entropy::bytes()?, rho_spent, budget_head: budget.ledger().head() })
     }
-}
-
-/// The opposite of an update, stretched to just under the norm that the coordinator checks.
-pub fn sign_flip(values: &[i32], mechanism: &Mechanism) -> Vec<i32> {
-    let norm = values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
-    let room = (mechanism.max_norm_squared() as f64).sqrt() * 0.99;
-    let factor = if norm > 0.0 { room / norm } else { 0.0 };
-    let most = f64::from(mechanism.max_abs());
-    // Within max_abs, which fits.
-    values.iter().map(|v| (-f64::from(*v) * factor).trunc().clamp(-most, most) as i32).collect()
 }
 
 /// What a federation has cost so far, in units of 2^-40, rounded up.

@@ -215,7 +215,7 @@ async fn perform(
         Command::Post { header, signatures } => {
             let quorum = Quorum::new(members.clone(), threshold)?;
             let digest = header.digest(&client.deployment().header_domain());
-            let sorted = quorum.collect(&digest, signatures)?;
+            let sorted = quorum.collect(&digest, signatures.iter().copied())?;
             Ok(match client.post_round(header, &sorted).await? {
                 Outcome::Done(c) => Answer::Posted { transaction: c.transaction, block: c.block, gas: c.gas_used },
                 Outcome::Already => Answer::Posted { transaction: [0; 32], block: 0, gas: 0 },

@@ -140,4 +140,12 @@ fn a_model_must_fit_its_schema() {
         hidden: vec![MAX_WIDTH; 3],
     };
     assert!(matches!(huge.tensors(&binary), Err(ModelError::TooLarge { .. })));
+    let empty = Schema {
+        columns: Vec::new(),
+        ..binary
+    };
+    assert_eq!(
+        ModelSpec::Logistic.tensors(&empty),
+        Err(ModelError::Schema(crate::schema::SchemaError::NoColumns))
+    );
 }

@@ -4,7 +4,7 @@
 //! [`Model::tensors`] says. That is the form in which they are updated, clipped, quantised, stored and audited.
 //!
 //! Implementations must be deterministic for the same arguments on one machine. The built-in ones are in
-//! [`super::network`]; `examples/` has one written without burn.
+//! [`super::network`]; a crate of the user's own can bring others, with burn or without.
 
 use std::ops::ControlFlow;
 

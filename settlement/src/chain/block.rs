@@ -2,10 +2,14 @@
 
 use alloy::consensus::proofs::{calculate_receipt_root, calculate_transaction_root};
 use alloy::consensus::transaction::Recovered;
-use alloy::consensus::{Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, Sealed, Transaction as _, TxEnvelope, TxType};
+use alloy::consensus::{
+    Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, Sealed, Transaction as _, TxEnvelope, TxType,
+};
 use alloy::eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy::primitives::{B256, Log};
-use alloy::rpc::types::{Block, BlockTransactions, Header as RpcHeader, Log as RpcLog, Transaction, TransactionReceipt};
+use alloy::rpc::types::{
+    Block, BlockTransactions, Header as RpcHeader, Log as RpcLog, Transaction, TransactionReceipt,
+};
 use alloy::trie::EMPTY_ROOT_HASH;
 use revm::context::result::ExecutionResult;
 
@@ -43,7 +47,10 @@ fn header(parent: B256, number: u64, timestamp: u64, state_root: B256) -> Header
 
 impl Mined {
     pub(crate) fn genesis(timestamp: u64, state_root: B256) -> Self {
-        Self { header: Sealed::new(header(B256::ZERO, 0, timestamp, state_root)), body: None }
+        Self {
+            header: Sealed::new(header(B256::ZERO, 0, timestamp, state_root)),
+            body: None,
+        }
     }
 
     /// The block after `parent` with this transaction, whose execution gave `result` and led to `state_root`.
@@ -66,15 +73,16 @@ impl Mined {
             gas_used,
             ..header(parent.header.hash(), number, timestamp, state_root)
         };
-        Self { header: Sealed::new(header), body: Some(Body { transaction, receipt }) }
+        Self {
+            header: Sealed::new(header),
+            body: Some(Body { transaction, receipt }),
+        }
     }
 
     pub(crate) fn rpc_block(&self, full: bool) -> Block {
         let transactions = match full {
             true => BlockTransactions::Full(self.rpc_transaction().into_iter().collect()),
-            false => {
-                BlockTransactions::Hashes(self.body.iter().map(|body| *body.transaction.tx_hash()).collect())
-            }
+            false => BlockTransactions::Hashes(self.body.iter().map(|body| *body.transaction.tx_hash()).collect()),
         };
         Block::new(RpcHeader::from_sealed(self.header.clone()), transactions)
             .with_withdrawals(Some(alloy::eips::eip4895::Withdrawals::default()))
@@ -98,7 +106,11 @@ impl Mined {
         let logs = self.rpc_logs();
         let receipt = body.receipt.as_receipt()?;
         let inner = ReceiptWithBloom {
-            receipt: Receipt { status: receipt.status, cumulative_gas_used: receipt.cumulative_gas_used, logs },
+            receipt: Receipt {
+                status: receipt.status,
+                cumulative_gas_used: receipt.cumulative_gas_used,
+                logs,
+            },
             logs_bloom: *body.receipt.logs_bloom(),
         };
         let sender = transaction.signer();
@@ -136,9 +148,19 @@ impl Mined {
 }
 
 fn envelope(kind: TxType, success: bool, gas_used: u64, logs: Vec<Log>) -> ReceiptEnvelope {
-    let receipt = Receipt { status: success.into(), cumulative_gas_used: gas_used, logs };
+    let receipt = Receipt {
+        status: success.into(),
+        cumulative_gas_used: gas_used,
+        logs,
+    };
     let bloom = receipt.bloom_slow();
-    wrap(kind, ReceiptWithBloom { receipt, logs_bloom: bloom })
+    wrap(
+        kind,
+        ReceiptWithBloom {
+            receipt,
+            logs_bloom: bloom,
+        },
+    )
 }
 
 fn wrap<T>(kind: TxType, receipt: ReceiptWithBloom<Receipt<T>>) -> ReceiptEnvelope<T> {

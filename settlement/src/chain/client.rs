@@ -17,7 +17,7 @@ use super::connect::{Confirmed, Connection, ConnectionError, succeeded};
 use super::contracts::bindings::FederationRegistry::{FederationRegistryErrors, FederationRegistryInstance};
 use super::contracts::bindings::RewardDistributor::{RewardDistributorErrors, RewardDistributorInstance};
 use super::contracts::bindings::RoundManager::{RoundManagerErrors, RoundManagerInstance};
-use super::contracts::bindings::XflToken::XflTokenInstance;
+use super::contracts::bindings::XflToken::{XflTokenErrors, XflTokenInstance};
 use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
 use super::deploy::{DeployError, Deployment};
 use crate::binding::Binding;
@@ -151,7 +151,11 @@ impl SettlementClient {
         payout_signature: &Signature,
         node_signature: &[u8; 64],
     ) -> Result<Outcome, ClientError> {
-        let wanted = Member { payout: binding.payout, chain_id: binding.chain_id, nonce: binding.nonce };
+        let wanted = Member {
+            payout: binding.payout,
+            chain_id: binding.chain_id,
+            nonce: binding.nonce,
+        };
         if self.member(&binding.node_key).await? == Some(wanted) {
             return Ok(Outcome::Already);
         }
@@ -167,7 +171,7 @@ impl SettlementClient {
             Bytes::copy_from_slice(&payout_signature.0),
             Bytes::copy_from_slice(node_signature),
         );
-        match self.send::<_, FederationRegistryErrors>(call).await {
+        match self.send(call).await {
             Err(_) if self.member(&binding.node_key).await? == Some(wanted) => Ok(Outcome::Already),
             sent => sent.map(Outcome::Done),
         }
@@ -182,7 +186,7 @@ impl SettlementClient {
             return Ok(Outcome::Already);
         }
         let call = self.registry.remove(node_key.into());
-        match self.send::<_, FederationRegistryErrors>(call).await {
+        match self.send(call).await {
             Err(_) if self.member(node_key).await?.is_none() => Ok(Outcome::Already),
             sent => sent.map(Outcome::Done),
         }
@@ -196,9 +200,12 @@ impl SettlementClient {
         if self.is_posted(header).await? {
             return Ok(Outcome::Already);
         }
-        let signatures = signatures.iter().map(|signature| Bytes::copy_from_slice(&signature.0)).collect();
+        let signatures = signatures
+            .iter()
+            .map(|signature| Bytes::copy_from_slice(&signature.0))
+            .collect();
         let call = self.rounds.postRound(on_chain(header), signatures);
-        match self.send::<_, RoundManagerErrors>(call).await {
+        match self.send(call).await {
             Ok(confirmed) => Ok(Outcome::Done(confirmed)),
             Err(error) => match self.is_posted(header).await? {
                 true => Ok(Outcome::Already),
@@ -212,7 +219,11 @@ impl SettlementClient {
         match self.header_digest(header.round).await? {
             None => Ok(false),
             Some(posted) if posted == ours => Ok(true),
-            Some(posted) => Err(ClientError::Equivocation { round: header.round, posted, ours }),
+            Some(posted) => Err(ClientError::Equivocation {
+                round: header.round,
+                posted,
+                ours,
+            }),
         }
     }
 
@@ -221,7 +232,7 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn veto(&self, round: u64) -> Result<Confirmed, ClientError> {
-        self.send::<_, RoundManagerErrors>(self.rounds.veto(round)).await
+        self.send(self.rounds.veto(round)).await
     }
 
     /// Claims what a proof is due; the money goes to the leaf's account, whoever sends.
@@ -242,7 +253,7 @@ impl SettlementClient {
             U256::from(proof.leaf_proof.index),
             proof.leaf_proof.siblings.iter().map(B256::from).collect(),
         );
-        match self.send::<_, RewardDistributorErrors>(call).await {
+        match self.send(call).await {
             Ok(confirmed) => {
                 let amount = self.paid_in(&confirmed, &proof.leaf.participant).await?;
                 Ok(Claimed::Paid { amount, confirmed })
@@ -263,9 +274,11 @@ impl SettlementClient {
             .filter(|log| log.address() == *self.distributor.address())
             .filter_map(|log| log.log_decode::<RewardDistributor::Claimed>().ok())
             .filter(|log| log.inner.participant.0 == *participant);
-        claims.map(|log| amount(log.inner.amount, "an amount")).try_fold(0, |sum: u128, paid| {
-            sum.checked_add(paid?).ok_or(ClientError::Answer { what: "an amount" })
-        })
+        claims
+            .map(|log| amount(log.inner.amount, "an amount"))
+            .try_fold(0, |sum: u128, paid| {
+                sum.checked_add(paid?).ok_or(ClientError::Answer { what: "an amount" })
+            })
     }
 
     /// Whether an account is a member's.
@@ -273,7 +286,12 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn is_member(&self, payout: &Account) -> Result<bool, ClientError> {
-        Ok(self.registry.isMember(payout.into()).call().await.map_err(ConnectionError::rpc)?)
+        Ok(self
+            .registry
+            .isMember(payout.into())
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?)
     }
 
     /// A member by its node key.
@@ -281,13 +299,32 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn member(&self, node_key: &Digest) -> Result<Option<Member>, ClientError> {
-        let payout = self.registry.payoutOf(node_key.into()).call().await.map_err(ConnectionError::rpc)?;
+        let payout = self
+            .registry
+            .payoutOf(node_key.into())
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?;
         if payout.is_zero() {
             return Ok(None);
         }
-        let chain_id = self.registry.payoutChainOf(node_key.into()).call().await.map_err(ConnectionError::rpc)?;
-        let nonce = self.registry.nonceOf(node_key.into()).call().await.map_err(ConnectionError::rpc)?;
-        Ok(Some(Member { payout: payout.into(), chain_id, nonce }))
+        let chain_id = self
+            .registry
+            .payoutChainOf(node_key.into())
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?;
+        let nonce = self
+            .registry
+            .nonceOf(node_key.into())
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?;
+        Ok(Some(Member {
+            payout: payout.into(),
+            chain_id,
+            nonce,
+        }))
     }
 
     /// The last nonce used for a node key, whether it is a member or not; the next binding needs one above.
@@ -295,7 +332,12 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn binding_nonce(&self, node_key: &Digest) -> Result<u64, ClientError> {
-        Ok(self.registry.nonceOf(node_key.into()).call().await.map_err(ConnectionError::rpc)?)
+        Ok(self
+            .registry
+            .nonceOf(node_key.into())
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?)
     }
 
     /// Number of members.
@@ -320,7 +362,12 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn header_digest(&self, round: u64) -> Result<Option<Digest>, ClientError> {
-        let digest = self.rounds.headerDigest(round).call().await.map_err(ConnectionError::rpc)?;
+        let digest = self
+            .rounds
+            .headerDigest(round)
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?;
         Ok((!digest.is_zero()).then_some(digest.0))
     }
 
@@ -346,7 +393,12 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn paid_to(&self, participant: &Digest) -> Result<u128, ClientError> {
-        let paid = self.distributor.paidTo(participant.into()).call().await.map_err(ConnectionError::rpc)?;
+        let paid = self
+            .distributor
+            .paidTo(participant.into())
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?;
         amount(paid, "an amount paid")
     }
 
@@ -355,7 +407,12 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn total_paid(&self) -> Result<u128, ClientError> {
-        let paid = self.distributor.totalPaid().call().await.map_err(ConnectionError::rpc)?;
+        let paid = self
+            .distributor
+            .totalPaid()
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?;
         amount(paid, "a total paid")
     }
 
@@ -364,25 +421,38 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn token_balance(&self, account: &Account) -> Result<u128, ClientError> {
-        let balance = self.token.balanceOf(account.into()).call().await.map_err(ConnectionError::rpc)?;
+        let balance = self
+            .token
+            .balanceOf(account.into())
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?;
         Ok(balance.saturating_to())
     }
 
-    async fn send<D, E>(&self, call: CallBuilder<&DynProvider, D>) -> Result<Confirmed, ClientError>
-    where
-        D: CallDecoder,
-        E: SolInterface + Debug,
-    {
+    async fn send<D: CallDecoder>(&self, call: CallBuilder<&DynProvider, D>) -> Result<Confirmed, ClientError> {
         let turn = self.connection.turn().await?;
         let call = call.from(self.connection.sender().unwrap_or_default().into());
-        let sent = call.send().await.map_err(|error| match error.as_decoded_interface_error::<E>() {
-            Some(refusal) => ClientError::Refused { reason: format!("{refusal:?}") },
+        let sent = call.send().await.map_err(|error| match error.as_revert_data() {
+            Some(data) => ClientError::Refused { reason: refusal(&data) },
             None => ConnectionError::rpc(error).into(),
         })?;
         let receipt = self.connection.confirm(*sent.tx_hash()).await?;
         drop(turn);
         Ok(succeeded(&receipt)?)
     }
+}
+
+/// The name and arguments of a revert. It may come from any of the four: a distributor passes on what its source says.
+fn refusal(data: &Bytes) -> String {
+    fn decoded<E: SolInterface + Debug>(data: &Bytes) -> Option<String> {
+        E::abi_decode(data).ok().map(|error| format!("{error:?}"))
+    }
+    decoded::<RoundManagerErrors>(data)
+        .or_else(|| decoded::<RewardDistributorErrors>(data))
+        .or_else(|| decoded::<FederationRegistryErrors>(data))
+        .or_else(|| decoded::<XflTokenErrors>(data))
+        .unwrap_or_else(|| format!("unknown error {data}"))
 }
 
 fn amount(value: U256, what: &'static str) -> Result<u128, ClientError> {

@@ -62,7 +62,9 @@ pub enum ConnectionError {
 
 impl ConnectionError {
     pub(crate) fn rpc(error: impl std::fmt::Display) -> Self {
-        Self::Rpc { reason: error.to_string() }
+        Self::Rpc {
+            reason: error.to_string(),
+        }
     }
 }
 
@@ -104,18 +106,26 @@ impl Connection {
             return Err(malformed());
         }
         let mut builder = reqwest::Client::builder().timeout(REQUEST_PATIENCE);
-        let loopback = parsed.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+        let loopback = parsed
+            .host_str()
+            .is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
         if loopback {
             // A proxy for the outside has no way to this machine's own ports.
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(ConnectionError::rpc)?;
-        Ok(Self::new(RpcClient::new(Http::with_client(client, parsed), loopback), key))
+        Ok(Self::new(
+            RpcClient::new(Http::with_client(client, parsed), loopback),
+            key,
+        ))
     }
 
     fn new(client: RpcClient, key: Option<&PayoutKey>) -> Self {
         let provider = match key {
-            None => ProviderBuilder::new().disable_recommended_fillers().connect_client(client).erased(),
+            None => ProviderBuilder::new()
+                .disable_recommended_fillers()
+                .connect_client(client)
+                .erased(),
             Some(key) => ProviderBuilder::new()
                 .disable_recommended_fillers()
                 .with_gas_estimation()
@@ -126,7 +136,12 @@ impl Connection {
                 .erased(),
         };
         let sender = key.map(PayoutKey::account);
-        Self { provider, sender, patience: MINING_PATIENCE, turn: Arc::default() }
+        Self {
+            provider,
+            sender,
+            patience: MINING_PATIENCE,
+            turn: Arc::default(),
+        }
     }
 
     /// The same with another limit on how long a transaction may take to be mined.
@@ -160,7 +175,11 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError::Rpc`].
     pub async fn coin_balance(&self, account: &Account) -> Result<u128, ConnectionError> {
-        let balance = self.provider.get_balance(Address::from(*account)).await.map_err(ConnectionError::rpc)?;
+        let balance = self
+            .provider
+            .get_balance(Address::from(*account))
+            .await
+            .map_err(ConnectionError::rpc)?;
         Ok(balance.saturating_to())
     }
 
@@ -169,7 +188,11 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError::Rpc`].
     pub async fn code(&self, account: &Account) -> Result<Vec<u8>, ConnectionError> {
-        let code = self.provider.get_code_at(Address::from(*account)).await.map_err(ConnectionError::rpc)?;
+        let code = self
+            .provider
+            .get_code_at(Address::from(*account))
+            .await
+            .map_err(ConnectionError::rpc)?;
         Ok(code.into())
     }
 
@@ -178,7 +201,10 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError::Rpc`].
     pub async fn nonce(&self, account: &Account) -> Result<u64, ConnectionError> {
-        self.provider.get_transaction_count(Address::from(*account)).await.map_err(ConnectionError::rpc)
+        self.provider
+            .get_transaction_count(Address::from(*account))
+            .await
+            .map_err(ConnectionError::rpc)
     }
 
     /// Sends native coin (so that its receiver can pay for gas) and waits for it.
@@ -186,16 +212,25 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError`].
     pub async fn send_coin(&self, to: &Account, wei: u128) -> Result<Confirmed, ConnectionError> {
-        let request = TransactionRequest::default().to(Address::from(*to)).value(U256::from(wei));
+        let request = TransactionRequest::default()
+            .to(Address::from(*to))
+            .value(U256::from(wei));
         let turn = self.turn().await?;
-        let sent = self.provider.send_transaction(self.from(request)).await.map_err(ConnectionError::rpc)?;
+        let sent = self
+            .provider
+            .send_transaction(self.from(request))
+            .await
+            .map_err(ConnectionError::rpc)?;
         let receipt = self.confirm(*sent.tx_hash()).await?;
         drop(turn);
         succeeded(&receipt)
     }
 
     pub(crate) fn from(&self, request: TransactionRequest) -> TransactionRequest {
-        TransactionRequest { from: self.sender.map(Address::from), ..request }
+        TransactionRequest {
+            from: self.sender.map(Address::from),
+            ..request
+        }
     }
 
     /// Held while a transaction is made, sent and confirmed.
@@ -211,13 +246,20 @@ impl Connection {
         let mut pause = Duration::from_millis(20);
         let mut waited = Duration::ZERO;
         loop {
-            let receipt = self.provider.get_transaction_receipt(transaction).await.map_err(ConnectionError::rpc)?;
+            let receipt = self
+                .provider
+                .get_transaction_receipt(transaction)
+                .await
+                .map_err(ConnectionError::rpc)?;
             if let Some(receipt) = receipt.filter(|receipt| receipt.block_number.is_some()) {
                 return Ok(receipt);
             }
             if waited >= self.patience {
                 let seconds = waited.as_secs();
-                return Err(ConnectionError::NotMined { transaction: transaction.0, seconds });
+                return Err(ConnectionError::NotMined {
+                    transaction: transaction.0,
+                    seconds,
+                });
             }
             sleep(pause).await;
             waited = waited.saturating_add(pause);
@@ -231,5 +273,9 @@ pub(crate) fn succeeded(receipt: &TransactionReceipt) -> Result<Confirmed, Conne
     if !receipt.status() {
         return Err(ConnectionError::Reverted { transaction });
     }
-    Ok(Confirmed { transaction, block: receipt.block_number.unwrap_or_default(), gas_used: receipt.gas_used })
+    Ok(Confirmed {
+        transaction,
+        block: receipt.block_number.unwrap_or_default(),
+        gas_used: receipt.gas_used,
+    })
 }

@@ -97,7 +97,9 @@ impl Contract {
             Self::Distributor => include_str!("../../contracts/artifacts/RewardDistributor.json"),
             Self::Token => include_str!("../../contracts/artifacts/XflToken.json"),
         };
-        serde_json::from_str::<Artifact>(artifact).ok().map(|artifact| artifact.deployed_bytecode)
+        serde_json::from_str::<Artifact>(artifact)
+            .ok()
+            .map(|artifact| artifact.deployed_bytecode)
     }
 }
 
@@ -109,7 +111,12 @@ mod tests {
     fn each_artefact_parses_and_matches_itself_alone() {
         for contract in Contract::ALL {
             let deployed = contract.deployed().unwrap();
-            assert!(deployed.immutable_places.iter().all(|place| place + 32 <= deployed.object.len()));
+            assert!(
+                deployed
+                    .immutable_places
+                    .iter()
+                    .all(|place| place + 32 <= deployed.object.len())
+            );
             for other in Contract::ALL {
                 assert_eq!(other.matches(&deployed.object), other == contract);
             }

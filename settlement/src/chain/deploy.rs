@@ -153,7 +153,12 @@ impl Plan {
         }
         let deployer = connection.sender().ok_or(ConnectionError::NoKey)?;
         let first_nonce = connection.nonce(&deployer).await?;
-        Ok(Self { chain_id: connection.chain_id().await?, deployer, first_nonce, terms })
+        Ok(Self {
+            chain_id: connection.chain_id().await?,
+            deployer,
+            first_nonce,
+            terms,
+        })
     }
 
     /// Where everything will be, or is.
@@ -188,7 +193,9 @@ impl Plan {
         for (offset, contract) in (0..).zip(Contract::ALL) {
             let code = connection.code(&deployment.address(contract)).await?;
             if code.is_empty() {
-                let request = TransactionRequest::default().create().input(self.creation(contract).into());
+                let request = TransactionRequest::default()
+                    .create()
+                    .input(self.creation(contract).into());
                 self.send(connection, contract.name(), offset, request).await?;
             }
         }
@@ -202,9 +209,13 @@ impl Plan {
             return Ok(());
         }
         let to = Address::from(deployment.distributor);
-        let call = XflToken::transferCall { to, value: U256::from(self.terms.funding) };
-        let request =
-            TransactionRequest::default().to(Address::from(deployment.token)).input(call.abi_encode().into());
+        let call = XflToken::transferCall {
+            to,
+            value: U256::from(self.terms.funding),
+        };
+        let request = TransactionRequest::default()
+            .to(Address::from(deployment.token))
+            .input(call.abi_encode().into());
         self.send(connection, "the funding", 4, request).await
     }
 
@@ -221,7 +232,11 @@ impl Plan {
             return Err(DeployError::NonceTaken { contract, nonce, next });
         }
         let request = connection.from(request.nonce(nonce));
-        let sent = connection.provider().send_transaction(request).await.map_err(ConnectionError::rpc)?;
+        let sent = connection
+            .provider()
+            .send_transaction(request)
+            .await
+            .map_err(ConnectionError::rpc)?;
         succeeded(&connection.confirm(*sent.tx_hash()).await?)?;
         drop(turn);
         Ok(())
@@ -289,19 +304,31 @@ impl Deployment {
     /// The domain that bindings are signed under.
     #[must_use]
     pub fn binding_domain(&self) -> Domain {
-        Domain { chain_id: self.chain_id, contract: self.registry, federation: self.terms.federation }
+        Domain {
+            chain_id: self.chain_id,
+            contract: self.registry,
+            federation: self.terms.federation,
+        }
     }
 
     /// The domain that headers are signed under.
     #[must_use]
     pub fn header_domain(&self) -> Domain {
-        Domain { chain_id: self.chain_id, contract: self.rounds, federation: self.terms.federation }
+        Domain {
+            chain_id: self.chain_id,
+            contract: self.rounds,
+            federation: self.terms.federation,
+        }
     }
 
     /// Where this chain pays, for the ledger.
     #[must_use]
     pub fn venue(&self) -> Venue {
-        Venue { chain_id: self.chain_id, distributor: self.distributor, token: self.token }
+        Venue {
+            chain_id: self.chain_id,
+            distributor: self.distributor,
+            token: self.token,
+        }
     }
 
     /// Whether the chain is this one and the four contracts are these, made with these terms.
@@ -326,7 +353,10 @@ impl Deployment {
     pub async fn check_code(&self, connection: &Connection, contract: Contract) -> Result<(), DeployError> {
         let address = self.address(contract);
         if !contract.matches(&connection.code(&address).await?) {
-            return Err(DeployError::Code { contract: contract.name(), address });
+            return Err(DeployError::Code {
+                contract: contract.name(),
+                address,
+            });
         }
         Ok(())
     }
@@ -346,23 +376,71 @@ impl Deployment {
                 let expected = $expected;
                 if got != expected {
                     let (expected, got) = (expected.to_string(), got.to_string());
-                    return Err(DeployError::Wiring { what: $what, expected, got });
+                    return Err(DeployError::Wiring {
+                        what: $what,
+                        expected,
+                        got,
+                    });
                 }
             }};
         }
         let terms = &self.terms;
-        same!("the registry's federation", registry.federation(), B256::from(terms.federation));
-        same!("the registry's coordinator", registry.coordinator(), Address::from(self.coordinator));
-        same!("the registry's threshold", registry.threshold(), U256::from(terms.threshold));
+        same!(
+            "the registry's federation",
+            registry.federation(),
+            B256::from(terms.federation)
+        );
+        same!(
+            "the registry's coordinator",
+            registry.coordinator(),
+            Address::from(self.coordinator)
+        );
+        same!(
+            "the registry's threshold",
+            registry.threshold(),
+            U256::from(terms.threshold)
+        );
         same!("the registry's mode", registry.embedded(), terms.embedded);
-        same!("the round manager's registry", rounds.registry(), Address::from(self.registry));
-        same!("the round manager's home chain", rounds.homeChainId(), U256::from(self.chain_id));
-        same!("the round manager's cap", rounds.perRoundCap(), U256::from(terms.per_round_cap));
-        same!("the round manager's delay", rounds.activationDelay(), terms.activation_delay);
-        same!("the header domain", rounds.domainSeparator(), B256::from(self.header_domain().separator()));
-        same!("the binding domain", registry.domainSeparator(), B256::from(self.binding_domain().separator()));
-        same!("the distributor's source", distributor.source(), Address::from(self.rounds));
-        same!("the distributor's token", distributor.token(), Address::from(self.token));
+        same!(
+            "the round manager's registry",
+            rounds.registry(),
+            Address::from(self.registry)
+        );
+        same!(
+            "the round manager's home chain",
+            rounds.homeChainId(),
+            U256::from(self.chain_id)
+        );
+        same!(
+            "the round manager's cap",
+            rounds.perRoundCap(),
+            U256::from(terms.per_round_cap)
+        );
+        same!(
+            "the round manager's delay",
+            rounds.activationDelay(),
+            terms.activation_delay
+        );
+        same!(
+            "the header domain",
+            rounds.domainSeparator(),
+            B256::from(self.header_domain().separator())
+        );
+        same!(
+            "the binding domain",
+            registry.domainSeparator(),
+            B256::from(self.binding_domain().separator())
+        );
+        same!(
+            "the distributor's source",
+            distributor.source(),
+            Address::from(self.rounds)
+        );
+        same!(
+            "the distributor's token",
+            distributor.token(),
+            Address::from(self.token)
+        );
         Ok(())
     }
 }

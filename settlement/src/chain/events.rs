@@ -1,6 +1,6 @@
 //! What the contracts have told so far: admissions with both signatures, posted headers with their signers, payments.
 //!
-//! Asked from block 0 on, in ranges that nodes accept; the answers are the node's word, to be compared with contract state and
+//! Asked from block 0 on, in ranges that shrink until the node accepts them; the answers are the node's word, to be compared with contract state and
 //! checked signatures ([`crate::audit`]).
 
 use alloy::primitives::B256;
@@ -16,7 +16,7 @@ use crate::merkle::Digest;
 use crate::payout::{Account, Signature};
 use crate::statement::RoundHeader;
 
-/// Blocks asked for at once.
+/// Blocks asked for at once, halved where a node refuses.
 const RANGE: u64 = 5_000;
 
 /// An admission, as the registry told it.
@@ -73,7 +73,9 @@ impl SettlementClient {
     /// [`ClientError`].
     pub async fn admissions(&self) -> Result<Vec<Admission>, ClientError> {
         let federation = self.deployment().terms.federation;
-        let logs = self.logs::<FederationRegistry::MemberAdmitted>(self.deployment().registry).await?;
+        let logs = self
+            .logs::<FederationRegistry::MemberAdmitted>(self.deployment().registry)
+            .await?;
         Ok(logs
             .into_iter()
             .map(|event| Admission {
@@ -129,10 +131,14 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn payments(&self) -> Result<Vec<Payment>, ClientError> {
-        let logs = self.logs::<RewardDistributor::Claimed>(self.deployment().distributor).await?;
+        let logs = self
+            .logs::<RewardDistributor::Claimed>(self.deployment().distributor)
+            .await?;
         let payment = |event: RewardDistributor::Claimed| {
             let amount = |value: alloy::primitives::U256| {
-                value.try_into().map_err(|_| ClientError::Answer { what: "an amount paid" })
+                value
+                    .try_into()
+                    .map_err(|_| ClientError::Answer { what: "an amount paid" })
             };
             Ok(Payment {
                 participant: event.participant.0,
@@ -149,15 +155,23 @@ impl SettlementClient {
         let provider = self.connection().provider();
         let head = provider.get_block_number().await.map_err(ConnectionError::rpc)?;
         let mut events = Vec::new();
-        let mut from = 0;
+        let (mut from, mut range) = (0, RANGE);
         while from <= head {
-            let to = head.min(from.saturating_add(RANGE - 1));
+            let to = head.min(from.saturating_add(range - 1));
             let filter = Filter::new()
                 .address(alloy::primitives::Address::from(address))
                 .event_signature(B256::from(E::SIGNATURE_HASH))
                 .from_block(from)
                 .to_block(to);
-            let logs: Vec<Log> = provider.get_logs(&filter).await.map_err(ConnectionError::rpc)?;
+            let logs: Vec<Log> = match provider.get_logs(&filter).await {
+                Ok(logs) => logs,
+                // Nodes bound ranges and answers differently, and say so with an error of their own.
+                Err(error) if error.is_error_resp() && range > 1 => {
+                    range /= 2;
+                    continue;
+                }
+                Err(error) => return Err(ConnectionError::rpc(error).into()),
+            };
             for log in logs {
                 let decoded = E::decode_log(&log.inner).map_err(|_| ClientError::Answer { what: "an event" })?;
                 events.push(decoded.data);

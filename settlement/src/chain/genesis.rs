@@ -40,7 +40,10 @@ impl Seed {
     /// `coins` whole native coins (10^18 wei) for an account.
     #[must_use]
     pub fn coins(account: Account, coins: u32) -> Self {
-        Self { account, wei: u128::from(coins) * 1_000_000_000_000_000_000 }
+        Self {
+            account,
+            wei: u128::from(coins) * 1_000_000_000_000_000_000,
+        }
     }
 
     pub(crate) fn balance(&self) -> U256 {

@@ -39,7 +39,11 @@ pub struct RpcError {
 
 impl RpcError {
     pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), data: None }
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+        }
     }
 
     fn params(what: impl Into<String>) -> Self {
@@ -72,17 +76,23 @@ struct Params(Vec<Value>);
 
 impl Params {
     fn parse(params: Option<&RawValue>) -> Result<Self, RpcError> {
-        let Some(params) = params else { return Ok(Self(Vec::new())) };
-        let list: Vec<Value> = serde_json::from_str(params.get())
-            .map_err(|_| RpcError::params("params must be an array"))?;
+        let Some(params) = params else {
+            return Ok(Self(Vec::new()));
+        };
+        let list: Vec<Value> =
+            serde_json::from_str(params.get()).map_err(|_| RpcError::params("params must be an array"))?;
         if list.len() > MAX_PARAMS {
-            return Err(RpcError::params(format!("at most {MAX_PARAMS} params, got {}", list.len())));
+            return Err(RpcError::params(format!(
+                "at most {MAX_PARAMS} params, got {}",
+                list.len()
+            )));
         }
         Ok(Self(list))
     }
 
     fn get<T: DeserializeOwned>(&mut self, index: usize) -> Result<T, RpcError> {
-        self.optional(index)?.ok_or_else(|| RpcError::params(format!("param {index} is missing")))
+        self.optional(index)?
+            .ok_or_else(|| RpcError::params(format!("param {index} is missing")))
     }
 
     fn optional<T: DeserializeOwned>(&mut self, index: usize) -> Result<Option<T>, RpcError> {
@@ -125,15 +135,26 @@ pub fn answer(chain: &EmbeddedChain, method: &str, params: Option<&RawValue>) ->
             }
         }
         "eth_sendRawTransaction" => json(chain.send(&params.get::<Bytes>(0)?)?),
-        "eth_getTransactionReceipt" => {
-            json(chain.state().by_transaction(&params.get(0)?).and_then(Mined::rpc_receipt))
-        }
-        "eth_getTransactionByHash" => {
-            json(chain.state().by_transaction(&params.get(0)?).and_then(Mined::rpc_transaction))
-        }
+        "eth_getTransactionReceipt" => json(
+            chain
+                .state()
+                .by_transaction(&params.get(0)?)
+                .and_then(Mined::rpc_receipt),
+        ),
+        "eth_getTransactionByHash" => json(
+            chain
+                .state()
+                .by_transaction(&params.get(0)?)
+                .and_then(Mined::rpc_transaction),
+        ),
         "eth_getBlockByHash" => {
             let (hash, full): (B256, Option<bool>) = (params.get(0)?, params.optional(1)?);
-            json(chain.state().by_hash(&hash).map(|block| block.rpc_block(full.unwrap_or(false))))
+            json(
+                chain
+                    .state()
+                    .by_hash(&hash)
+                    .map(|block| block.rpc_block(full.unwrap_or(false))),
+            )
         }
         "eth_getBlockByNumber" => {
             let (tag, full): (BlockNumberOrTag, Option<bool>) = (params.get(0)?, params.optional(1)?);
@@ -141,7 +162,10 @@ pub fn answer(chain: &EmbeddedChain, method: &str, params: Option<&RawValue>) ->
             json(at(&state, tag).map(|block| block.rpc_block(full.unwrap_or(false))))
         }
         "eth_getLogs" => json(logs(&chain.state(), &params.get(0)?)?),
-        _ => Err(RpcError::new(-32_601, format!("the method {method:.64} is not available"))),
+        _ => Err(RpcError::new(
+            -32_601,
+            format!("the method {method:.64} is not available"),
+        )),
     }
 }
 
@@ -151,14 +175,24 @@ fn json<T: Serialize>(value: T) -> Result<Box<RawValue>, RpcError> {
 
 fn account(chain: &EmbeddedChain, method: &str, params: &mut Params) -> Result<Box<RawValue>, RpcError> {
     let address: Address = params.get(0)?;
-    let slot: Option<U256> = if method == "eth_getStorageAt" { Some(params.get(1)?) } else { None };
+    let slot: Option<U256> = if method == "eth_getStorageAt" {
+        Some(params.get(1)?)
+    } else {
+        None
+    };
     let state = chain.state();
     at_latest(&state, params.optional(if slot.is_some() { 2 } else { 1 })?)?;
     match (method, slot) {
         ("eth_getBalance", _) => json(state.balance(&address)),
         ("eth_getTransactionCount", _) => json(U64::from(state.world.nonce(&address))),
         (_, Some(slot)) => json(B256::from(state.world.slot(&address, &slot))),
-        _ => json(state.world.code(&address).map(|code| code.original_bytes()).unwrap_or_default()),
+        _ => json(
+            state
+                .world
+                .code(&address)
+                .map(|code| code.original_bytes())
+                .unwrap_or_default(),
+        ),
     }
 }
 
@@ -180,7 +214,11 @@ fn at_latest(state: &State, block: Option<BlockId>) -> Result<(), RpcError> {
         Some(BlockId::Number(BlockNumberOrTag::Earliest)) => head.number == 0,
         Some(BlockId::Number(_)) => true,
     };
-    if latest { Ok(()) } else { Err(RpcError::refused("state is kept for the latest block only")) }
+    if latest {
+        Ok(())
+    } else {
+        Err(RpcError::refused("state is kept for the latest block only"))
+    }
 }
 
 fn output(result: ExecutionResult) -> Result<Bytes, RpcError> {
@@ -203,17 +241,26 @@ fn fee_history(chain: &EmbeddedChain, params: &mut Params) -> Result<Box<RawValu
         return Err(RpcError::params("at most 100 reward percentiles"));
     }
     let state = chain.state();
-    let newest = at(&state, newest).ok_or_else(|| RpcError::params("no such block"))?.header.number;
+    let newest = at(&state, newest)
+        .ok_or_else(|| RpcError::params("no such block"))?
+        .header
+        .number;
     let count = asked.to::<u64>().clamp(1, MAX_FEE_BLOCKS).min(newest.saturating_add(1));
     let oldest = newest + 1 - count;
     let blocks = state.blocks.iter().skip(oldest as usize).take(count as usize);
     let tip = |block: &Mined| {
-        block.body.as_ref().map_or(0, |body| body.transaction.effective_tip_per_gas(BASE_FEE).unwrap_or(0))
+        block
+            .body
+            .as_ref()
+            .map_or(0, |body| body.transaction.effective_tip_per_gas(BASE_FEE).unwrap_or(0))
     };
     let blocks: Vec<&Mined> = blocks.collect();
     json(FeeHistory {
         base_fee_per_gas: vec![u128::from(BASE_FEE); blocks.len() + 1],
-        gas_used_ratio: blocks.iter().map(|b| b.header.gas_used as f64 / b.header.gas_limit as f64).collect(),
+        gas_used_ratio: blocks
+            .iter()
+            .map(|b| b.header.gas_used as f64 / b.header.gas_limit as f64)
+            .collect(),
         oldest_block: oldest,
         reward: Some(blocks.iter().map(|block| vec![tip(block); percentiles.len()]).collect()),
         ..FeeHistory::default()
@@ -237,10 +284,17 @@ fn logs(state: &State, filter: &Filter) -> Result<Vec<Log>, RpcError> {
         }
     };
     let mut found = Vec::new();
-    for block in state.blocks.iter().filter(|block| (from..=to).contains(&block.header.number)) {
+    for block in state
+        .blocks
+        .iter()
+        .filter(|block| (from..=to).contains(&block.header.number))
+    {
         found.extend(block.rpc_logs().into_iter().filter(|log| filter.matches(&log.inner)));
         if found.len() > MAX_LOGS {
-            return Err(RpcError::new(-32_005, format!("more than {MAX_LOGS} logs, ask for fewer blocks")));
+            return Err(RpcError::new(
+                -32_005,
+                format!("more than {MAX_LOGS} logs, ask for fewer blocks"),
+            ));
         }
     }
     Ok(found)

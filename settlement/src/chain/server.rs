@@ -79,7 +79,9 @@ async fn accept(listener: TcpListener, chain: EmbeddedChain) {
     // Connections live in this set and end with it.
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -114,8 +116,18 @@ async fn respond(chain: EmbeddedChain, request: Request<Incoming>) -> Result<Res
     if request.method() != Method::POST {
         return Ok(plain(StatusCode::METHOD_NOT_ALLOWED));
     }
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if !kind
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
+    {
         return Ok(plain(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
     let body = match timeout(PATIENCE, Limited::new(request.into_body(), MAX_BODY).collect()).await {
@@ -127,7 +139,9 @@ async fn respond(chain: EmbeddedChain, request: Request<Incoming>) -> Result<Res
         return Ok(plain(StatusCode::INTERNAL_SERVER_ERROR));
     };
     let mut response = Response::new(Full::new(Bytes::from(answer)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
 
@@ -154,7 +168,10 @@ fn answer(chain: &EmbeddedChain, body: &[u8]) -> Vec<u8> {
                 let responses: Vec<_> = calls.iter().map(|call| one(chain, call.get().as_bytes())).collect();
                 serde_json::to_vec(&responses)
             }
-            Ok(_) => serde_json::to_vec(&failure(Id::None, RpcError::new(-32_600, "a batch has 1 to 100 requests"))),
+            Ok(_) => serde_json::to_vec(&failure(
+                Id::None,
+                RpcError::new(-32_600, "a batch has 1 to 100 requests"),
+            )),
             Err(_) => serde_json::to_vec(&failure(Id::None, RpcError::new(-32_700, "parse error"))),
         }
     } else {
@@ -171,11 +188,17 @@ fn one(chain: &EmbeddedChain, text: &[u8]) -> RpcResponse {
     };
     let id = call.id.unwrap_or(Id::None);
     match rpc::answer(chain, &call.method, call.params) {
-        Ok(value) => RpcResponse { id, payload: ResponsePayload::Success(value) },
+        Ok(value) => RpcResponse {
+            id,
+            payload: ResponsePayload::Success(value),
+        },
         Err(error) => failure(id, error),
     }
 }
 
 fn failure(id: Id, error: RpcError) -> RpcResponse {
-    RpcResponse { id, payload: ResponsePayload::Failure(payload(error)) }
+    RpcResponse {
+        id,
+        payload: ResponsePayload::Failure(payload(error)),
+    }
 }

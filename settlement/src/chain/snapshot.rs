@@ -57,7 +57,10 @@ impl EmbeddedChain {
     /// # Errors
     /// [`SnapshotError::Malformed`] should it not encode, and [`SnapshotError::TooLarge`].
     pub fn snapshot(&self) -> Result<Vec<u8>, SnapshotError> {
-        let content = Content { genesis: self.genesis().clone(), records: self.records() };
+        let content = Content {
+            genesis: self.genesis().clone(),
+            records: self.records(),
+        };
         let bytes = MAGIC.to_vec();
         let mut bytes = postcard::to_extend(&content, bytes).map_err(|_| SnapshotError::Malformed)?;
         let checksum = blake3::hash(&bytes);
@@ -77,7 +80,9 @@ pub fn verify(bytes: &[u8]) -> Result<EmbeddedChain, SnapshotError> {
     if bytes.len() > MAX_SNAPSHOT {
         return Err(SnapshotError::TooLarge { got: bytes.len() });
     }
-    let (signed, checksum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(SnapshotError::NotASnapshot)?;
+    let (signed, checksum) = bytes
+        .split_last_chunk::<CHECKSUM>()
+        .ok_or(SnapshotError::NotASnapshot)?;
     let content = signed.strip_prefix(MAGIC).ok_or(SnapshotError::NotASnapshot)?;
     if blake3::hash(signed) != blake3::Hash::from_bytes(*checksum) {
         return Err(SnapshotError::Checksum);
@@ -86,6 +91,14 @@ pub fn verify(bytes: &[u8]) -> Result<EmbeddedChain, SnapshotError> {
     if !rest.is_empty() {
         return Err(SnapshotError::Malformed);
     }
-    let last = content.records.last().map_or(content.genesis.timestamp, |record| record.timestamp);
-    Ok(EmbeddedChain::replay(content.genesis, &content.records, Store::ReadOnly, Arc::new(move || last))?)
+    let last = content
+        .records
+        .last()
+        .map_or(content.genesis.timestamp, |record| record.timestamp);
+    Ok(EmbeddedChain::replay(
+        content.genesis,
+        &content.records,
+        Store::ReadOnly,
+        Arc::new(move || last),
+    )?)
 }

@@ -63,7 +63,9 @@ impl Store {
 
         let read = database.begin_read().map_err(failed)?;
         let meta = read.open_table(META).map_err(failed)?;
-        let Some(genesis) = meta.get("genesis").map_err(failed)? else { return Ok(None) };
+        let Some(genesis) = meta.get("genesis").map_err(failed)? else {
+            return Ok(None);
+        };
         let genesis = postcard::from_bytes(genesis.value()).map_err(|_| StoreError::Damaged { number: 0 })?;
         let blocks = read.open_table(BLOCKS).map_err(failed)?;
         let mut records = Vec::new();
@@ -82,7 +84,11 @@ impl Store {
         let Self::Disk(database) = self else { return Ok(()) };
         let bytes = postcard::to_stdvec(genesis).map_err(|_| StoreError::Damaged { number: 0 })?;
         let write = database.begin_write().map_err(failed)?;
-        write.open_table(META).map_err(failed)?.insert("genesis", bytes.as_slice()).map_err(failed)?;
+        write
+            .open_table(META)
+            .map_err(failed)?
+            .insert("genesis", bytes.as_slice())
+            .map_err(failed)?;
         write.commit().map_err(failed)
     }
 
@@ -91,7 +97,11 @@ impl Store {
         let Self::Disk(database) = self else { return Ok(()) };
         let bytes = postcard::to_stdvec(record).map_err(|_| StoreError::Damaged { number })?;
         let write = database.begin_write().map_err(failed)?;
-        write.open_table(BLOCKS).map_err(failed)?.insert(number, bytes.as_slice()).map_err(failed)?;
+        write
+            .open_table(BLOCKS)
+            .map_err(failed)?
+            .insert(number, bytes.as_slice())
+            .map_err(failed)?;
         write.commit().map_err(failed)
     }
 }

@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::task::{Context, Poll};
 
 use alloy::rpc::client::RpcClient;
-use alloy::rpc::json_rpc::{
-    ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest,
-};
+use alloy::rpc::json_rpc::{ErrorPayload, RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest};
 use alloy::transports::{TransportError, TransportFut};
 use serde_json::value::to_raw_value;
 use tower::Service;
@@ -36,13 +34,20 @@ impl EmbeddedTransport {
             Ok(value) => ResponsePayload::Success(value),
             Err(error) => ResponsePayload::Failure(payload(error)),
         };
-        Response { id: request.id().clone(), payload }
+        Response {
+            id: request.id().clone(),
+            payload,
+        }
     }
 }
 
 pub(crate) fn payload(error: RpcError) -> ErrorPayload {
     let data = error.data.and_then(|data| to_raw_value(&data).ok());
-    ErrorPayload { code: error.code, message: Cow::Owned(error.message), data }
+    ErrorPayload {
+        code: error.code,
+        message: Cow::Owned(error.message),
+        data,
+    }
 }
 
 impl Service<RequestPacket> for EmbeddedTransport {

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256, KECCAK256_EMPTY, U256};
-use alloy::trie::root::{state_root_unhashed, storage_root_unhashed};
+use alloy::primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
+use alloy::trie::root::{state_root_unhashed, storage_root};
 use alloy::trie::{EMPTY_ROOT_HASH, TrieAccount};
 use revm::DatabaseRef;
 use revm::state::{Account as Change, AccountInfo, Bytecode, EvmState};
@@ -21,7 +21,8 @@ struct Stored {
     nonce: u64,
     balance: U256,
     code_hash: B256,
-    storage: Arc<BTreeMap<U256, U256>>,
+    /// By the hash of the slot, the order in which the trie wants them.
+    storage: Arc<BTreeMap<B256, U256>>,
     storage_root: B256,
 }
 
@@ -71,7 +72,11 @@ impl World {
     }
 
     pub(crate) fn slot(&self, address: &Address, slot: &U256) -> U256 {
-        self.accounts.get(address).and_then(|stored| stored.storage.get(slot)).copied().unwrap_or_default()
+        self.accounts
+            .get(address)
+            .and_then(|stored| stored.storage.get(&hashed(slot)))
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(crate) fn code(&self, address: &Address) -> Option<&Bytecode> {
@@ -104,21 +109,25 @@ impl World {
         stored.nonce = change.info.nonce;
         stored.balance = change.info.balance;
         stored.code_hash = change.info.code_hash;
-        if let Some(code) = change.info.code.filter(|code| !code.is_empty()) {
-            if !self.code.contains_key(&change.info.code_hash) {
-                Arc::make_mut(&mut self.code).insert(change.info.code_hash, code);
-            }
+        if let Some(code) = change.info.code.filter(|code| !code.is_empty())
+            && !self.code.contains_key(&change.info.code_hash)
+        {
+            Arc::make_mut(&mut self.code).insert(change.info.code_hash, code);
         }
-        let changed: Vec<_> = change.storage.into_iter().filter(|(_, slot)| slot.is_changed()).collect();
+        let changed: Vec<_> = change
+            .storage
+            .into_iter()
+            .filter(|(_, slot)| slot.is_changed())
+            .collect();
         if !changed.is_empty() {
             let storage = Arc::make_mut(&mut stored.storage);
             for (key, slot) in changed {
                 match slot.present_value() {
-                    value if value.is_zero() => storage.remove(&key),
-                    value => storage.insert(key, value),
+                    value if value.is_zero() => storage.remove(&hashed(&key)),
+                    value => storage.insert(hashed(&key), value),
                 };
             }
-            stored.storage_root = storage_root_unhashed(storage.iter().map(|(key, value)| (B256::from(*key), *value)));
+            stored.storage_root = storage_root(storage.iter().map(|(key, value)| (*key, *value)));
         }
         if stored.is_empty() {
             self.accounts.remove(&address);
@@ -133,11 +142,14 @@ impl World {
                 balance: stored.balance,
                 storage_root: stored.storage_root,
                 code_hash: stored.code_hash,
-                ..TrieAccount::default()
             };
             (*address, account)
         }))
     }
+}
+
+fn hashed(slot: &U256) -> B256 {
+    keccak256(slot.to_be_bytes::<32>())
 }
 
 impl DatabaseRef for World {
@@ -162,7 +174,9 @@ impl DatabaseRef for World {
     }
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, Infallible> {
-        let hash = usize::try_from(number).ok().and_then(|number| self.block_hashes.get(number));
+        let hash = usize::try_from(number)
+            .ok()
+            .and_then(|number| self.block_hashes.get(number));
         Ok(hash.copied().unwrap_or_default())
     }
 }

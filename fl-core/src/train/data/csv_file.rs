@@ -81,6 +81,9 @@ impl Table {
                 kind,
             })
         };
+        if let Err(error) = schema.validate() {
+            return fail(None, None, DataErrorKind::Schema(error));
+        }
         let mut reader = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .from_reader(Lines::new(input));

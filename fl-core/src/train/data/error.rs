@@ -21,6 +21,9 @@ pub enum DataErrorKind {
     /// The file can't be read.
     #[error("cannot be read: {0}")]
     Io(#[source] std::io::Error),
+    /// The schema itself can't be used.
+    #[error("cannot be read by this schema: {0}")]
+    Schema(#[source] crate::schema::SchemaError),
     /// Nothing in it, not even a header.
     #[error("the file is empty")]
     Empty,
@@ -130,6 +133,7 @@ impl DataError {
     pub fn hint(&self) -> &'static str {
         match &self.kind {
             DataErrorKind::Io(_) => "check the path and that this user may read the file",
+            DataErrorKind::Schema(_) => "correct [data] in federation.toml",
             DataErrorKind::Empty => {
                 "write a header line with the schema's column names, then one line for each example"
             }

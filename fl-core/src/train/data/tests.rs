@@ -166,6 +166,16 @@ fn limits_hold() {
 }
 
 #[test]
+fn a_schema_made_by_hand_is_checked_too() {
+    let schema = Schema {
+        columns: Vec::new(),
+        ..schema()
+    };
+    let error = Table::read("h.csv", "x\n1\n".as_bytes(), &schema, Limits::default()).unwrap_err();
+    assert!(matches!(error.kind, DataErrorKind::Schema(_)));
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let error = Table::open("nowhere/h.csv".as_ref(), &schema(), Limits::default()).unwrap_err();
     assert!(error.to_string().starts_with("nowhere/h.csv: cannot be read"));
