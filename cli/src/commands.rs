@@ -3,12 +3,14 @@
 pub(crate) mod audit;
 pub(crate) mod claim;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod evaluate;
 pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod keygen;
 pub(crate) mod member;
 pub(crate) mod round;
+pub(crate) mod simulate;
 pub(crate) mod status;
 
 use crate::{
@@ -37,6 +39,10 @@ pub(crate) enum Command {
     Audit(audit::Args),
     /// Collect the rewards that an institution has earned.
     Claim(claim::Args),
+    /// Run a whole federation on this machine: five hospitals, real patients, one poisoner, an embedded chain and an audit.
+    Demo(demo::Args),
+    /// Rehearse a federation in one process, with seeded noise that never leaves it.
+    Simulate(simulate::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -53,6 +59,8 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Outcome, Failur
         Command::Evaluate(args) => evaluate::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),
         Command::Claim(args) => claim::run(&args, printer),
+        Command::Demo(args) => crate::runtime()?.block_on(demo::run(args, *printer)),
+        Command::Simulate(args) => simulate::run(&args, *printer),
         Command::Completions(args) => completions::run(&args, printer),
     }
 }

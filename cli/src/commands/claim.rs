@@ -3,11 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use xfl_core::{
-    audit,
-    node::settle,
-    round::Rounds,
-};
+use xfl_core::{audit, identity::NodeId, node::settle, round::Rounds};
 use xfl_settlement::{
     chain::client::{Claimed, SettlementClient},
     claim::ClaimProof,
@@ -29,6 +25,9 @@ pub(crate) struct Args {
     /// Another copy of the transcript; transcript.xfl in --dir where absent.
     #[arg(long, env = "XFL_TRANSCRIPT", hide_env_values = true)]
     transcript: Option<PathBuf>,
+    /// The institution's node key, to claim for that node alone where several are paid at one account.
+    #[arg(long, env = "XFL_KEY", hide_env_values = true)]
+    key: Option<PathBuf>,
     /// The key that the rewards were earned for; it also pays the gas.
     #[arg(long, default_value = "payout.key", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
     payout_key: PathBuf,
@@ -52,7 +51,8 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let Some(rounds) = audit.rounds else {
         return Err(Failure::usage(format!("{}: no transcript", path.display())));
     };
-    let proofs = proofs(&rounds, &key)?;
+    let node = args.key.as_deref().map(files::node_key).transpose()?.map(|key| key.node_id());
+    let proofs = proofs(&rounds, &key, node)?;
     if proofs.is_empty() {
         return nothing("nothing to claim: no reward in the finished rounds yet");
     }
@@ -61,9 +61,10 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
 }
 
 /// What the key's nodes can claim.
-fn proofs(rounds: &Rounds, key: &PayoutKey) -> Result<Vec<ClaimProof>, Failure> {
+fn proofs(rounds: &Rounds, key: &PayoutKey, only: Option<NodeId>) -> Result<Vec<ClaimProof>, Failure> {
     let account = key.account();
-    let mut nodes = rounds.joined().iter().filter(|(_, joined)| joined.binding.payout == account).peekable();
+    let nodes = rounds.joined().iter().filter(|(node, _)| only.is_none_or(|only| only == **node));
+    let mut nodes = nodes.filter(|(_, joined)| joined.binding.payout == account).peekable();
     if nodes.peek().is_none() {
         let what = format!("nobody in this federation is paid at {}", files::account(&account));
         return Err(Failure::new(Code::Network, what).hint("name the key that the institution joined with, with --payout-key"));

@@ -25,8 +25,8 @@ pub(crate) struct Args {
     /// Rounds to plan.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000), env = "XFL_ROUNDS", hide_env_values = true)]
     rounds: u64,
-    /// Institutions that every round needs; from 3 on, one poisoner among them is tolerated.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(2..=10_000), env = "XFL_QUORUM", hide_env_values = true)]
+    /// Institutions that every round needs; from 3 on, each round tolerates one poisoner.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(2..=10_000), env = "XFL_QUORUM", hide_env_values = true)]
     quorum: u64,
     /// A file with the keys of the [data] table; the breast cancer example's where absent.
     #[arg(long, env = "XFL_SCHEMA", hide_env_values = true)]

@@ -67,7 +67,7 @@ pub(crate) struct Args {
     #[arg(long, env = "XFL_CHECK", hide_env_values = true)]
     check: bool,
     /// For rehearsals: send a malicious update (sign-flip, gaussian or free-rider) instead of the honest one.
-    #[arg(long, hide = true, env = "XFL_POISON", hide_env_values = true)]
+    #[arg(long, alias = "attack", hide = true, env = "XFL_POISON", hide_env_values = true)]
     poison: Option<Attack>,
 }
 
