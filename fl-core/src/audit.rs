@@ -10,6 +10,10 @@
 use std::fmt;
 
 use serde::Serialize;
+use xfl_settlement::{
+    ledger::RewardTree,
+    payout::{Account, Signature},
+};
 
 use crate::{
     round::{Phase, Referee, Rounds},
@@ -61,6 +65,12 @@ pub struct Posted {
     pub digest: [u8; 32],
     /// The transaction that is said to have posted it.
     pub transaction: [u8; 32],
+    /// The members' signatures over the digest, by node id.
+    pub signatures: Vec<Signature>,
+    /// Payout accounts of those who had joined by then, by node id.
+    pub members: Vec<Account>,
+    /// Who had earned what after it.
+    pub tree: RewardTree,
 }
 
 impl Audit {
@@ -133,7 +143,7 @@ pub fn replay(transcript: &[u8], mut referee: Option<&mut dyn Referee>) -> Audit
 struct Before {
     stage: String,
     settled: Option<crate::round::settle::Settled>,
-    endorsements: usize,
+    endorsements: Vec<Signature>,
     declined: usize,
     cohort: usize,
 }
@@ -143,7 +153,7 @@ impl Before {
         Self {
             stage: stage(rounds.phase()),
             settled: rounds.settled().filter(|_| rounds.phase() == Phase::Post).cloned(),
-            endorsements: rounds.endorsements().len(),
+            endorsements: rounds.endorsements().values().cloned().collect(),
             declined: rounds.work().declined.len(),
             cohort: rounds.cohort().len(),
         }
@@ -182,10 +192,17 @@ impl Before {
             }
             Entry::Posted { transaction, .. } => {
                 if let Some(settled) = &self.settled {
-                    let posted = Posted { header: settled.header.clone(), digest: settled.digest, transaction: *transaction };
-                    audit.posted.push(posted);
+                    audit.posted.push(Posted {
+                        header: settled.header.clone(),
+                        digest: settled.digest,
+                        transaction: *transaction,
+                        signatures: self.endorsements.clone(),
+                        members: rounds.joined().values().map(|joined| joined.binding.payout).collect(),
+                        tree: settled.ledger.tree(),
+                    });
                 }
-                audit.push(round, &self.stage, format!("{} members signed the header", self.endorsements), Verdict::Holds);
+                let signed = self.endorsements.len();
+                audit.push(round, &self.stage, format!("{signed} members signed the header"), Verdict::Holds);
             }
             Entry::Genesis(_) | Entry::Accepted(_) | Entry::Begun { .. } => {}
         }

@@ -6,6 +6,7 @@
 //! connection that the coordinator's and the institution's shells use.
 
 pub mod budget;
+pub mod bundle;
 pub mod coordinator;
 pub mod endpoint;
 pub mod entropy;

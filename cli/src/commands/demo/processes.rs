@@ -47,7 +47,7 @@ impl Process {
         .map(|p| p.display().to_string());
         let args = [
             "round", "--dir", &dir, "--plan", &plan, "--members", &members, "--key", &key, "--payout-key", &payout,
-            "--listen", "127.0.0.1:0", "--held-out", &held_out, "--serve",
+            "--listen", "127.0.0.1:0", "--rpc-listen", "127.0.0.1:0", "--held-out", &held_out, "--serve",
         ];
         Self::start("coordinator", &args)
     }

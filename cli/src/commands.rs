@@ -1,0 +1,66 @@
+//! The commands, a file each.
+
+pub(crate) mod audit;
+pub(crate) mod claim;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod evaluate;
+pub(crate) mod init;
+pub(crate) mod join;
+pub(crate) mod keygen;
+pub(crate) mod member;
+pub(crate) mod round;
+pub(crate) mod simulate;
+pub(crate) mod status;
+
+use crate::{
+    failure::Failure,
+    printer::{Outcome, Printer},
+};
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Begin a federation: a commented plan, the coordinator's keys, an empty list of members.
+    Init(init::Args),
+    /// Make a node key and a payout key for an institution.
+    Keygen(keygen::Args),
+    /// Edit the list of who may take part.
+    Member(member::Args),
+    /// Coordinate a federation's rounds; started again after a crash it goes on.
+    Round(Box<round::Args>),
+    /// Take part in a federation as an institution.
+    Join(Box<join::Args>),
+    /// Show where a run stands.
+    Status(status::Args),
+    /// Measure a model on a data file.
+    Evaluate(evaluate::Args),
+    /// Replay a federation's transcript and check everything in it.
+    Audit(audit::Args),
+    /// Collect the rewards that an institution has earned.
+    Claim(claim::Args),
+    /// Run a whole federation on this machine: five hospitals, real patients, one poisoner, an embedded chain and an audit.
+    Demo(demo::Args),
+    /// Rehearse a federation in one process, with seeded noise that never leaves it.
+    Simulate(simulate::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// Runs a command.
+pub(crate) fn run(command: Command, printer: &Printer) -> Result<Outcome, Failure> {
+    match command {
+        Command::Init(args) => init::run(&args, printer),
+        Command::Keygen(args) => keygen::run(&args, printer),
+        Command::Member(args) => member::run(&args, printer),
+        Command::Round(args) => round::run(&args, printer),
+        Command::Join(args) => join::run(&args, printer),
+        Command::Status(args) => status::run(&args, printer),
+        Command::Evaluate(args) => evaluate::run(&args, printer),
+        Command::Audit(args) => audit::run(&args, printer),
+        Command::Claim(args) => claim::run(&args, printer),
+        Command::Demo(args) => crate::runtime()?.block_on(demo::run(args, *printer)),
+        Command::Simulate(args) => simulate::run(&args, *printer),
+        Command::Completions(args) => completions::run(&args, printer),
+    }
+}

@@ -1,0 +1,83 @@
+//! The plan that `xfl init` writes: every key, what it means, and its default.
+
+use xfl_core::identity::NodeId;
+
+use super::Args;
+
+/// The `[data]` table of Breast Cancer Wisconsin (Diagnostic).
+pub(super) const EXAMPLE_SCHEMA: &str = include_str!("../../../../examples/data/breast_cancer_wisconsin.toml");
+
+/// The plan's text.
+pub(super) fn plan(id: &NodeId, coordinator: &NodeId, args: &Args, schema: &str) -> String {
+    let (rounds, quorum) = (args.rounds, args.quorum);
+    let name = args.name.replace('\\', "\\\\").replace('"', "\\\"");
+    let aggregation = match quorum {
+        2 => "rule = \"median\"             # of two it is their mean; from three on it outvotes one poisoner\n# byzantine = 0               # malicious updates that trimmed-mean and multi-krum tolerate",
+        _ => "rule = \"trimmed-mean\"\nbyzantine = 1               # malicious updates that trimmed-mean and multi-krum tolerate",
+    };
+    format!(
+        r#"# The plan of a federation: what everybody agrees on. Institutions read this very text before they join, and its hash
+# is in every round's header; once the first round has begun, a changed plan is another federation.
+# Keys with a # in front show their default.
+
+[federation]
+id = "{id}"   # random; part of everything that is signed
+name = "{name}"
+coordinator = "{coordinator}"   # coordinator.pem's public key
+
+[rounds]
+count = {rounds}
+quorum = {quorum}                  # institutions that every stage needs
+# stage_seconds = 60          # how long a stage waits for the rest
+# grace_seconds = 5           # how long a member that lost its connection is waited for, if the quorum is there
+# join_seconds = 30           # how long the first round waits for all members, once the quorum is there
+# attempts = 3                # attempts at one round before the job fails
+
+[model]
+# "linear", "logistic", "mlp" with hidden = [16, 8], or "cnn" with channels = [8, 16] and hidden = [32] (needs an image)
+kind = "logistic"
+
+[training]
+batch = 52                  # examples in an institution's step; with unit "record", each needs at least so many
+server_learning_rate = 1.5  # how far the model follows the aggregate
+# learning_rate = 0.1         # local step size (unit "institution" only)
+# epochs = 1                  # local passes over the data (unit "institution" only)
+# seed = 0                    # of initialisation and shuffling; public, so never a source of privacy
+
+[privacy]
+unit = "record"             # whose privacy: "record" (each example) or "institution" (all it has)
+relation = "zero-out"       # neighbouring data sets: one unit left out ("zero-out") or exchanged ("replace")
+clip = 1.0                  # L2 bound of a unit's contribution
+step = 0.001                # the grid that contributions are rounded to
+noise_multiplier = 2.0      # noise over clip; 0 turns noise off and makes epsilon infinite
+delta = 1e-5                # where epsilon is read off
+# signal_fraction = 0.5       # of its bound, how much an honest update is expected to reach; for the plan's check
+
+[masking]
+mode = "none"               # "lwe": the coordinator sees the sum alone; needs rule "mean" and score "participation"
+# colluders = 1               # members that may collude with the coordinator (mode "lwe" only)
+# threshold = 4               # members that must agree before a sum is opened (mode "lwe" only; no default)
+
+[aggregation]
+# "mean", "median", "trimmed-mean" or "multi-krum"
+{aggregation}
+# select = 2                  # rows that multi-krum averages; all but the byzantine where absent
+
+[score]
+# "leave-one-out" (needs `xfl round --held-out`), "cosine" (to the aggregate) or "participation" (the same for all)
+kind = "cosine"
+# tolerance_ppm = 50          # by how much an auditor's evaluation on another machine may differ
+
+[reward]
+budget = 1000000            # tokens (smallest unit) shared out each round; 0 for none
+
+[settlement]
+# threshold = 2               # members who sign a round before it is posted; a majority of the quorum where absent
+
+# The columns of every institution's file, in the model's order. A number x becomes (x - center) / scale, with public
+# constants; `{{ name = "sex", values = ["f", "m"] }}` is a category. A regression has task = "regression", and
+# label_center and label_scale instead of classes.
+[data]
+{schema}"#
+    )
+}
