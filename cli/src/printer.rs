@@ -49,11 +49,6 @@ impl Printer {
         !self.json && !self.quiet
     }
 
-    /// Whether the result is for machines.
-    pub(crate) fn json(self) -> bool {
-        self.json
-    }
-
     /// A line of talk.
     pub(crate) fn talk(self, line: &str) {
         if !self.quiet {
