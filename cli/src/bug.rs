@@ -18,7 +18,10 @@ pub(crate) fn caught<T>(command: impl FnOnce() -> Result<T, Failure>) -> Result<
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         if CATCHING.get() {
-            let place = info.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
+            let place = info
+                .location()
+                .map(|l| format!("{}:{}", l.file(), l.line()))
+                .unwrap_or_default();
             PLACE.with_borrow_mut(|p| *p = place);
         } else {
             // Another thread's: whoever waits for it tells the rest.
@@ -27,8 +30,10 @@ pub(crate) fn caught<T>(command: impl FnOnce() -> Result<T, Failure>) -> Result<
     }));
     quietly(command).unwrap_or_else(|what| {
         let place = PLACE.with_borrow(Clone::clone);
-        Err(Failure::new(Code::Bug, format!("this is a bug in xfl: {what} (at {place})"))
-            .hint("please report it with the command line and, if you can share them, the files"))
+        Err(
+            Failure::new(Code::Bug, format!("this is a bug in xfl: {what} (at {place})"))
+                .hint("please report it with the command line and, if you can share them, the files"),
+        )
     })
 }
 
@@ -42,7 +47,8 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 
 fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic without words".into())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic without words".into())
 }
 
 #[cfg(test)]
@@ -53,6 +59,10 @@ mod tests {
     fn a_panic_is_a_bug_with_exit_code_70() {
         let failure = caught(|| -> Result<(), Failure> { panic!("three hands") }).unwrap_err();
         assert_eq!(failure.code, Code::Bug);
-        assert!(failure.message.contains("three hands") && failure.message.contains("bug.rs"), "{}", failure.message);
+        assert!(
+            failure.message.contains("three hands") && failure.message.contains("bug.rs"),
+            "{}",
+            failure.message
+        );
     }
 }

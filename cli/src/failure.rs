@@ -56,7 +56,13 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, details: None, text: String::new() }
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+            details: None,
+            text: String::new(),
+        }
     }
 
     /// The job failed.
@@ -140,7 +146,8 @@ impl From<ModelError> for Failure {
 
 impl From<CheckpointError> for Failure {
     fn from(error: CheckpointError) -> Self {
-        Self::usage(error.to_string()).hint("name a safetensors file of the plan's model, such as run/model.safetensors")
+        Self::usage(error.to_string())
+            .hint("name a safetensors file of the plan's model, such as run/model.safetensors")
     }
 }
 
@@ -198,7 +205,8 @@ impl From<JournalError> for Failure {
 
 impl From<ConnectionError> for Failure {
     fn from(error: ConnectionError) -> Self {
-        let hint = "is the chain's node up, and is the url right? the embedded chain's is in address.json while it is served";
+        let hint =
+            "is the chain's node up, and is the url right? the embedded chain's is in address.json while it is served";
         match &error {
             ConnectionError::Url { .. } => Self::usage(error.to_string()).hint("write it as http://127.0.0.1:7701"),
             ConnectionError::Rpc { .. } => Self::new(Code::Network, error.to_string()).hint(hint),

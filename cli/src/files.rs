@@ -36,7 +36,9 @@ pub(crate) fn plan(path: &Path) -> Result<Plan, Failure> {
 pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
     let file = File::open(path).map_err(|error| Failure::file(path, &error))?;
     let mut bytes = Vec::new();
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| Failure::file(path, &error))?;
+    file.take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::file(path, &error))?;
     if bytes.len() as u64 > most {
         return Err(Failure::usage(format!("{}: longer than {most} bytes", path.display())));
     }
@@ -76,17 +78,19 @@ pub(crate) fn new_keys(node: &Path, payout: &Path) -> Result<(NodeKey, Account),
 /// Refuses a path that something is at already.
 pub(crate) fn absent(path: &Path) -> Result<(), Failure> {
     match path.symlink_metadata() {
-        Ok(_) => Err(Failure::usage(format!("{} exists already; nothing was changed", path.display()))
-            .hint("choose an empty folder or another name")),
+        Ok(_) => Err(
+            Failure::usage(format!("{} exists already; nothing was changed", path.display()))
+                .hint("choose an empty folder or another name"),
+        ),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(Failure::file(path, &error)),
     }
 }
 
-/// Writes a file that wasn't there, for everybody to read.
-pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+/// Writes a file that wasn't there, with this mode.
+pub(crate) fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
     let write = || -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -95,7 +99,10 @@ pub(crate) fn create(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 /// Replaces a file in one step: readers see the old or the new one.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         let mut new = tempfile::Builder::new().prefix(".xfl-").make_in(folder, |name| {
             OpenOptions::new().write(true).create_new(true).mode(mode).open(name)
@@ -113,7 +120,10 @@ pub(crate) fn model(path: &Path, tensors: &[TensorShape]) -> Result<Checkpoint, 
     let bytes = read(path, MAX_FILE)?;
     checkpoint::decode(tensors, &bytes).map_err(|error| {
         let failure = Failure::from(error);
-        Failure { message: format!("{}: {}", path.display(), failure.message), ..failure }
+        Failure {
+            message: format!("{}: {}", path.display(), failure.message),
+            ..failure
+        }
     })
 }
 
@@ -124,5 +134,7 @@ pub(crate) fn account(account: &Account) -> String {
 
 /// Bytes as people write them.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}"))
+    bytes
+        .iter()
+        .fold(String::from("0x"), |text, byte| text + &format!("{byte:02x}"))
 }

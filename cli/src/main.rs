@@ -30,7 +30,14 @@ struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "XFL_VERBOSE", hide_env_values = true)]
     verbose: u8,
     /// Say nothing on stderr but errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose", env = "XFL_QUIET", hide_env_values = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        env = "XFL_QUIET",
+        hide_env_values = true
+    )]
     quiet: bool,
     #[command(subcommand)]
     command: commands::Command,
@@ -56,7 +63,11 @@ fn log(verbose: u8, quiet: bool) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
 }
 
 /// The runtime that network commands run on.

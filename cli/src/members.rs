@@ -50,7 +50,11 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Vec<Member>, Failure> {
     let file: File = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-        let key = text.lines().nth(line - 1).and_then(|l| l.split_once('=')).map(|(key, _)| key.trim().to_owned());
+        let key = text
+            .lines()
+            .nth(line - 1)
+            .and_then(|l| l.split_once('='))
+            .map(|(key, _)| key.trim().to_owned());
         let key = key.map(|key| format!("`member.{key}`: ")).unwrap_or_default();
         Failure::usage(format!("{name}:{line}: {key}{}", error.message().trim()))
             .hint("write [[member]], then name = \"...\" and node = \"64 hex digits\", a line each")
@@ -65,7 +69,11 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Vec<Member>, Failure> {
             return wrong("name", what, "write a short name");
         }
         if !row.node.is_usable() {
-            return wrong("node", format!("{} is no usable ed25519 key", row.node), "take the id that `xfl keygen` printed");
+            return wrong(
+                "node",
+                format!("{} is no usable ed25519 key", row.node),
+                "take the id that `xfl keygen` printed",
+            );
         }
         if !names.insert(&row.name) {
             return wrong("name", format!("{:?} is there twice", row.name), "names must differ");
@@ -74,7 +82,14 @@ pub(crate) fn parse(text: &str, path: &Path) -> Result<Vec<Member>, Failure> {
             return wrong("node", format!("{} is there twice", row.node), "one key, one member");
         }
     }
-    Ok(file.member.into_iter().map(|row| Member { id: row.node, name: row.name }).collect())
+    Ok(file
+        .member
+        .into_iter()
+        .map(|row| Member {
+            id: row.node,
+            name: row.name,
+        })
+        .collect())
 }
 
 /// Whether a name can be a member's.
@@ -87,7 +102,11 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 
 /// The text with one more member.
 pub(crate) fn with(text: &str, member: &Member) -> String {
-    let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let gap = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
     // A toml basic string escapes what a Rust one does, for names without control characters.
     let name = toml::Value::String(member.name.clone());
     format!("{text}{gap}\n[[member]]\nname = {name}\nnode = \"{}\"\n", member.id)
@@ -125,7 +144,10 @@ mod tests {
     use super::*;
 
     fn member(seed: u8, name: &str) -> Member {
-        Member { id: NodeKey::from_seed(&[seed; 32]).node_id(), name: name.into() }
+        Member {
+            id: NodeKey::from_seed(&[seed; 32]).node_id(),
+            name: name.into(),
+        }
     }
 
     proptest! {
@@ -154,6 +176,12 @@ mod tests {
         let error = parse(&twice, path).unwrap_err();
         assert_eq!(error.message, "m.toml:9: `member.name`: \"a\" is there twice");
         let error = parse("[[member]]\nname = \"a\"\nnode = \"12\"\n", path).unwrap_err();
-        assert!(error.message.starts_with("m.toml:3: `member.node`: expected 64 hex digits, got 2"), "{}", error.message);
+        assert!(
+            error
+                .message
+                .starts_with("m.toml:3: `member.node`: expected 64 hex digits, got 2"),
+            "{}",
+            error.message
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::failure::{Code, Failure};
 
@@ -21,9 +21,16 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     pub(crate) fn new(data: impl Serialize, text: impl Into<String>) -> Result<Self, Failure> {
-        let data = serde_json::to_value(data)
-            .map_err(|error| Failure::new(Code::Bug, format!("this is a bug in xfl: the result is no json: {error}")))?;
-        Ok(Self { data, text: text.into() })
+        let data = serde_json::to_value(data).map_err(|error| {
+            Failure::new(
+                Code::Bug,
+                format!("this is a bug in xfl: the result is no json: {error}"),
+            )
+        })?;
+        Ok(Self {
+            data,
+            text: text.into(),
+        })
     }
 }
 
@@ -65,7 +72,7 @@ impl Printer {
     pub(crate) fn finish(self, result: Result<Outcome, Failure>) -> ExitCode {
         match result {
             Ok(Outcome { data, .. }) if self.json => {
-                to_stdout(&json!({ "schema": 1, "status": "ok", "data": data }).to_string());
+                envelope("ok", "data", &data);
                 ExitCode::SUCCESS
             }
             Ok(Outcome { text, .. }) => {
@@ -88,7 +95,7 @@ impl Printer {
             error.insert("message".into(), failure.message.clone().into());
             error.insert("code".into(), code.into());
             error.insert("hint".into(), failure.hint.clone().into());
-            to_stdout(&json!({ "schema": 1, "status": "error", "error": error }).to_string());
+            envelope("error", "error", &Value::Object(error));
         } else {
             if !failure.text.is_empty() {
                 to_stdout(failure.text.trim_end_matches('\n'));
@@ -131,14 +138,36 @@ fn to_stderr(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Lines up columns with two spaces between them; a column of numbers to the right.
+/// The one line of `--json`.
+fn envelope(status: &str, key: &str, content: &Value) {
+    to_stdout(&format!("{{\"schema\":1,\"status\":\"{status}\",\"{key}\":{content}}}"));
+}
+
+/// Lines up columns under the first row, their heads; a column of numbers to the right.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    aligned(rows, true)
+}
+
+/// Lines up rows without heads, all to the left.
+pub(crate) fn list(rows: &[Vec<String>]) -> String {
+    aligned(rows, false)
+}
+
+fn aligned(rows: &[Vec<String>], heads: bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let cell = |row: &Vec<String>, i: usize| row.get(i).cloned().unwrap_or_default();
     let number = |text: &str| text.chars().all(|c| c.is_ascii_digit() || "+-.%, ".contains(c));
-    let right: Vec<bool> = (0..columns).map(|i| rows.len() > 1 && rows[1..].iter().all(|r| number(&cell(r, i)))).collect();
-    let widths: Vec<usize> =
-        (0..columns).map(|i| rows.iter().map(|r| cell(r, i).chars().count()).max().unwrap_or_default()).collect();
+    let right: Vec<bool> = (0..columns)
+        .map(|i| heads && rows.len() > 1 && rows[1..].iter().all(|r| number(&cell(r, i))))
+        .collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|i| {
+            rows.iter()
+                .map(|r| cell(r, i).chars().count())
+                .max()
+                .unwrap_or_default()
+        })
+        .collect();
     let mut text = String::new();
     for row in rows {
         let cells = (0..columns).map(|i| match right[i] {
@@ -158,7 +187,14 @@ mod tests {
     #[test]
     fn tables_line_up() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        let rows = [row(["round", "who", "score"]), row(["1", "a", "-5"]), row(["10", "bcd", "1000"])];
-        assert_eq!(table(&rows), "round  who  score\n    1  a       -5\n   10  bcd   1000\n");
+        let rows = [
+            row(["round", "who", "score"]),
+            row(["1", "a", "-5"]),
+            row(["10", "bcd", "1000"]),
+        ];
+        assert_eq!(
+            table(&rows),
+            "round  who  score\n    1  a       -5\n   10  bcd   1000\n"
+        );
     }
 }

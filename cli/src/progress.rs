@@ -30,7 +30,11 @@ impl Progress {
             stage.enable_steady_tick(Duration::from_millis(120));
             Bars { all, rounds, stage }
         });
-        Self { printer, bars, last: String::new() }
+        Self {
+            printer,
+            bars,
+            last: String::new(),
+        }
     }
 
     /// There are so many rounds, as is known only now.
@@ -75,7 +79,7 @@ impl Progress {
                 bars.rounds.set_position(rounds);
                 bars.rounds.set_message(note.to_owned());
             }
-            None => self.line(&format!("round {rounds}: done  {note}")),
+            None => self.line(format!("round {rounds}: done  {note}").trim_end()),
         }
     }
 
@@ -90,5 +94,7 @@ impl Progress {
 
 fn style(template: &str) -> ProgressStyle {
     // The templates are constants that indicatif knows; the default is the worst that could come of a mistake.
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }

@@ -38,13 +38,20 @@ fn xfl(folder: &Path, line: &str) -> Command {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("XFL_")) {
         command.env_remove(name);
     }
-    command.args(line.split_whitespace()).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(line.split_whitespace())
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
 #[track_caller]
 fn answer(output: &Output, code: i32) -> Value {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert_eq!(output.status.code(), Some(code), "{out}{err}");
     serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"))
 }
@@ -52,10 +59,17 @@ fn answer(output: &Output, code: i32) -> Value {
 fn wait_for(path: &Path, coordinator: &mut Child) -> Value {
     let began = Instant::now();
     loop {
-        if let Some(value) = fs::read(path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
+        if let Some(value) = fs::read(path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        {
             return value;
         }
-        assert!(coordinator.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE, "no {}", path.display());
+        assert!(
+            coordinator.try_wait().unwrap().is_none() && began.elapsed() < PATIENCE,
+            "no {}",
+            path.display()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -65,18 +79,32 @@ impl Run {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         let done = |line: &str| answer(&xfl(at, &format!("{line} --json")).output().unwrap(), 0);
-        let coordinator = done("init --rounds 2")["data"]["coordinator"].as_str().unwrap().to_owned();
+        let coordinator = done("init --rounds 2")["data"]["coordinator"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let plan = fs::read_to_string(at.join("federation.toml")).unwrap();
-        fs::write(at.join("federation.toml"), plan.replace("kind = \"cosine\"", "kind = \"leave-one-out\"")).unwrap();
+        fs::write(
+            at.join("federation.toml"),
+            plan.replace("kind = \"cosine\"", "kind = \"leave-one-out\""),
+        )
+        .unwrap();
         let csv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/data/breast_cancer_wisconsin.csv");
         let csv = fs::read_to_string(csv).unwrap();
         let (header, rows) = csv.split_once('\n').unwrap();
         let rows: Vec<_> = rows.lines().collect();
-        for (name, rows) in [("a.csv", &rows[..230]), ("b.csv", &rows[230..460]), ("held-out.csv", &rows[460..])] {
+        for (name, rows) in [
+            ("a.csv", &rows[..230]),
+            ("b.csv", &rows[230..460]),
+            ("held-out.csv", &rows[460..]),
+        ] {
             fs::write(at.join(name), format!("{header}\n{}\n", rows.join("\n"))).unwrap();
         }
         for name in ["a", "b"] {
-            let node = done(&format!("keygen --out {name}"))["data"]["node"].as_str().unwrap().to_owned();
+            let node = done(&format!("keygen --out {name}"))["data"]["node"]
+                .as_str()
+                .unwrap()
+                .to_owned();
             done(&format!("member add {node} --name {name}"));
         }
         let line = "round --listen 127.0.0.1:0 --rpc-listen 127.0.0.1:0 --held-out held-out.csv --serve --json";
@@ -94,16 +122,30 @@ impl Run {
                 xfl(at, &line).spawn().unwrap()
             })
             .collect();
-        let joined = joins.into_iter().map(|join| answer(&join.wait_with_output().unwrap(), 0)["data"].take()).collect();
+        let joined = joins
+            .into_iter()
+            .map(|join| answer(&join.wait_with_output().unwrap(), 0)["data"].take())
+            .collect();
         let mut claims = Vec::new();
         for name in ["a", "a", "b"] {
-            let keys = format!("--key {name}/node.pem --payout-key {name}/payout.key --rpc {}", address("rpc"));
+            let keys = format!(
+                "--key {name}/node.pem --payout-key {name}/payout.key --rpc {}",
+                address("rpc")
+            );
             claims.push(done(&format!("claim --dir {name}/state {keys}"))["data"].take());
         }
-        let interrupted = Command::new("kill").args(["-INT", &round.id().to_string()]).status().unwrap();
+        let interrupted = Command::new("kill")
+            .args(["-INT", &round.id().to_string()])
+            .status()
+            .unwrap();
         assert!(interrupted.success());
         let round = answer(&round.wait_with_output().unwrap(), 0)["data"].take();
-        Self { folder, round, joined, claims }
+        Self {
+            folder,
+            round,
+            joined,
+            claims,
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -111,7 +153,12 @@ impl Run {
     }
 
     fn audit(&self, line: &str, code: i32) -> Value {
-        answer(&xfl(self.folder.path(), &format!("audit {line} --json")).output().unwrap(), code)
+        answer(
+            &xfl(self.folder.path(), &format!("audit {line} --json"))
+                .output()
+                .unwrap(),
+            code,
+        )
     }
 
     fn exported(&self) -> Vec<u8> {
@@ -128,16 +175,35 @@ impl Run {
 fn a_federation_of_processes_trains_pays_and_shows_it() {
     let run = run();
     assert_eq!((&run.round["finished"], &run.round["planned"]), (&2.into(), &2.into()));
-    assert!(run.round["evaluation"]["accuracy"].as_f64().unwrap() > 0.7, "{}", run.round["evaluation"]);
-    assert!(run.joined.iter().all(|joined| joined["finished"] == 2 && joined["declined"] == 0), "{:?}", run.joined);
+    assert!(
+        run.round["evaluation"]["accuracy"].as_f64().unwrap() > 0.7,
+        "{}",
+        run.round["evaluation"]
+    );
+    assert!(
+        run.joined
+            .iter()
+            .all(|joined| joined["finished"] == 2 && joined["declined"] == 0),
+        "{:?}",
+        run.joined
+    );
     let earned = |i: usize| run.joined[i]["earned"].as_str().unwrap().parse::<u64>().unwrap();
     // Two rounds of a million tokens, shared out to the last one.
     assert_eq!(earned(0) + earned(1), 2_000_000);
-    let paid: Vec<_> = run.claims.iter().map(|claim| claim["paid"].as_str().unwrap().parse::<u64>().unwrap()).collect();
+    let paid: Vec<_> = run
+        .claims
+        .iter()
+        .map(|claim| claim["paid"].as_str().unwrap().parse::<u64>().unwrap())
+        .collect();
     assert_eq!(paid, [earned(0), 0, earned(1)], "and a second claim pays nothing");
     let status = answer(&xfl(run.folder.path(), "status --json").output().unwrap(), 0);
     assert_eq!(status["data"]["finished"], 2);
-    let evaluated = answer(&xfl(run.folder.path(), "evaluate --data held-out.csv --json").output().unwrap(), 0);
+    let evaluated = answer(
+        &xfl(run.folder.path(), "evaluate --data held-out.csv --json")
+            .output()
+            .unwrap(),
+        0,
+    );
     assert_eq!(evaluated["data"]["evaluation"], run.round["evaluation"]);
     assert_eq!(evaluated["data"]["round"], 2);
 }
@@ -146,7 +212,10 @@ fn a_federation_of_processes_trains_pays_and_shows_it() {
 fn the_audit_holds_for_the_run_the_exported_file_and_a_members_copy() {
     let run = run();
     let audit = run.audit("run", 0);
-    assert_eq!((&audit["data"]["unchecked"], &audit["data"]["rounds"]), (&0.into(), &2.into()));
+    assert_eq!(
+        (&audit["data"]["unchecked"], &audit["data"]["rounds"]),
+        (&0.into(), &2.into())
+    );
     run.exported();
     let file = run.audit("run.audit", 0);
     assert_eq!(file["data"]["checks"], audit["data"]["checks"]);
@@ -159,7 +228,11 @@ fn the_audit_holds_for_the_run_the_exported_file_and_a_members_copy() {
 fn other_held_out_data_are_not_those_committed_to() {
     let run = run();
     let audit = run.audit("run --held-out a.csv", 5);
-    assert!(audit["error"]["message"].as_str().unwrap().contains("committed"), "{}", audit["error"]["message"]);
+    assert!(
+        audit["error"]["message"].as_str().unwrap().contains("committed"),
+        "{}",
+        audit["error"]["message"]
+    );
 }
 
 #[test]
@@ -176,14 +249,22 @@ fn a_round_that_the_chain_has_and_the_transcript_lacks_fails() {
     bundle.transcript.truncate(posted[0]);
     fs::write(run.path("short.audit"), bundle.encode()).unwrap();
     let audit = run.audit("short.audit", 5);
-    assert!(audit["error"]["message"].as_str().unwrap().contains("stage chain"), "{}", audit["error"]["message"]);
+    assert!(
+        audit["error"]["message"].as_str().unwrap().contains("stage chain"),
+        "{}",
+        audit["error"]["message"]
+    );
 }
 
 #[test]
 fn the_command_names_round_and_stage_of_a_flipped_byte() {
     let run = run();
     let transcript = fs::read(run.path("run/transcript.xfl")).unwrap();
-    for (place, words) in [(40, "stage plan"), (transcript.len() * 2 / 5, "round "), (transcript.len() - 40, "round 2")] {
+    for (place, words) in [
+        (40, "stage plan"),
+        (transcript.len() * 2 / 5, "round "),
+        (transcript.len() - 40, "round 2"),
+    ] {
         let mut flipped = transcript.clone();
         flipped[place] ^= 1;
         fs::write(run.path("flipped.xfl"), flipped).unwrap();

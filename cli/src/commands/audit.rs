@@ -53,9 +53,17 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     };
     if let Some(path) = &args.export {
         let bundle = evidence.bundle();
-        files::create(path, &bundle.encode())?;
-        let parts = [("chain", bundle.chain.is_some()), ("held-out data", bundle.held_out.is_some() && bundle.salt.is_some())];
-        let parts = parts.iter().filter(|(_, there)| *there).map(|(name, _)| format!(", {name}")).collect::<String>();
+        // It may hold the held-out data.
+        files::create(path, &bundle.encode(), 0o600)?;
+        let parts = [
+            ("chain", bundle.chain.is_some()),
+            ("held-out data", bundle.held_out.is_some() && bundle.salt.is_some()),
+        ];
+        let parts = parts
+            .iter()
+            .filter(|(_, there)| *there)
+            .map(|(name, _)| format!(", {name}"))
+            .collect::<String>();
         printer.talk(&format!("wrote {}: transcript{parts}", path.display()));
     }
     let (mut checks, audit) = transcript(&evidence)?;
@@ -75,17 +83,34 @@ fn transcript(evidence: &Evidence) -> Result<(Vec<Check>, Audit), Failure> {
         let (text, holds) = match (&evidence.salt, &evidence.held_out) {
             (Some(salt), Some(data)) if held_out::commitment(salt, data) == committed => {
                 referee = judge(&plan, data);
-                ("held-out data are those committed to before the first round", Verdict::Holds)
+                (
+                    "held-out data are those committed to before the first round",
+                    Verdict::Holds,
+                )
             }
             (Some(_), Some(_)) => ("held-out data or their salt aren't those committed to", Verdict::Fails),
-            _ => ("held-out data aren't at hand: give --held-out and --salt", Verdict::Unchecked),
+            _ => (
+                "held-out data aren't at hand: give --held-out and --salt",
+                Verdict::Unchecked,
+            ),
         };
-        commitment = Some(Check { round: None, stage: "plan".into(), text: text.into(), verdict: holds });
+        commitment = Some(Check {
+            round: None,
+            stage: "plan".into(),
+            text: text.into(),
+            verdict: holds,
+        });
     }
     let lent = referee.as_mut().map(|referee| referee as &mut dyn Referee);
     let mut audit = audit::replay(&evidence.transcript, lent);
     // After the plan's own check, which says whether there is a commitment at all.
-    if let (Some(check), true) = (commitment, audit.checks.first().is_some_and(|first| first.verdict == Verdict::Holds)) {
+    if let (Some(check), true) = (
+        commitment,
+        audit
+            .checks
+            .first()
+            .is_some_and(|first| first.verdict == Verdict::Holds),
+    ) {
         audit.checks.insert(1, check);
     }
     Ok((audit.checks.clone(), audit))
@@ -110,7 +135,9 @@ fn judge(plan: &Plan, data: &[u8]) -> Option<HeldOut> {
 
 /// One line a check, and whether all hold.
 fn verdict(checks: Vec<Check>, audit: Option<&Audit>) -> Result<Outcome, Failure> {
-    let finished = audit.and_then(|audit| audit.rounds.as_ref()).map_or(0, xfl_core::round::Rounds::finished);
+    let finished = audit
+        .and_then(|audit| audit.rounds.as_ref())
+        .map_or(0, xfl_core::round::Rounds::finished);
     let mut text: String = checks.iter().map(|check| format!("{check}\n")).collect();
     let count = |verdict| checks.iter().filter(|check| check.verdict == verdict).count();
     let (held, unchecked, failed) = (count(Verdict::Holds), count(Verdict::Unchecked), count(Verdict::Fails));
@@ -118,7 +145,11 @@ fn verdict(checks: Vec<Check>, audit: Option<&Audit>) -> Result<Outcome, Failure
         "checks": checks, "holds": failed == 0, "held": held, "unchecked": unchecked, "failed": failed, "rounds": finished,
     });
     let Some(first) = checks.iter().find(|check| check.verdict == Verdict::Fails) else {
-        let rest = if unchecked > 0 { format!(", {unchecked} not checked for want of data") } else { String::new() };
+        let rest = if unchecked > 0 {
+            format!(", {unchecked} not checked for want of data")
+        } else {
+            String::new()
+        };
         text += &format!("{held} checks hold over {finished} rounds{rest}\n");
         return Outcome::new(data, text);
     };
@@ -126,9 +157,11 @@ fn verdict(checks: Vec<Check>, audit: Option<&Audit>) -> Result<Outcome, Failure
         Some(round) => format!("round {round}, stage {}", first.stage),
         None => format!("stage {}", first.stage),
     };
-    Err(Failure::new(Code::Audit, format!("the audit fails: {place}: {}", first.text))
-        .hint("what was signed stays signed: keep this copy, and compare it with the other members'")
-        .with(data, text))
+    Err(
+        Failure::new(Code::Audit, format!("the audit fails: {place}: {}", first.text))
+            .hint("what was signed stays signed: keep this copy, and compare it with the other members'")
+            .with(data, text),
+    )
 }
 
 impl Evidence {

@@ -32,14 +32,22 @@ pub(crate) struct Args {
     #[arg(long, default_value = "payout.key", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
     payout_key: PathBuf,
     /// The chain's JSON-RPC url; the default is the embedded chain of a coordinator on this machine.
-    #[arg(long, default_value = "http://127.0.0.1:7701", env = "XFL_RPC", hide_env_values = true)]
+    #[arg(
+        long,
+        default_value = "http://127.0.0.1:7701",
+        env = "XFL_RPC",
+        hide_env_values = true
+    )]
     rpc: String,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let key = files::payout_key(&args.payout_key)?;
-    let path = args.transcript.clone().unwrap_or_else(|| args.dir.join("transcript.xfl"));
+    let path = args
+        .transcript
+        .clone()
+        .unwrap_or_else(|| args.dir.join("transcript.xfl"));
     let transcript = files::read(&path, files::MAX_FILE).map_err(|failure| {
         failure.hint("name the institution's directory with --dir, or any copy of the transcript with --transcript")
     })?;
@@ -51,7 +59,12 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let Some(rounds) = audit.rounds else {
         return Err(Failure::usage(format!("{}: no transcript", path.display())));
     };
-    let node = args.key.as_deref().map(files::node_key).transpose()?.map(|key| key.node_id());
+    let node = args
+        .key
+        .as_deref()
+        .map(files::node_key)
+        .transpose()?
+        .map(|key| key.node_id());
     let proofs = proofs(&rounds, &key, node)?;
     if proofs.is_empty() {
         return nothing("nothing to claim: no reward in the finished rounds yet");
@@ -63,14 +76,21 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
 /// What the key's nodes can claim.
 fn proofs(rounds: &Rounds, key: &PayoutKey, only: Option<NodeId>) -> Result<Vec<ClaimProof>, Failure> {
     let account = key.account();
-    let nodes = rounds.joined().iter().filter(|(node, _)| only.is_none_or(|only| only == **node));
+    let nodes = rounds
+        .joined()
+        .iter()
+        .filter(|(node, _)| only.is_none_or(|only| only == **node));
     let mut nodes = nodes.filter(|(_, joined)| joined.binding.payout == account).peekable();
     if nodes.peek().is_none() {
         let what = format!("nobody in this federation is paid at {}", files::account(&account));
-        return Err(Failure::new(Code::Network, what).hint("name the key that the institution joined with, with --payout-key"));
+        return Err(
+            Failure::new(Code::Network, what).hint("name the key that the institution joined with, with --payout-key")
+        );
     }
     let tree = rounds.ledger().tree();
-    Ok(nodes.filter_map(|(node, joined)| tree.claim(&node.0, joined.binding.chain_id)).collect())
+    Ok(nodes
+        .filter_map(|(node, joined)| tree.claim(&node.0, joined.binding.chain_id))
+        .collect())
 }
 
 async fn claim(args: &Args, rounds: &Rounds, key: &PayoutKey, proofs: &[ClaimProof]) -> Result<Outcome, Failure> {
@@ -83,7 +103,10 @@ async fn claim(args: &Args, rounds: &Rounds, key: &PayoutKey, proofs: &[ClaimPro
             Claimed::Paid { amount, confirmed } => {
                 total = total.saturating_add(amount);
                 let transaction = files::hex(&confirmed.transaction);
-                lines += &format!("paid         {amount}\ntransaction  {transaction}\ngas          {}\n", confirmed.gas_used);
+                lines += &format!(
+                    "paid         {amount}\ntransaction  {transaction}\ngas          {}\n",
+                    confirmed.gas_used
+                );
                 claims.push(json!({
                     "amount": amount.to_string(),
                     "transaction": transaction,
@@ -100,7 +123,10 @@ async fn claim(args: &Args, rounds: &Rounds, key: &PayoutKey, proofs: &[ClaimPro
     }
     let balance = client.token_balance(&key.account()).await?;
     lines += &format!("balance      {balance}\n");
-    Outcome::new(json!({ "paid": total.to_string(), "claims": claims, "balance": balance.to_string() }), lines)
+    Outcome::new(
+        json!({ "paid": total.to_string(), "claims": claims, "balance": balance.to_string() }),
+        lines,
+    )
 }
 
 fn nothing(text: &str) -> Result<Outcome, Failure> {

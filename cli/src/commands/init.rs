@@ -63,9 +63,15 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     draw(&NodeId([0; 32]))?;
     let (node, account) = files::new_keys(&key, &payout)?;
     let node = node.node_id();
-    files::create(&plan, draw(&node)?.as_bytes())?;
-    files::create(&list, members::EMPTY.as_bytes())?;
-    printer.talk(&format!("wrote {}, {}, {} and {}", plan.display(), list.display(), key.display(), payout.display()));
+    files::create(&plan, draw(&node)?.as_bytes(), 0o644)?;
+    files::create(&list, members::EMPTY.as_bytes(), 0o644)?;
+    printer.talk(&format!(
+        "wrote {}, {}, {} and {}",
+        plan.display(),
+        list.display(),
+        key.display(),
+        payout.display()
+    ));
     if args.schema.is_none() {
         printer.talk("[data] is the breast cancer example's: write your own columns, label and classes there");
     }
@@ -82,7 +88,13 @@ mod tests {
     #[test]
     fn every_variant_parses_and_its_privacy_is_usable() {
         for quorum in [2, 3, 5, 100] {
-            let args = Args { dir: ".".into(), name: "a \"b\" \\ c".into(), rounds: 10, quorum, schema: None };
+            let args = Args {
+                dir: ".".into(),
+                name: "a \"b\" \\ c".into(),
+                rounds: 10,
+                quorum,
+                schema: None,
+            };
             let text = template::plan(&NodeId([1; 32]), &NodeId([2; 32]), &args, template::EXAMPLE_SCHEMA);
             let plan = Plan::parse(&text, "federation.toml").unwrap();
             assert_eq!(plan.terms().federation.name, args.name);
@@ -90,10 +102,40 @@ mod tests {
             plan.check(d, 5).unwrap();
             // Every key that the plan knows is there, if only as a comment.
             for key in [
-                "id", "name", "coordinator", "count", "quorum", "stage_seconds", "grace_seconds", "join_seconds", "attempts",
-                "kind", "server_learning_rate", "learning_rate", "epochs", "batch", "seed", "unit", "relation", "clip",
-                "step", "noise_multiplier", "delta", "signal_fraction", "mode", "colluders", "threshold", "rule",
-                "byzantine", "select", "tolerance_ppm", "budget", "task", "label", "classes", "columns",
+                "id",
+                "name",
+                "coordinator",
+                "count",
+                "quorum",
+                "stage_seconds",
+                "grace_seconds",
+                "join_seconds",
+                "attempts",
+                "kind",
+                "server_learning_rate",
+                "learning_rate",
+                "epochs",
+                "batch",
+                "seed",
+                "unit",
+                "relation",
+                "clip",
+                "step",
+                "noise_multiplier",
+                "delta",
+                "signal_fraction",
+                "mode",
+                "colluders",
+                "threshold",
+                "rule",
+                "byzantine",
+                "select",
+                "tolerance_ppm",
+                "budget",
+                "task",
+                "label",
+                "classes",
+                "columns",
             ] {
                 let given = |line: &str| line.trim_start_matches("# ").starts_with(&format!("{key} ="));
                 assert!(text.lines().any(given), "no {key} in the plan");

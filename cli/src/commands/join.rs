@@ -28,7 +28,12 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where the coordinator listens, as host:port.
-    #[arg(long, default_value = "127.0.0.1:7700", env = "XFL_COORDINATOR", hide_env_values = true)]
+    #[arg(
+        long,
+        default_value = "127.0.0.1:7700",
+        env = "XFL_COORDINATOR",
+        hide_env_values = true
+    )]
     coordinator: String,
     /// The coordinator's public key, 64 hex digits; the plan's where --plan is given.
     #[arg(long, env = "XFL_COORDINATOR_KEY", hide_env_values = true)]
@@ -84,10 +89,11 @@ impl Args {
     fn pinned(&self, plan: Option<&Plan>) -> Result<NodeId, Failure> {
         let planned = plan.map(|plan| plan.terms().federation.coordinator);
         match (self.coordinator_key, planned) {
-            (Some(flag), Some(plan)) if flag != plan => {
-                Err(Failure::new(Code::Network, format!("--coordinator-key is {flag}, the plan's coordinator is {plan}"))
-                    .hint("ask the coordinator which one is right, by another channel"))
-            }
+            (Some(flag), Some(plan)) if flag != plan => Err(Failure::new(
+                Code::Network,
+                format!("--coordinator-key is {flag}, the plan's coordinator is {plan}"),
+            )
+            .hint("ask the coordinator which one is right, by another channel")),
             (Some(key), _) | (None, Some(key)) => Ok(key),
             (None, None) => Err(Failure::usage("the coordinator's key is not known")
                 .hint("give --coordinator-key HEX, or --plan federation.toml, as the coordinator sent them to you")),
@@ -99,7 +105,9 @@ impl Args {
             Failure::new(Code::Network, format!("{}: {what}", self.coordinator))
                 .hint("write --coordinator as host:port, for instance 10.0.0.5:7700")
         };
-        let found = endpoint::resolve(&self.coordinator).await.map_err(|error| unknown(error.to_string()))?;
+        let found = endpoint::resolve(&self.coordinator)
+            .await
+            .map_err(|error| unknown(error.to_string()))?;
         found.first().copied().ok_or_else(|| unknown("no address".into()))
     }
 }
@@ -118,12 +126,23 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         let stop = Stop::on_interrupt(*printer);
         let coordinator = args.address().await?;
         let (dir, patience) = (args.dir.clone(), args.patience());
-        let setup = Setup { dir, coordinator, coordinator_key, key, payout, patience };
+        let setup = Setup {
+            dir,
+            coordinator,
+            coordinator_key,
+            key,
+            payout,
+            patience,
+        };
         let mut progress = Progress::new(*printer, 1, 0);
         let refused = practice.refusal();
         let notes = practice.notes();
         let tell = |event| {
-            for line in notes.lock().map(|mut notes| std::mem::take(&mut *notes)).unwrap_or_default() {
+            for line in notes
+                .lock()
+                .map(|mut notes| std::mem::take(&mut *notes))
+                .unwrap_or_default()
+            {
                 progress.line(&line);
             }
             tell(event, &mut progress);
@@ -158,7 +177,13 @@ fn tell(event: Event, progress: &mut Progress) {
 }
 
 fn outcome(node: &NodeId, summary: &Summary) -> Result<Outcome, Failure> {
-    let Summary { finished, score, earned, declined, stopped } = summary;
+    let Summary {
+        finished,
+        score,
+        earned,
+        declined,
+        stopped,
+    } = summary;
     let how = if *stopped { ", stopped; join again to go on" } else { "" };
     let text = format!(
         "{finished} rounds finished and verified, {declined} declined{how}\nscore  {score} ppm\nearned {earned} tokens\n"

@@ -31,7 +31,11 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let payout = args.payout_key.clone().unwrap_or_else(|| args.out.join("payout.key"));
     let (node, account) = files::new_keys(&key, &payout)?;
     let (node, account) = (node.node_id().to_string(), files::account(&account));
-    printer.talk(&format!("wrote {} and {}; keep both to yourself, and a copy of them", key.display(), payout.display()));
+    printer.talk(&format!(
+        "wrote {} and {}; keep both to yourself, and a copy of them",
+        key.display(),
+        payout.display()
+    ));
     printer.talk("give the node id to the coordinator, who adds it with `xfl member add`");
     let data = json!({ "node": node, "payout": account, "key": key, "payout_key": payout });
     Outcome::new(data, format!("node    {node}\npayout  {account}\n"))

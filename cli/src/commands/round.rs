@@ -31,7 +31,12 @@ pub(crate) struct Args {
     #[arg(long, default_value = "coordinator.pem", env = "XFL_KEY", hide_env_values = true)]
     key: PathBuf,
     /// The key that deploys the contracts and posts rounds.
-    #[arg(long, default_value = "coordinator-payout.key", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
+    #[arg(
+        long,
+        default_value = "coordinator-payout.key",
+        env = "XFL_PAYOUT_KEY",
+        hide_env_values = true
+    )]
     payout_key: PathBuf,
     /// UDP address for institutions; 0.0.0.0:7700 or [::]:7700 lets other machines in.
     #[arg(long, default_value = "127.0.0.1:7700", env = "XFL_LISTEN", hide_env_values = true)]
@@ -46,10 +51,21 @@ pub(crate) struct Args {
     #[arg(long, env = "XFL_MODEL", hide_env_values = true)]
     model: Option<PathBuf>,
     /// Where to settle: "embedded" (a chain of its own in the run's directory), or any EVM chain's JSON-RPC url.
-    #[arg(long, visible_alias = "rpc", default_value = "embedded", env = "XFL_CHAIN", hide_env_values = true)]
+    #[arg(
+        long,
+        visible_alias = "rpc",
+        default_value = "embedded",
+        env = "XFL_CHAIN",
+        hide_env_values = true
+    )]
     chain: String,
     /// TCP address where the embedded chain is served as JSON-RPC; port 0 is any free one.
-    #[arg(long, default_value = "127.0.0.1:7701", env = "XFL_RPC_LISTEN", hide_env_values = true)]
+    #[arg(
+        long,
+        default_value = "127.0.0.1:7701",
+        env = "XFL_RPC_LISTEN",
+        hide_env_values = true
+    )]
     rpc_listen: SocketAddr,
     /// Go on serving the embedded chain after the last round, until Ctrl-C.
     #[arg(long, env = "XFL_SERVE", hide_env_values = true)]

@@ -8,7 +8,7 @@ use xfl_core::node::{coordinator::Status, entropy};
 use crate::{
     failure::Failure,
     files,
-    printer::{Outcome, Printer, table},
+    printer::{Outcome, Printer, list},
 };
 
 /// Arguments of `xfl status`.
@@ -50,32 +50,69 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     })?;
     let address = address(&args.dir);
     let seconds_ago = entropy::now().saturating_sub(status.at) / 1000;
-    let names = |names: &[String]| if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+    let names = |names: &[String]| {
+        if names.is_empty() {
+            "nobody".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
     let mut rows = vec![
         ("federation", status.name.clone()),
         ("rounds", format!("{} of {} finished", status.finished, status.planned)),
     ];
     if status.finished < status.planned {
-        rows.push(("now", format!("round {}, attempt {}, stage {}", status.round, status.attempt + 1, status.stage)));
+        rows.push((
+            "now",
+            format!(
+                "round {}, attempt {}, stage {}",
+                status.round,
+                status.attempt + 1,
+                status.stage
+            ),
+        ));
         rows.push(("waiting for", names(&status.waiting_for)));
     }
     rows.push(("connected", names(&status.connected)));
     if status.misbehaved > 0 {
-        rows.push(("violations", format!("{} messages that broke the protocol", status.misbehaved)));
+        rows.push((
+            "violations",
+            format!("{} messages that broke the protocol", status.misbehaved),
+        ));
     }
     if let Some(address) = &address {
-        rows.push(("listening", format!("{} (process {})", address.coordinator, address.process)));
+        rows.push((
+            "listening",
+            format!("{} (process {})", address.coordinator, address.process),
+        ));
         rows.extend(address.rpc.clone().map(|url| ("chain", url)));
     }
     rows.push(("as of", format!("{seconds_ago} s ago")));
-    let rows: Vec<_> = rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect();
-    let mut text = table(&rows);
-    let earned: Vec<_> = status.earned.iter().map(|(name, tokens)| vec![name.clone(), tokens.clone()]).collect();
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(key, value)| vec![key.to_owned(), value])
+        .collect();
+    let mut text = list(&rows);
+    let earned: Vec<_> = status
+        .earned
+        .iter()
+        .map(|(name, tokens)| vec![name.clone(), tokens.clone()])
+        .collect();
     if !earned.is_empty() {
         text += "\nearned\n";
-        text += &table(&earned).lines().map(|line| format!("  {line}\n")).collect::<String>();
+        text += &list(&earned)
+            .lines()
+            .map(|line| format!("  {line}\n"))
+            .collect::<String>();
     }
-    Outcome::new(Data { status, address, seconds_ago }, text)
+    Outcome::new(
+        Data {
+            status,
+            address,
+            seconds_ago,
+        },
+        text,
+    )
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {

@@ -17,7 +17,9 @@ use crate::failure::{Code, Failure};
 
 /// Compares; where no chain is at hand, one check says so.
 pub(super) async fn checks(args: &Args, evidence: &Evidence, replayed: &Audit) -> Result<Vec<Check>, Failure> {
-    let Some(rounds) = &replayed.rounds else { return Ok(Vec::new()) };
+    let Some(rounds) = &replayed.rounds else {
+        return Ok(Vec::new());
+    };
     let connection = match (&args.rpc, &evidence.chain) {
         (Some(url), _) => {
             let connection = settle::connect(url, None)?;
@@ -32,7 +34,11 @@ pub(super) async fn checks(args: &Args, evidence: &Evidence, replayed: &Audit) -
         }
     };
     let deployment = settle::deployment(rounds.plan(), &rounds.genesis().contracts);
-    let signatures: Vec<_> = replayed.posted.iter().map(|posted| ascending(posted, &deployment)).collect();
+    let signatures: Vec<_> = replayed
+        .posted
+        .iter()
+        .map(|posted| ascending(posted, &deployment))
+        .collect();
     let expected: Vec<_> = replayed
         .posted
         .iter()
@@ -45,7 +51,10 @@ pub(super) async fn checks(args: &Args, evidence: &Evidence, replayed: &Audit) -
         })
         .collect();
     let bindings = admitted(rounds);
-    let expected = Expected { rounds: &expected, members: &bindings };
+    let expected = Expected {
+        rounds: &expected,
+        members: &bindings,
+    };
     let client = SettlementClient::unchecked(connection, deployment);
     audit(&client, &expected).await.into_iter().map(told).collect()
 }
@@ -75,5 +84,10 @@ fn told(found: xfl_settlement::audit::Check) -> Result<Check, Failure> {
 }
 
 fn check(round: Option<u64>, text: String, verdict: Verdict) -> Check {
-    Check { round, stage: "chain".into(), text, verdict }
+    Check {
+        round,
+        stage: "chain".into(),
+        text,
+        verdict,
+    }
 }

@@ -31,7 +31,11 @@ impl Evidence {
     /// Collects it; a damaged part is a failed check, not a failure to read.
     pub(super) fn gather(args: &Args) -> Result<Result<Self, Check>, Failure> {
         let target = &args.target;
-        let found = if target.is_dir() { directory(args, target)? } else { file(target)? };
+        let found = if target.is_dir() {
+            directory(args, target)?
+        } else {
+            file(target)?
+        };
         let mut evidence = match found {
             Ok(evidence) => evidence,
             Err(check) => return Ok(Err(check)),
@@ -70,16 +74,31 @@ fn directory(args: &Args, dir: &Path) -> Result<Result<Evidence, Check>, Failure
         },
     };
     let held_out = optional("held-out.csv", Limits::default().bytes)?;
-    Ok(Ok(Evidence { transcript, chain, salt, held_out }))
+    Ok(Ok(Evidence {
+        transcript,
+        chain,
+        salt,
+        held_out,
+    }))
 }
 
 fn file(path: &Path) -> Result<Result<Evidence, Check>, Failure> {
     let bytes = files::read(path, files::MAX_FILE)
         .map_err(|failure| failure.hint("name the directory of a run or of an institution, or an exported file"))?;
     if !Bundle::is_one(&bytes) {
-        return Ok(Ok(Evidence { transcript: bytes, chain: None, salt: None, held_out: None }));
+        return Ok(Ok(Evidence {
+            transcript: bytes,
+            chain: None,
+            salt: None,
+            held_out: None,
+        }));
     }
-    let Bundle { transcript, chain, salt, held_out } = match Bundle::decode(&bytes) {
+    let Bundle {
+        transcript,
+        chain,
+        salt,
+        held_out,
+    } = match Bundle::decode(&bytes) {
         Ok(bundle) => bundle,
         Err(error) => return Ok(Err(failed("file", error.to_string()))),
     };
@@ -91,7 +110,12 @@ fn file(path: &Path) -> Result<Result<Evidence, Check>, Failure> {
             Err(what) => return Ok(Err(failed("chain", what))),
         },
     };
-    Ok(Ok(Evidence { transcript, chain, salt, held_out }))
+    Ok(Ok(Evidence {
+        transcript,
+        chain,
+        salt,
+        held_out,
+    }))
 }
 
 /// The directory's chain, replayed from a copy of its file; what is wrong with it in the inner error.
@@ -105,9 +129,13 @@ fn embedded(dir: &Path, contracts: &Contracts) -> Result<Replayed, Failure> {
     let fail = |error: &std::io::Error| Failure::file(&original, error);
     let lock = File::open(&original).map_err(|error| fail(&error))?;
     if lock.try_lock_shared().is_err() {
-        let url = status::address(dir).and_then(|address| address.rpc).unwrap_or_else(|| "URL".into());
-        return Err(Failure::usage(format!("{} is in use by a running coordinator", original.display()))
-            .hint(format!("ask it with --rpc {url}, or wait until it has stopped")));
+        let url = status::address(dir)
+            .and_then(|address| address.rpc)
+            .unwrap_or_else(|| "URL".into());
+        return Err(
+            Failure::usage(format!("{} is in use by a running coordinator", original.display()))
+                .hint(format!("ask it with --rpc {url}, or wait until it has stopped")),
+        );
     }
     let aside = tempfile::tempdir().map_err(|error| fail(&error))?;
     let folder = aside.path().join("chain");
@@ -132,5 +160,10 @@ fn embedded(dir: &Path, contracts: &Contracts) -> Result<Replayed, Failure> {
 }
 
 fn failed(stage: &str, text: impl Into<String>) -> Check {
-    Check { round: None, stage: stage.into(), text: text.into(), verdict: Verdict::Fails }
+    Check {
+        round: None,
+        stage: stage.into(),
+        text: text.into(),
+        verdict: Verdict::Fails,
+    }
 }

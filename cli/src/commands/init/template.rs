@@ -12,8 +12,12 @@ pub(super) fn plan(id: &NodeId, coordinator: &NodeId, args: &Args, schema: &str)
     let (rounds, quorum) = (args.rounds, args.quorum);
     let name = args.name.replace('\\', "\\\\").replace('"', "\\\"");
     let aggregation = match quorum {
-        2 => "rule = \"median\"             # of two it is their mean; from three on it outvotes one poisoner\n# byzantine = 0               # malicious updates that trimmed-mean and multi-krum tolerate",
-        _ => "rule = \"trimmed-mean\"\nbyzantine = 1               # malicious updates that trimmed-mean and multi-krum tolerate",
+        2 => {
+            "rule = \"median\"             # of two it is their mean; from three on it outvotes one poisoner\n# byzantine = 0               # malicious updates that trimmed-mean and multi-krum tolerate"
+        }
+        _ => {
+            "rule = \"trimmed-mean\"\nbyzantine = 1               # malicious updates that trimmed-mean and multi-krum tolerate"
+        }
     };
     format!(
         r#"# The plan of a federation: what everybody agrees on. Institutions read this very text before they join, and its hash

@@ -47,7 +47,11 @@ impl Items {
     }
 
     fn fail(&mut self, item: &'static str, failure: Failure) {
-        let hint = failure.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        let hint = failure
+            .hint
+            .as_ref()
+            .map(|hint| format!("; {hint}"))
+            .unwrap_or_default();
         self.lines.push((item, "FAIL", format!("{}{hint}", failure.message)));
         self.failures.push(failure);
     }
@@ -66,7 +70,14 @@ pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
         None => None,
     };
     if let Some(plan) = &plan {
-        items.ok("plan", format!("{:?}, {} rounds", plan.terms().federation.name, plan.terms().rounds.count));
+        items.ok(
+            "plan",
+            format!(
+                "{:?}, {} rounds",
+                plan.terms().federation.name,
+                plan.terms().rounds.count
+            ),
+        );
     }
     if let Some(key) = items.take("node key", files::node_key(&args.key)) {
         items.ok("node key", key.node_id().to_string());
@@ -86,20 +97,34 @@ pub(super) async fn run(args: &Args) -> Result<Outcome, Failure> {
 }
 
 async fn reach(args: &Args, key: std::sync::Arc<xfl_core::identity::NodeKey>, pinned: NodeId, items: &mut Items) {
-    let Some(address) = items.take("coordinator", args.address().await) else { return };
+    let Some(address) = items.take("coordinator", args.address().await) else {
+        return;
+    };
     let dialer = Dialer::new(key, LinkLimits::for_messages_up_to(1 << 20), TransportLimits::default());
-    let Some(dialer) = items.take("coordinator", dialer.map_err(|e| Failure::new(Code::Network, e.to_string()))) else {
+    let Some(dialer) = items.take(
+        "coordinator",
+        dialer.map_err(|e| Failure::new(Code::Network, e.to_string())),
+    ) else {
         return;
     };
     match dialer.probe(address, pinned, PATIENCE).await {
         Ok(probe) => {
             let rtt = probe.rtt.as_secs_f64() * 1e3;
-            items.ok("coordinator", format!("{address} answers, its key is the one expected, {rtt:.1} ms"));
-            let theirs = probe.coordinator_clock.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            items.ok(
+                "coordinator",
+                format!("{address} answers, its key is the one expected, {rtt:.1} ms"),
+            );
+            let theirs = probe
+                .coordinator_clock
+                .duration_since(std::time::UNIX_EPOCH)
+                .unwrap_or_default();
             let apart = entropy::now().abs_diff(u64::try_from(theirs.as_millis()).unwrap_or(u64::MAX));
             let text = format!("{:.1} s from the coordinator's", apart as f64 / 1e3);
             match apart > CLOCKS {
-                true => items.note("clock", text + "; times in the transcript will look odd, nothing else depends on it"),
+                true => items.note(
+                    "clock",
+                    text + "; times in the transcript will look odd, nothing else depends on it",
+                ),
                 false => items.ok("clock", text),
             }
         }
@@ -118,9 +143,15 @@ fn binding(payout: &PayoutKey, items: &mut Items) {
     let recovered = payout.sign(&digest).and_then(|signature| signature.recover(&digest));
     match recovered {
         Ok(account) if account == payout.account() => {
-            items.ok("payout key", format!("{}, signs what a binding needs", files::account(&account)));
+            items.ok(
+                "payout key",
+                format!("{}, signs what a binding needs", files::account(&account)),
+            );
         }
-        Ok(_) => items.fail("payout key", Failure::failed("its signatures recover to another account")),
+        Ok(_) => items.fail(
+            "payout key",
+            Failure::failed("its signatures recover to another account"),
+        ),
         Err(error) => items.fail("payout key", Failure::failed(error.to_string())),
     }
 }
@@ -129,7 +160,13 @@ fn data(args: &Args, plan: Option<&Plan>, items: &mut Items) {
     let Some(plan) = plan else {
         match std::fs::metadata(&args.data) {
             Ok(file) if file.is_file() => {
-                items.note("data", format!("{} is there; not checked against a schema without --plan", args.data.display()));
+                items.note(
+                    "data",
+                    format!(
+                        "{} is there; not checked against a schema without --plan",
+                        args.data.display()
+                    ),
+                );
             }
             Ok(_) => items.fail("data", Failure::usage(format!("{} is not a file", args.data.display()))),
             Err(error) => items.fail("data", Failure::file(&args.data, &error)),
@@ -137,18 +174,32 @@ fn data(args: &Args, plan: Option<&Plan>, items: &mut Items) {
         return;
     };
     let schema = &plan.terms().data;
-    let Some(table) = items.take("data", Table::open(&args.data, schema, Limits::default()).map_err(Failure::from)) else {
+    let Some(table) = items.take(
+        "data",
+        Table::open(&args.data, schema, Limits::default()).map_err(Failure::from),
+    ) else {
         return;
     };
-    let Some(()) = items.take("data", practice::enough(&table, plan, &args.data.display())) else { return };
+    let Some(()) = items.take("data", practice::enough(&table, plan, &args.data.display())) else {
+        return;
+    };
     let counts = table.class_counts(schema);
-    let counts = if counts.is_empty() { String::new() } else { format!(", {counts:?} by class") };
-    items.ok("data", format!("{} examples of {} features{counts}", table.len(), table.width()));
+    let counts = if counts.is_empty() {
+        String::new()
+    } else {
+        format!(", {counts:?} by class")
+    };
+    items.ok(
+        "data",
+        format!("{} examples of {} features{counts}", table.len(), table.width()),
+    );
 }
 
 /// Reads the budget as it is, or as it would begin: in a throwaway copy, so that not even a file is made.
 fn budget(args: &Args, plan: Option<&Plan>, items: &mut Items) {
-    let Some(limit) = items.take("budget", practice::limit(args)) else { return };
+    let Some(limit) = items.take("budget", practice::limit(args)) else {
+        return;
+    };
     let path = args.budget();
     let seen = || -> Result<(String, bool), Failure> {
         let aside = tempfile::tempdir().map_err(|error| Failure::file(Path::new("temporary folder"), &error))?;
@@ -159,7 +210,9 @@ fn budget(args: &Args, plan: Option<&Plan>, items: &mut Items) {
         }
         let file = BudgetFile::open(&copy, limit).map_err(|error| {
             let failure = Failure::from(error);
-            let message = failure.message.replace(&copy.display().to_string(), &path.display().to_string());
+            let message = failure
+                .message
+                .replace(&copy.display().to_string(), &path.display().to_string());
             Failure { message, ..failure }
         })?;
         match plan {
@@ -168,9 +221,21 @@ fn budget(args: &Args, plan: Option<&Plan>, items: &mut Items) {
                 practice::cost(plan, &plan.mechanism(d)?, &file)
             }
             None => {
-                let spent = file.ledger().totals().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                let spent = file
+                    .ledger()
+                    .totals()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("; ");
                 let spent = if spent.is_empty() { "nothing".to_owned() } else { spent };
-                Ok((format!("spent: {spent}; limit epsilon {} at delta {}", limit.epsilon, limit.delta), true))
+                Ok((
+                    format!(
+                        "spent: {spent}; limit epsilon {} at delta {}",
+                        limit.epsilon, limit.delta
+                    ),
+                    true,
+                ))
             }
         }
     };
@@ -182,7 +247,11 @@ fn budget(args: &Args, plan: Option<&Plan>, items: &mut Items) {
 }
 
 fn finish(items: Items) -> Result<Outcome, Failure> {
-    let text: String = items.lines.iter().map(|(item, mark, text)| format!("{mark:<4}  {item:<11}  {text}\n")).collect();
+    let text: String = items
+        .lines
+        .iter()
+        .map(|(item, mark, text)| format!("{mark:<4}  {item:<11}  {text}\n"))
+        .collect();
     let verdict = |mark: &str| match mark {
         "ok" => "holds",
         "FAIL" => "fails",
@@ -198,8 +267,16 @@ fn finish(items: Items) -> Result<Outcome, Failure> {
     match items.failures.into_iter().next() {
         None => Outcome::new(data, text + "ready to join\n"),
         Some(first) => {
-            let rest = if failed > 1 { format!(" (and {} more)", failed - 1) } else { String::new() };
-            Err(Failure { message: format!("not ready to join: {}{rest}", first.message), ..first }.with(data, text))
+            let rest = if failed > 1 {
+                format!(" (and {} more)", failed - 1)
+            } else {
+                String::new()
+            };
+            Err(Failure {
+                message: format!("not ready to join: {}{rest}", first.message),
+                ..first
+            }
+            .with(data, text))
         }
     }
 }

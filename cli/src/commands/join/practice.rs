@@ -37,7 +37,15 @@ impl<'a> Maker<'a> {
     pub(super) fn new(args: &'a Args, plan: Option<Plan>, node: NodeId) -> Result<Self, Failure> {
         let device = device(&args.device)?;
         let limit = limit(args)?;
-        Ok(Self { args, plan, node, device, limit, refusal: Arc::default(), notes: Arc::default() })
+        Ok(Self {
+            args,
+            plan,
+            node,
+            device,
+            limit,
+            refusal: Arc::default(),
+            notes: Arc::default(),
+        })
     }
 
     /// Why the practice couldn't be made, after [`Maker::make`].
@@ -64,14 +72,18 @@ impl<'a> Maker<'a> {
 
     fn build(self, plan: &Plan, genesis: &Genesis) -> Result<Practice, Failure> {
         if self.plan.as_ref().is_some_and(|agreed| agreed.text() != plan.text()) {
-            return Err(Failure::usage("the coordinator's plan is not the one given with --plan")
-                .hint("ask the coordinator for the plan that counts, and read it before joining"));
+            return Err(
+                Failure::usage("the coordinator's plan is not the one given with --plan")
+                    .hint("ask the coordinator for the plan that counts, and read it before joining"),
+            );
         }
         let terms = plan.terms();
         let model = terms.model.build(&terms.data, self.device)?;
         if genesis.model.len() != model.dimension() {
             let (expected, got) = (model.dimension(), genesis.model.len());
-            return Err(Failure::usage(format!("the plan's model has {expected} parameters, the coordinator's {got}")));
+            return Err(Failure::usage(format!(
+                "the plan's model has {expected} parameters, the coordinator's {got}"
+            )));
         }
         let data = Table::open(&self.args.data, &terms.data, Limits::default())?;
         enough(&data, plan, &self.args.data.display())?;
@@ -79,12 +91,20 @@ impl<'a> Maker<'a> {
         let budget = protect::open_budget(&self.args.budget(), self.limit)?;
         let (note, _) = cost(plan, &mechanism, &budget)?;
         if let Ok(mut notes) = self.notes.lock() {
-            notes.push(note);
+            notes.push(format!("budget: {note}"));
         }
         // The order of examples; each institution's own, so that equal files don't give equal batches.
         let seed = Seed::from_number(terms.training.seed).derive(&format!("institution {}", self.node), &[]);
         let attack = self.args.poison;
-        Ok(Practice { plan: plan.clone(), mechanism, model, data: Box::new(data), seed, budget, attack })
+        Ok(Practice {
+            plan: plan.clone(),
+            mechanism,
+            model,
+            data: Box::new(data),
+            seed,
+            budget,
+            attack,
+        })
     }
 }
 
@@ -117,14 +137,21 @@ pub(super) fn enough(data: &Table, plan: &Plan, file: &dyn std::fmt::Display) ->
 /// What the plan's rounds cost, and whether the budget allows for all of them.
 pub(super) fn cost(plan: &Plan, mechanism: &Mechanism, budget: &BudgetFile) -> Result<(String, bool), Failure> {
     if mechanism.protection() == Protection::None {
-        return Ok(("the plan has no noise: taking part has no privacy guarantee and costs no budget".into(), true));
+        return Ok((
+            "the plan has no noise: taking part has no privacy guarantee and costs no budget".into(),
+            true,
+        ));
     }
     let (ledger, count) = (budget.ledger(), plan.terms().rounds.count);
     let (unit, relation, limit) = (mechanism.unit(), mechanism.relation(), ledger.limit());
     let before = ledger.spent(unit, relation);
     let federation = plan.federation().0;
-    let here = ledger.federations().filter(|(f, u, r, _)| **f == federation && (*u, *r) == (unit, relation));
-    let here = here.map(|(.., rho)| rho).fold(xfl_privacy::Rho::ZERO, xfl_privacy::Rho::plus);
+    let here = ledger
+        .federations()
+        .filter(|(f, u, r, _)| **f == federation && (*u, *r) == (unit, relation));
+    let here = here
+        .map(|(.., rho)| rho)
+        .fold(xfl_privacy::Rho::ZERO, xfl_privacy::Rho::plus);
     // What this federation has cost already is part of what its rounds cost in all.
     let planned = mechanism.rho_per_release().times(count);
     let rest = (planned.get() - here.get()).max(0.0);
@@ -133,5 +160,11 @@ pub(super) fn cost(plan: &Plan, mechanism: &Mechanism, budget: &BudgetFile) -> R
     let guarantee = Guarantee::new(unit, relation, total, limit.delta);
     let spent = accounting::epsilon(before, limit.delta);
     let verdict = if fits { "" } else { "; later rounds will be refused" };
-    Ok((format!("budget: epsilon {spent} spent, after all {count} rounds {guarantee}; limit {}{verdict}", limit.epsilon), fits))
+    Ok((
+        format!(
+            "epsilon {spent} spent, after all {count} rounds {guarantee}; limit {}{verdict}",
+            limit.epsilon
+        ),
+        fits,
+    ))
 }

@@ -19,7 +19,9 @@ pub(super) fn finished(dir: &Path) -> u64 {
 /// All rounds' metrics; the last line counts where a crash had one written twice, and a torn one is left out.
 fn metrics(dir: &Path) -> BTreeMap<u64, RoundMetrics> {
     let bytes = files::read(&dir.join("metrics.jsonl"), 1 << 30).unwrap_or_default();
-    let rounds = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
+    let rounds = bytes
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok());
     rounds.map(|metrics: RoundMetrics| (metrics.round, metrics)).collect()
 }
 
@@ -27,7 +29,11 @@ fn metrics(dir: &Path) -> BTreeMap<u64, RoundMetrics> {
 pub(super) fn outcome(dir: &Path, summary: &Summary) -> Result<Outcome, Failure> {
     let rounds = metrics(dir);
     let mut members: BTreeMap<&str, (i64, u64, u64)> = BTreeMap::new();
-    let mut rows = vec![["round", "loss", "accuracy", "used", "seconds"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["round", "loss", "accuracy", "used", "seconds"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for metrics in rounds.values() {
         let number = |value: Option<f64>, factor: f64, places: usize| {
             value.map_or_else(|| "-".to_owned(), |v| format!("{:.places$}", v * factor))
@@ -47,20 +53,35 @@ pub(super) fn outcome(dir: &Path, summary: &Summary) -> Result<Outcome, Failure>
             sum.2 += u64::from(member.selected);
         }
     }
-    let mut text = if rounds.is_empty() { String::new() } else { table(&rows) + "\n" };
+    let mut text = if rounds.is_empty() {
+        String::new()
+    } else {
+        table(&rows) + "\n"
+    };
     let mut rows = vec![["member", "used", "score (ppm)", "reward"].map(str::to_owned).to_vec()];
     for (name, (score, reward, used)) in &members {
-        rows.push(vec![(*name).to_owned(), used.to_string(), score.to_string(), reward.to_string()]);
+        rows.push(vec![
+            (*name).to_owned(),
+            used.to_string(),
+            score.to_string(),
+            reward.to_string(),
+        ]);
     }
     if !members.is_empty() {
         text += &table(&rows);
         text.push('\n');
     }
-    let how = if summary.stopped { "; stopped, start again to go on" } else { "" };
+    let how = if summary.stopped {
+        "; stopped, start again to go on"
+    } else {
+        ""
+    };
     text += &format!("{} of {} rounds finished{how}\n", summary.finished, summary.planned);
     let members: Vec<_> = members
         .iter()
-        .map(|(name, (score, reward, used))| json!({ "name": name, "score_ppm": score, "reward": reward, "used": used }))
+        .map(
+            |(name, (score, reward, used))| json!({ "name": name, "score_ppm": score, "reward": reward, "used": used }),
+        )
         .collect();
     let data = json!({
         "finished": summary.finished,

@@ -55,7 +55,10 @@ pub(super) fn prepare(args: &Args, printer: Printer) -> Result<Setup, Failure> {
         }
     }
     let held_out = held_out(args, &plan)?;
-    let judge = held_out.as_ref().map(|(name, bytes)| read(&plan, name, bytes)).transpose()?;
+    let judge = held_out
+        .as_ref()
+        .map(|(name, bytes)| read(&plan, name, bytes))
+        .transpose()?;
     let held_out = match held_out {
         Some((name, bytes)) => Some((read(&plan, &name, &bytes)?, bytes)),
         None => None,
@@ -95,8 +98,10 @@ fn held_out(args: &Args, plan: &Plan) -> Result<Option<(String, Vec<u8>)>, Failu
             return Ok(Some((kept.display().to_string(), files::read(&kept, most)?)));
         }
         if plan.terms().score.kind == ScoreKind::LeaveOneOut {
-            return Err(Failure::usage("score.kind = \"leave-one-out\" needs data that no institution has")
-                .hint("give them with --held-out FILE.csv, or write kind = \"cosine\""));
+            return Err(
+                Failure::usage("score.kind = \"leave-one-out\" needs data that no institution has")
+                    .hint("give them with --held-out FILE.csv, or write kind = \"cosine\""),
+            );
         }
         return Ok(None);
     };
@@ -112,7 +117,10 @@ fn keep(kept: &Path, bytes: &[u8]) -> Result<(), Failure> {
         if files::read(kept, bytes.len() as u64).ok().as_deref() == Some(bytes) {
             return Ok(());
         }
-        let what = format!("the held-out data differ from {}, which this run began with", kept.display());
+        let what = format!(
+            "the held-out data differ from {}, which this run began with",
+            kept.display()
+        );
         return Err(Failure::usage(what).hint("leave --held-out away, or begin a new run with another --dir"));
     }
     if let Some(folder) = kept.parent().filter(|folder| !folder.is_dir()) {
