@@ -95,7 +95,7 @@ impl Failure {
 
     /// A file that couldn't be read or written.
     pub(crate) fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self::usage(format!("{}: {error}", path.display()))
+        Self::usage(format!("{}: {error}", path.display())).hint("check the path, and what this user may do there")
     }
 }
 

@@ -95,7 +95,10 @@ mod tests {
                     continue;
                 }
                 let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
-                assert!(help.len() > 8 && help.ends_with('.'), "{path} {name}: help is {help:?}");
+                assert!(
+                    help.len() > 8 && help.chars().next().is_some_and(char::is_uppercase),
+                    "{path} {name}: help is {help:?}"
+                );
                 if !argument.is_positional() {
                     let env = argument.get_env().and_then(|env| env.to_str()).unwrap_or_default();
                     assert!(env.starts_with("XFL_"), "{path} --{name} has no environment variable");

@@ -262,7 +262,7 @@ fn the_command_names_round_and_stage_of_a_flipped_byte() {
     let transcript = fs::read(run.path("run/transcript.xfl")).unwrap();
     for (place, words) in [
         (40, "stage plan"),
-        (transcript.len() * 2 / 5, "round "),
+        (transcript.len() * 3 / 4, "round "),
         (transcript.len() - 40, "round 2"),
     ] {
         let mut flipped = transcript.clone();

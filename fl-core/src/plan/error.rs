@@ -35,7 +35,8 @@ impl PlanError {
     }
 
     /// Adds the file and the line that the key stands on.
-    pub(crate) fn locate(mut self, file: &str, text: &str) -> Self {
+    #[must_use]
+    pub fn locate(mut self, file: &str, text: &str) -> Self {
         self.file = file.into();
         self.line = self.line.or_else(|| find(text, &self.key));
         self

@@ -44,10 +44,10 @@ pub(super) fn prepare(args: &Args, printer: Printer) -> Result<Setup, Failure> {
         Some(path) => files::model(path, &tensors)?.parameters,
         None => model.init(&Seed::from_number(terms.training.seed)),
     };
-    let checked = plan.check(parameters.len(), have).map_err(|mut error| {
-        error.file = args.plan.display().to_string();
-        error
-    })?;
+    let file = args.plan.display().to_string();
+    let checked = plan
+        .check(parameters.len(), have)
+        .map_err(|error| error.locate(&file, plan.text()))?;
     for finding in &checked.findings {
         match finding.warning {
             true => printer.warn(&finding.text),
