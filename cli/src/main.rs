@@ -96,7 +96,7 @@ mod tests {
                 }
                 let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
                 assert!(
-                    help.len() > 8 && help.chars().next().is_some_and(char::is_uppercase),
+                    help.len() > 4 && help.chars().next().is_some_and(char::is_uppercase),
                     "{path} {name}: help is {help:?}"
                 );
                 if !argument.is_positional() {

@@ -25,6 +25,8 @@ struct Run {
     round: Value,
     joined: Vec<Value>,
     claims: Vec<Value>,
+    /// What a preflight says to the wrong coordinator key, and to a stranger; and an audit of a chain in use.
+    refused: [Value; 3],
 }
 
 /// The one run that all tests look at.
@@ -112,6 +114,20 @@ impl Run {
         let address = wait_for(&at.join("run/address.json"), &mut round);
         let address = |key: &str| address[key].as_str().unwrap().to_owned();
         let udp = address("coordinator");
+        let stranger = done("keygen --out c")["data"]["node"].as_str().unwrap().to_owned();
+        let refused = |line: String, code| answer(&xfl(at, &format!("{line} --json")).output().unwrap(), code);
+        let preflight = |who: &str, key: &str| {
+            let keys = format!("--key {who}/node.pem --payout-key {who}/payout.key --data a.csv");
+            refused(
+                format!("join --check --coordinator {udp} --coordinator-key {key} {keys}"),
+                3,
+            )
+        };
+        let refused = [
+            preflight("a", &stranger),
+            preflight("c", &coordinator),
+            refused("audit run".to_owned(), 2),
+        ];
         let joins: Vec<_> = ["a", "b"]
             .iter()
             .map(|name| {
@@ -145,6 +161,7 @@ impl Run {
             round,
             joined,
             claims,
+            refused,
         }
     }
 
@@ -206,6 +223,20 @@ fn a_federation_of_processes_trains_pays_and_shows_it() {
     );
     assert_eq!(evaluated["data"]["evaluation"], run.round["evaluation"]);
     assert_eq!(evaluated["data"]["round"], 2);
+}
+
+#[test]
+fn wrong_keys_strangers_and_a_chain_in_use_are_told_apart() {
+    let says = |i: usize, words: &str| {
+        let error = &run().refused[i]["error"];
+        assert!(
+            error["message"].as_str().unwrap().contains(words) && error["hint"].is_string(),
+            "{error}"
+        );
+    };
+    says(0, "wrong coordinator key");
+    says(1, "does not admit node");
+    says(2, "in use by a running coordinator");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
 /// Arguments of `xfl member`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The list.
+    /// The list of who may take part.
     #[arg(
         long,
         global = true,
