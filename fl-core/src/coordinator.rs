@@ -14,7 +14,7 @@
 mod request;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -99,6 +99,7 @@ pub struct Coordinator {
     posting: bool,
     ended: bool,
     misbehaved: u64,
+    told: BTreeSet<NodeId>,
     outputs: VecDeque<Output>,
 }
 
@@ -121,7 +122,7 @@ impl Coordinator {
         let outputs = rounds.joined().values().map(|j| Output::Admit(Box::new(j.clone()))).collect();
         let (posting, ended, misbehaved) = (false, false, 0);
         let mut this =
-            Self { rounds, key, referee, peers, since: now, nudged: now, seen: now, posting, ended, misbehaved, outputs };
+            Self { rounds, key, referee, peers, since: now, nudged: now, seen: now, posting, ended, misbehaved, told: BTreeSet::new(), outputs };
         this.advance(now);
         this
     }
@@ -139,6 +140,11 @@ impl Coordinator {
     /// Members that are connected and joined.
     pub fn ready(&self) -> Vec<NodeId> {
         self.peers.iter().filter(|(_, p)| p.connected && p.ready).map(|(id, _)| *id).collect()
+    }
+
+    /// Members that joined and were not yet told that all rounds are done.
+    pub fn untold(&self) -> usize {
+        self.rounds.joined().keys().filter(|m| !self.told.contains(m)).count()
     }
 
     /// Protocol violations so far.

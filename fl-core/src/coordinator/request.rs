@@ -60,6 +60,7 @@ impl Coordinator {
 
     /// The last message: the rest of the transcript.
     pub(super) fn farewell(&mut self, to: NodeId) {
+        self.told.insert(to);
         let from = self.peers.get(&to).map_or(1, |p| p.height.max(1));
         let envelope = self.seal(&Order::Done { from });
         self.outputs.push_back(Output::SendTranscript { to, envelope, from });

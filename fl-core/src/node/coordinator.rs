@@ -302,10 +302,10 @@ impl<T: FnMut(Event)> Shell<T> {
         self.files.status(&self.report.status(&self.machine))
     }
 
-    /// Lets members take the end of the transcript before the socket closes.
+    /// Lets members take the end of the transcript before the socket closes, those too that are just coming back.
     async fn wait_for_farewells(&mut self, events: &mut Events) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
-        while !self.server.connected().is_empty() {
+        let deadline = tokio::time::Instant::now() + self.machine.rounds().plan().grace() + Duration::from_secs(12);
+        while !self.server.connected().is_empty() || self.machine.untold() > 0 {
             match tokio::time::timeout_at(deadline, events.recv()).await {
                 Ok(Some(event)) => {
                     self.heard(event);
