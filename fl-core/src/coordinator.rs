@@ -95,6 +95,7 @@ pub struct Coordinator {
     peers: BTreeMap<NodeId, Peer>,
     since: Millis,
     nudged: Millis,
+    seen: Millis,
     posting: bool,
     ended: bool,
     misbehaved: u64,
@@ -106,18 +107,21 @@ struct Peer {
     connected: bool,
     ready: bool,
     gone: Millis,
+    /// Entries that it holds for certain.
     height: u64,
+    /// Entries that it will hold for certain once it signs.
+    offered: Option<u64>,
 }
 
 impl Coordinator {
     /// A coordinator whose journal holds the entries that `rounds` went through.
     pub fn restore(rounds: Rounds, key: Arc<NodeKey>, referee: Option<Box<dyn Referee + Send>>, now: Millis) -> Self {
-        let gone = Peer { connected: false, ready: false, gone: now, height: 0 };
+        let gone = Peer { connected: false, ready: false, gone: now, height: 0, offered: None };
         let peers = rounds.genesis().members.iter().map(|m| (m.id, gone)).collect();
         let outputs = rounds.joined().values().map(|j| Output::Admit(Box::new(j.clone()))).collect();
         let (posting, ended, misbehaved) = (false, false, 0);
         let mut this =
-            Self { rounds, key, referee, peers, since: now, nudged: now, posting, ended, misbehaved, outputs };
+            Self { rounds, key, referee, peers, since: now, nudged: now, seen: now, posting, ended, misbehaved, outputs };
         this.advance(now);
         this
     }
@@ -150,8 +154,10 @@ impl Coordinator {
         let grace = millis(self.rounds.plan().grace());
         let leaving = self.peers.values().filter(|p| !p.connected).map(|p| p.gone.saturating_add(grace));
         let deadline = self.since.saturating_add(self.patience());
+        let (begin, late) = (self.since.saturating_add(self.gathering()), self.since.saturating_add(self.stage()));
         let nudge = self.nudged.saturating_add(self.nudge_interval());
-        leaving.chain([deadline, nudge]).filter(|t| *t > self.nudged).min()
+        // What was due at the last call and didn't help then won't help now.
+        leaving.chain([deadline, begin, late]).filter(|t| *t > self.seen).chain([nudge]).min()
     }
 
     /// Sealed shares that the driver kept over a restart, to be relayed again.
@@ -165,7 +171,7 @@ impl Coordinator {
         if self.rounds.member(&id).is_none() {
             return self.outputs.push_back(Output::Drop { peer: id, reason: "not a member".into() });
         }
-        self.peers.insert(id, Peer { connected: true, ready: false, gone: now, height: 0 });
+        self.peers.insert(id, Peer { connected: true, ready: false, gone: now, height: 0, offered: None });
         let order = self.welcome();
         self.order(id, &order);
         self.advance(now);
@@ -206,8 +212,16 @@ impl Coordinator {
         self.advance(now);
         if !self.ended && now >= self.nudged.saturating_add(self.nudge_interval()) {
             self.nudged = now;
+            self.welcome_again();
             self.ask_outstanding();
         }
+    }
+
+    /// Greets again who is connected and never answered the first greeting.
+    fn welcome_again(&mut self) {
+        let silent: Vec<NodeId> = self.peers.iter().filter(|(_, p)| p.connected && !p.ready).map(|(id, _)| *id).collect();
+        let order = self.welcome();
+        silent.into_iter().for_each(|id| self.order(id, &order));
     }
 
     fn receive(&mut self, from: NodeId, bytes: &[u8]) -> Result<(), RoundError> {
@@ -233,6 +247,10 @@ impl Coordinator {
             self.outputs.push_back(Output::Keep { at, dealer: from, sealed: parcel.attachment });
         }
         self.journal(entry);
+        if let (Report::Endorse(_), Some(peer)) = (&report, self.peers.get_mut(&from)) {
+            // It keeps what it checked before it signs, so that it needn't be sent again.
+            peer.height = peer.height.max(peer.offered.take().unwrap_or_default());
+        }
         let uploaded = matches!(report, Report::Upload(_) | Report::Masked(_));
         if uploaded && self.rounds.complete().contains(&from) {
             if let Some(root) = self.rounds.work().commits.get(&from).map(|c| c.commit.root) {
@@ -261,12 +279,17 @@ impl Coordinator {
         if self.rounds.all_done() {
             self.farewell(from);
         } else if self.rounds.outstanding().contains(&from) {
+            if matches!(self.rounds.phase(), Phase::Deal | Phase::Mask) {
+                // A member that was started again has its keys, but lost the training that began with them.
+                self.begin(from);
+            }
             self.ask(from);
         }
         Ok(())
     }
 
     fn advance(&mut self, now: Millis) {
+        self.seen = now;
         while !self.ended && self.step(now) {}
     }
 
@@ -298,11 +321,9 @@ impl Coordinator {
             return false;
         }
         let (ready, members) = (self.ready(), self.rounds.genesis().members.len());
-        let plan = self.rounds.plan();
-        let quorum = plan.terms().rounds.quorum;
+        let quorum = self.rounds.plan().terms().rounds.quorum;
         let waited = now.saturating_sub(self.since);
-        let wait = if self.rounds.finished() == 0 { millis(plan.join_time()) } else { millis(plan.grace()) };
-        if ready.len() == members || (ready.len() >= quorum && waited >= wait) {
+        if ready.len() == members || (ready.len() >= quorum && waited >= self.gathering()) {
             let (round, attempt) = self.next_attempt();
             self.commit(Entry::Begun { round, attempt, cohort: ready, at: now });
             self.since = now;
@@ -319,7 +340,8 @@ impl Coordinator {
     fn step_gather(&mut self, now: Millis) -> bool {
         let (outstanding, complete) = (self.rounds.outstanding(), self.rounds.complete());
         let needed = self.rounds.needed();
-        let late = now >= self.since.saturating_add(self.patience());
+        let waited = now.saturating_sub(self.since);
+        let (late, hopeless) = (waited >= self.stage(), waited >= self.patience());
         let grace = millis(self.rounds.plan().grace());
         let gone = |m: &NodeId| {
             self.peers.get(m).is_none_or(|p| !p.connected && now >= p.gone.saturating_add(grace))
@@ -334,7 +356,7 @@ impl Coordinator {
         }
         if self.rounds.phase() == Phase::Endorse {
             // A header that somebody signed must not be replaced: a second one for the round would be an equivocation.
-            if late {
+            if hopeless {
                 self.fail(format!("the header has {} signatures of {needed} needed; start again to go on", complete.len()));
             }
             return false;
@@ -399,18 +421,29 @@ impl Coordinator {
         self.outputs.push_back(Output::Journal { entry, frame });
     }
 
+    /// How long a round waits for all members before it begins with a quorum of them.
+    fn gathering(&self) -> Millis {
+        let plan = self.rounds.plan();
+        millis(if self.rounds.finished() == 0 { plan.join_time() } else { plan.grace() })
+    }
+
     /// How long the current phase may last.
     fn patience(&self) -> Millis {
         let plan = self.rounds.plan();
         match self.rounds.phase() {
-            Phase::Idle => millis(plan.join_time()).saturating_add(millis(plan.stage_time())),
-            Phase::Endorse => millis(plan.stage_time()).saturating_mul(u64::from(plan.terms().rounds.attempts)),
-            _ => millis(plan.stage_time()),
+            Phase::Idle => millis(plan.join_time()).saturating_add(self.stage()),
+            Phase::Endorse => self.stage().saturating_mul(u64::from(plan.terms().rounds.attempts)),
+            _ => self.stage(),
         }
     }
 
+    /// How long a stage waits for those who don't answer, once a quorum did.
+    fn stage(&self) -> Millis {
+        millis(self.rounds.plan().stage_time())
+    }
+
     fn nudge_interval(&self) -> Millis {
-        (millis(self.rounds.plan().stage_time()) / 4).max(50)
+        (self.stage() / 4).max(50)
     }
 
     /// The transcript's head.

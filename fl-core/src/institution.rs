@@ -89,13 +89,21 @@ pub struct Identity {
     pub rng: Box<dyn CryptoRng + Send>,
 }
 
+/// A training under way or to come: round and attempt charged for, and the model.
+struct Training {
+    charge: (u64, u32),
+    root: [u8; 32],
+    model: Vec<f32>,
+}
+
 /// A live institution.
 pub struct Institution {
     identity: Identity,
     coordinator: NodeId,
     rounds: Option<Rounds>,
     memory: Memory,
-    training: Option<(u64, u32)>,
+    training: Option<Training>,
+    next: Option<Training>,
     masked: masked::Masked,
     outputs: VecDeque<Output>,
 }
@@ -113,7 +121,7 @@ impl Institution {
         let memory = Memory::default();
         let masked = masked::Masked::default();
         let mut this =
-            Self { identity, coordinator, rounds: None, memory, training: None, masked, outputs: VecDeque::new() };
+            Self { identity, coordinator, rounds: None, memory, training: None, next: None, masked, outputs: VecDeque::new() };
         for note in notes {
             this.recall(note)?;
         }
@@ -156,6 +164,13 @@ impl Institution {
         };
         let order: Order = envelope.open(federation)?;
         let at = (envelope.round, envelope.attempt);
+        let asks = !matches!(
+            order,
+            Order::Welcome(_) | Order::Receipt { .. } | Order::Statement { .. } | Order::Done { .. } | Order::Refused(_)
+        );
+        if asks && self.stale(at) {
+            return Ok(());
+        }
         match order {
             Order::Welcome(welcome) => self.welcomed(&welcome),
             Order::Begin { model, cohort } => self.begin(at, model, &cohort, &parcel.attachment),
@@ -176,12 +191,16 @@ impl Institution {
     /// # Errors
     /// [`InstitutionError::Refused`] if the release is not what was asked for.
     pub fn trained(&mut self, at: (u64, u32), release: Release) -> Result<(), InstitutionError> {
-        self.training = None;
+        let trained = self.training.take_if(|t| t.charge == at);
+        let Some(Training { root: model, .. }) = trained else {
+            return refuse(format!("an update for round {} attempt {} that nobody asked for", at.0, at.1));
+        };
+        self.train_next();
         let d = self.rounds_ref()?.model().len();
         if release.values.len() != d {
             return refuse(format!("an update of {} values for a model of {d}", release.values.len()));
         }
-        let note = Note::Release { round: at.0, attempt: at.1, release };
+        let note = Note::Release { round: at.0, attempt: at.1, model, release };
         self.remember(note)?;
         if self.rounds_ref()?.plan().masked() {
             return self.mask_if_ready(at);
@@ -191,10 +210,39 @@ impl Institution {
 
     /// Training or protection failed: the round goes on without this institution.
     pub fn untrained(&mut self, at: (u64, u32), reason: &str) {
-        self.training = None;
-        let at = self.memory.asked.unwrap_or(at);
+        self.training.take_if(|t| t.charge == at);
+        self.train_next();
+        let masked = self.plan().is_some_and(Plan::masked);
+        // What was asked since then is another matter.
+        let Some(asked) = self.memory.asked.filter(|a| if masked { *a == at } else { a.0 == at.0 }) else { return };
         let reason: String = reason.chars().take(200).collect();
-        self.report(at, &Report::Decline(reason));
+        self.report(asked, &Report::Decline(reason));
+    }
+
+    /// Starts what was asked for while another training was under way.
+    fn train_next(&mut self) {
+        if let Some(next) = self.next.take() {
+            self.train(next);
+        }
+    }
+
+    /// Trains now, or when what is under way is done: one at a time, the latest wish counts.
+    fn train(&mut self, wish: Training) {
+        match &self.training {
+            Some(now) if now.charge == wish.charge => self.next = None,
+            Some(_) => self.next = Some(wish),
+            None => {
+                let (round, attempt) = wish.charge;
+                self.outputs.push_back(Output::Train { round, attempt, model: wish.model.clone() });
+                self.training = Some(Training { model: Vec::new(), ..wish });
+            }
+        }
+    }
+
+    /// Whether an order is about an attempt that is over, by what is known here: it was delayed on its way.
+    fn stale(&self, at: (u64, u32)) -> bool {
+        let finished = self.rounds.as_ref().is_some_and(|r| at.0 <= r.finished());
+        finished || self.memory.asked.max(self.masked.at()).is_some_and(|known| at < known)
     }
 
     fn welcomed(&mut self, welcome: &Welcome) -> Result<(), InstitutionError> {
@@ -254,6 +302,9 @@ impl Institution {
         if !cohort.contains(&self.id()) {
             return refuse("asked to train for a cohort that it isn't in".into());
         }
+        if self.memory.trained_on.is_some_and(|(round, known)| round == at.0 && known != model) {
+            return refuse(format!("told of two models for round {}", at.0));
+        }
         self.memory.asked = Some(at);
         self.memory.trained_on = Some((at.0, model));
         if masked {
@@ -263,16 +314,12 @@ impl Institution {
         if self.memory.release(charge).is_some() {
             return if masked { self.mask_if_ready(at) } else { self.send_commit(at.0) };
         }
-        if self.training == Some(charge) {
-            return Ok(());
-        }
         let parameters: Vec<f32> =
             bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         if !parameters.iter().all(|v| v.is_finite()) {
             return refuse("a model that isn't finite".into());
         }
-        self.training = Some(charge);
-        self.outputs.push_back(Output::Train { round: charge.0, attempt: charge.1, model: parameters });
+        self.train(Training { charge, root: model, model: parameters });
         Ok(())
     }
 

@@ -17,9 +17,9 @@ const SCHEMA: &str = include_str!("../../examples/data/breast_cancer_wisconsin.t
 fn plan() -> Plan {
     let text = format!(
         "[federation]\nid = \"{0}\"\nname = \"test\"\ncoordinator = \"{0}\"\n\
-         [rounds]\ncount = 8\nquorum = 3\n[model]\nkind = \"logistic\"\n\
-         [training]\nbatch = 52\nserver_learning_rate = 1.5\n\
-         [privacy]\nunit = \"record\"\nclip = 1.0\nstep = 0.001\nnoise_multiplier = 2.0\n\
+         [rounds]\ncount = 10\nquorum = 3\n[model]\nkind = \"logistic\"\n\
+         [training]\nbatch = 52\nserver_learning_rate = 2.5\n\
+         [privacy]\nunit = \"record\"\nclip = 1.0\nstep = 0.001\nnoise_multiplier = 2.4\n\
          [aggregation]\nrule = \"trimmed-mean\"\nbyzantine = 1\n[score]\nkind = \"leave-one-out\"\n[reward]\nbudget = 1000000\n[data]\n{SCHEMA}",
         "11".repeat(32)
     );

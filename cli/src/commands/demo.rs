@@ -36,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, env = "XFL_DEMO_MASKED")]
     masked: bool,
     /// Rounds to run; the noise is the same in each, so that more rounds spend more epsilon.
-    #[arg(long, env = "XFL_DEMO_ROUNDS", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(long, env = "XFL_DEMO_ROUNDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: u64,
     /// Write the federation (plan, keys, data) into --dir and stop: for running it by hand.
     #[arg(long, env = "XFL_DEMO_WRITE_ONLY", requires = "dir")]
@@ -76,7 +76,9 @@ pub(crate) async fn run(args: Args, printer: Printer) -> Result<Outcome, Failure
         dir: dir.display().to_string(),
         kept: args.dir.is_some(),
         masked: args.masked,
-        rule: format!("{:?}", scenario.plan.terms().aggregation.rule),
+        least_sum: scenario.plan.terms().masking.threshold,
+        plan: findings(&scenario),
+        rule: scenario.plan.rule(scenario.hospitals.len()).name().to_owned(),
         rounds: metrics(&scenario),
         references,
         hospitals: hospital_reports(&scenario, &hospitals, &claims),
@@ -102,6 +104,14 @@ fn written(scenario: &Scenario) -> Result<Outcome, Failure> {
         names.join(", ")
     );
     Outcome::new(serde_json::json!({ "dir": scenario.dir, "coordinator_key": key.to_string(), "hospitals": names }), text)
+}
+
+/// What the plan costs and whether its rule can see, as `xfl round` says before it starts.
+fn findings(scenario: &Scenario) -> Vec<String> {
+    let checked = scenario.plan.terms().model.dimension(&scenario.plan.terms().data).ok();
+    let checked = checked.and_then(|d| scenario.plan.check(d, scenario.hospitals.len()).ok());
+    let line = |f: xfl_core::plan::Finding| if f.warning { format!("warning: {}", f.text) } else { f.text };
+    checked.map(|c| c.findings.into_iter().map(line).collect()).unwrap_or_default()
 }
 
 /// The plan is small: a scenario for another thread.
@@ -182,8 +192,9 @@ fn hospital_reports(scenario: &Scenario, ended: &[Finished], claims: &[Finished]
     let rounds = metrics(scenario);
     let privacy = scenario.plan.terms().privacy.clone();
     let guarantee = |releases: u64| {
-        let d = scenario.plan.mechanism(31).ok()?;
-        Some(Guarantee::of(&d, releases, Delta::new(privacy.delta).ok()?))
+        let d = scenario.plan.terms().model.dimension(&scenario.plan.terms().data).ok()?;
+        let mechanism = scenario.plan.mechanism(d).ok()?;
+        Some(Guarantee::of(&mechanism, releases, Delta::new(privacy.delta).ok()?))
     };
     let mut reports = Vec::new();
     for (i, hospital) in scenario.hospitals.iter().enumerate() {

@@ -23,13 +23,7 @@ impl Coordinator {
         };
         let mask = work.mask.as_ref();
         let order = match self.rounds.phase() {
-            Phase::Commit | Phase::Advertise => {
-                let bytes = model_bytes(self.rounds.model());
-                let model = *blake3::hash(&bytes).as_bytes();
-                let order = Order::Begin { model, cohort: self.rounds.cohort().to_vec() };
-                let envelope = self.seal(&order);
-                return self.outputs.push_back(Output::Send { to, parcel: Parcel { envelope, attachment: bytes } });
-            }
+            Phase::Commit | Phase::Advertise => return self.begin(to),
             Phase::Upload => {
                 let have = work.uploads.get(&to).map(Assembly::have).unwrap_or_default();
                 Order::Reveal { commitments: commitments(), have }
@@ -45,11 +39,23 @@ impl Coordinator {
                 let Some(settled) = self.rounds.settled() else { return };
                 let from = self.peers.get(&to).map_or(1, |p| p.height.max(1));
                 let envelope = self.seal(&Order::Statement { header: settled.header.clone(), from });
+                let height = self.rounds.head().height;
+                if let Some(peer) = self.peers.get_mut(&to) {
+                    peer.offered.get_or_insert(height);
+                }
                 return self.outputs.push_back(Output::SendTranscript { to, envelope, from });
             }
             _ => return,
         };
         self.order(to, &order);
+    }
+
+    /// The global model, to be trained on.
+    pub(super) fn begin(&mut self, to: NodeId) {
+        let bytes = model_bytes(self.rounds.model());
+        let model = *blake3::hash(&bytes).as_bytes();
+        let envelope = self.seal(&Order::Begin { model, cohort: self.rounds.cohort().to_vec() });
+        self.outputs.push_back(Output::Send { to, parcel: Parcel { envelope, attachment: bytes } });
     }
 
     /// The last message: the rest of the transcript.

@@ -44,6 +44,10 @@ impl Masked {
         self.have.clear();
     }
 
+    pub(super) fn at(&self) -> Option<(u64, u32)> {
+        self.note.as_ref().map(|n| n.at)
+    }
+
     pub(super) fn root(&self, at: (u64, u32)) -> Option<[u8; 32]> {
         self.note.as_ref().filter(|n| n.at == at).and_then(|n| n.root)
     }

@@ -32,6 +32,8 @@ pub enum Note {
         round: u64,
         /// The attempt it was charged for.
         attempt: u32,
+        /// BLAKE3 of the model it was trained on.
+        model: [u8; 32],
         /// What may leave.
         release: Release,
     },
@@ -81,7 +83,10 @@ impl Institution {
     pub(super) fn recall(&mut self, note: Note) -> Result<(), InstitutionError> {
         match note {
             Note::Genesis(genesis) => self.rounds = Some(Rounds::begin(*genesis)?),
-            Note::Release { round, attempt, release } => {
+            Note::Release { round, attempt, model, release } => {
+                if self.memory.trained_on.is_none_or(|(known, _)| known <= round) {
+                    self.memory.trained_on = Some((round, model));
+                }
                 // An older round's release is never asked for again once a later one was made.
                 self.memory.releases.retain(|((r, _), _)| *r + 1 >= round);
                 self.memory.releases.push(((round, attempt), release));

@@ -44,6 +44,11 @@ impl Rounds {
         };
         let expected: Vec<NodeId> = self.work.expected.iter().copied().collect();
         let (members, refused): (Vec<_>, Vec<_>) = expected.iter().copied().partition(|m| fits(&m));
+        let needed = self.plan.settlement_threshold();
+        if members.len() < needed {
+            let what = format!("{} updates are within range and norm, and the header needs {needed} signatures", members.len());
+            return Err(RoundError::Impossible(what));
+        }
         let updates: Vec<&[i32]> = members.iter().filter_map(|m| self.work.uploads.get(m)).map(|u| u.values()).collect();
         let row_root = row_tree(&updates).map_err(impossible)?.root();
         let rows = Rows::new(updates).map_err(impossible)?;

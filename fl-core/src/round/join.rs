@@ -48,7 +48,12 @@ impl Rounds {
             let what = if old.binding == *binding { "joined already" } else { "bound to another address already" };
             return Err(RoundError::Misplaced { member, what: what.into() });
         }
-        self.ledger.bind(member.0, join.binding.payout, join.binding.chain_id).map_err(super::score::impossible)?;
+        let (payout, chain_id) = (join.binding.payout, join.binding.chain_id);
+        self.ledger.bind(member.0, payout, chain_id).map_err(super::score::impossible)?;
+        if let Some(settled) = &mut self.work.settled {
+            // The ledger that a posted round leads to; somebody without earnings changes nothing of its tree.
+            settled.ledger.bind(member.0, payout, chain_id).map_err(super::score::impossible)?;
+        }
         let joined = Joined { binding: join.binding, payout_signature, node_signature: join.node_signature };
         self.joined.insert(member, joined);
         Ok(())

@@ -200,7 +200,8 @@ impl Rounds {
         let d = self.model.len();
         let wrong = |what: String| Err(RoundError::Misbehaved { member, what });
         let Some(root) = self.work.commits.get(&member).map(|c| c.commit.root) else {
-            return wrong("a ciphertext without a commitment".into());
+            // The commitment may have got lost on the way: both are asked for again.
+            return Err(RoundError::Misplaced { member, what: "a ciphertext without a commitment".into() });
         };
         let mask = self.masked_work()?;
         let (assembly, _) = mask.bodies.entry(member).or_insert_with(|| (Assembly::new(d), root));

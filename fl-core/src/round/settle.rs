@@ -70,7 +70,9 @@ impl Rounds {
                     return Err(self.out_of_place("a header that the coordinator didn't sign"));
                 }
                 self.work.settled = Some(own);
-                self.work.expected = self.outcome().into_iter().flat_map(|o| o.aggregated.members.clone()).collect();
+                // Whoever joined can replay the round and sign, its own update in it or not: a header can't be replaced, so
+                // that it mustn't hang on members that died since they uploaded.
+                self.work.expected = self.joined.keys().copied().collect();
                 self.work.declined.clear();
                 self.phase = Phase::Endorse;
             }
@@ -121,9 +123,10 @@ impl Rounds {
         if signature.recover(&settled.digest).ok() != Some(joined.binding.payout) {
             return Err(wrong("the signature isn't its payout key's over this header"));
         }
-        if self.work.endorsements.insert(member, signature).is_some() {
+        if self.work.endorsements.contains_key(&member) {
             return Err(RoundError::Misplaced { member, what: "signed already".into() });
         }
+        self.work.endorsements.insert(member, signature);
         Ok(())
     }
 

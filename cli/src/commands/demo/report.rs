@@ -6,6 +6,7 @@ use serde::Serialize;
 use xfl_core::node::coordinator::RoundMetrics;
 
 use super::references::References;
+use crate::printer::table;
 
 /// The demo in numbers.
 #[derive(Clone, Debug, Serialize)]
@@ -16,6 +17,10 @@ pub(crate) struct Report {
     pub(crate) kept: bool,
     /// Whether updates were masked.
     pub(crate) masked: bool,
+    /// The fewest updates in a sum that is opened.
+    pub(crate) least_sum: usize,
+    /// What the plan's own check says.
+    pub(crate) plan: Vec<String>,
     /// The aggregation rule.
     pub(crate) rule: String,
     /// Rounds, as the coordinator measured them.
@@ -55,46 +60,58 @@ pub(crate) struct AuditReport {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |v: Option<f64>| v.map_or("     -".into(), |v| format!("{:5.1}%", 100.0 * v));
-        writeln!(f, "accuracy on held-out patients after each round")?;
-        let plain = self.references.plain_mean.as_ref();
-        write!(f, "  round   federation   pooled, no noise")?;
-        writeln!(f, "{}", if plain.is_some() { "   plain mean, same attack" } else { "" })?;
-        for (i, round) in self.rounds.iter().enumerate() {
-            let pooled = percent(self.references.pooled.get(i).copied());
-            write!(f, "  {:>5}       {}             {pooled}", round.round, percent(round.accuracy))?;
-            match plain {
-                Some(plain) => writeln!(f, "                    {}", percent(plain.get(i).copied()))?,
-                None => writeln!(f)?,
-            }
+        for finding in &self.plan {
+            writeln!(f, "{finding}")?;
         }
-        writeln!(f, "\neach hospital")?;
-        writeln!(f, "  {:<12} {:>8}  {:>6}  {:>8}  {:>10}  {:>9}  {:>9}", "", "patients", "alone", "epsilon", "score ppm", "reward", "claimed")?;
-        for (i, h) in self.hospitals.iter().enumerate() {
-            let alone = self.references.alone.get(i).and_then(|(_, a)| a.last().copied());
-            let who = if h.attacker { format!("{} (poisons)", h.name) } else { h.name.clone() };
-            let epsilon = if h.epsilon.is_finite() { format!("{:.2}", h.epsilon) } else { "infinite".into() };
-            writeln!(
-                f,
-                "  {who:<18} {:>2}  {:>6}  {epsilon:>8}  {:>10}  {:>9}  {:>9}",
-                h.patients,
-                percent(alone).trim(),
-                h.score_ppm,
-                h.reward,
-                h.claimed
-            )?;
-        }
-        if let Some(h) = self.hospitals.first() {
-            writeln!(f, "  {}", h.privacy)?;
-        }
+        writeln!(f, "\naccuracy on held-out patients after each round\n{}", table(&self.accuracies()))?;
+        writeln!(f, "each hospital\n{}", table(&self.hospital_rows()))?;
         if self.masked {
-            writeln!(f, "  masked: the coordinator saw sums of at least {} updates, no single one; rewards are by participation", 4)?;
+            let least = self.least_sum;
+            writeln!(f, "masked: the coordinator saw sums of at least {least} updates, no single one; rewards are by participation")?;
         } else {
-            writeln!(f, "  rule {}, scores by leave-one-out on held-out patients", self.rule)?;
+            writeln!(f, "rule {}; scores are leave-one-out on held-out patients, rewards follow the positive ones", self.rule)?;
         }
         let verdict = if self.audit.holds { "holds" } else { "FAILS" };
-        writeln!(f, "\naudit: {verdict} ({} checks, {} of them not possible here)", self.audit.checks, self.audit.unchecked)?;
+        writeln!(f, "audit {verdict}: {} checks, {} of them not possible here", self.audit.checks, self.audit.unchecked)?;
         write!(f, "{:.1} s", self.seconds)?;
         if self.kept { write!(f, ", kept in {}", self.dir) } else { Ok(()) }
     }
+}
+
+impl Report {
+    fn accuracies(&self) -> Vec<Vec<String>> {
+        let plain = self.references.plain_mean.as_ref();
+        let mut header = vec!["round".to_owned(), "this federation".into(), "pooled, no noise".into()];
+        header.extend(plain.map(|_| "plain mean, same attack".to_owned()));
+        let mut rows = vec![header];
+        for (i, round) in self.rounds.iter().enumerate() {
+            let at = |values: &Vec<f64>| percent(values.get(i).copied());
+            let mut row = vec![round.round.to_string(), percent(round.accuracy), at(&self.references.pooled)];
+            row.extend(plain.map(at));
+            rows.push(row);
+        }
+        rows
+    }
+
+    fn hospital_rows(&self) -> Vec<Vec<String>> {
+        let header = ["", "patients", "alone", "epsilon", "score ppm", "reward", "claimed"];
+        let mut rows = vec![header.map(str::to_owned).to_vec()];
+        for (i, h) in self.hospitals.iter().enumerate() {
+            let alone = self.references.alone.get(i).and_then(|(_, a)| a.last().copied());
+            rows.push(vec![
+                if h.attacker { format!("{} (poisons)", h.name) } else { h.name.clone() },
+                h.patients.to_string(),
+                percent(alone),
+                if h.epsilon.is_finite() { format!("{:.2}", h.epsilon) } else { "infinite".into() },
+                h.score_ppm.to_string(),
+                h.reward.to_string(),
+                h.claimed.clone(),
+            ]);
+        }
+        rows
+    }
+}
+
+fn percent(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |v| format!("{:.1}%", 100.0 * v))
 }

@@ -118,9 +118,9 @@ fn plan(id: &NodeId, coordinator: &NodeId, masked: bool, rounds: u64) -> String 
          [federation]\nid = \"{id}\"\nname = \"breast cancer demo\"\ncoordinator = \"{coordinator}\"\n\n\
          [rounds]\ncount = {rounds}\nquorum = {quorum}\nstage_seconds = 20\ngrace_seconds = 2\njoin_seconds = 30\n\n\
          [model]\nkind = \"logistic\"\n\n\
-         [training]\nbatch = 52\nserver_learning_rate = 1.5\n\n\
+         [training]\nbatch = 52\nserver_learning_rate = 2.5\n\n\
          # A patient is the unit: each example's gradient is clipped before they are added up.\n\
-         [privacy]\nunit = \"record\"\nrelation = \"zero-out\"\nclip = 1.0\nstep = 0.001\nnoise_multiplier = 2.0\ndelta = 1e-5\n\n\
+         [privacy]\nunit = \"record\"\nrelation = \"zero-out\"\nclip = 1.0\nstep = 0.001\nnoise_multiplier = 2.4\ndelta = 1e-5\n\n\
          {mode}\n[reward]\nbudget = 1000000\n\n[data]\n{SCHEMA}"
     )
 }
