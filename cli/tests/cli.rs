@@ -1,5 +1,7 @@
 //! The binary as people use it: what it says, where, and how it exits.
 
+#![allow(clippy::unwrap_used, reason = "what goes wrong in a helper fails its test")]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,

@@ -1,6 +1,8 @@
 //! A small federation of real processes, from `init` to `claim`; then the auditor against everything that can be changed
 //! in what the run left behind.
 
+#![allow(clippy::unwrap_used, reason = "what goes wrong in a helper fails its test")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -153,7 +153,7 @@ impl Before {
         Self {
             stage: stage(rounds.phase()),
             settled: rounds.settled().filter(|_| rounds.phase() == Phase::Post).cloned(),
-            endorsements: rounds.endorsements().values().cloned().collect(),
+            endorsements: rounds.endorsements().values().copied().collect(),
             declined: rounds.work().declined.len(),
             cohort: rounds.cohort().len(),
         }
@@ -193,7 +193,7 @@ impl Before {
             Entry::Posted { transaction, .. } => {
                 if let Some(settled) = &self.settled {
                     audit.posted.push(Posted {
-                        header: settled.header.clone(),
+                        header: settled.header,
                         digest: settled.digest,
                         transaction: *transaction,
                         signatures: self.endorsements.clone(),

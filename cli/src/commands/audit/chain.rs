@@ -69,7 +69,7 @@ fn ascending(posted: &Posted, deployment: &Deployment) -> Vec<Signature> {
 }
 
 fn admitted(rounds: &Rounds) -> Vec<xfl_settlement::binding::Binding> {
-    rounds.joined().values().map(|joined| joined.binding.clone()).collect()
+    rounds.joined().values().map(|joined| joined.binding).collect()
 }
 
 fn told(found: xfl_settlement::audit::Check) -> Result<Check, Failure> {
