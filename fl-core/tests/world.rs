@@ -77,8 +77,11 @@ fn every_world_ends_well_or_says_why() {
         println!("{class:?} {tally:?}");
         return;
     }
-    let seeds = std::env::var("XFL_WORLD_SEEDS").map_or(1_200, |s| s.parse().unwrap());
-    let (next, results) = (AtomicU64::new(0), Mutex::new((BTreeMap::<Class, Tally>::new(), Vec::new())));
+    let seeds = std::env::var("XFL_WORLD_SEEDS").map_or(1_000, |s| s.parse().unwrap());
+    let (next, results) = (
+        AtomicU64::new(0),
+        Mutex::new((BTreeMap::<Class, Tally>::new(), Vec::new())),
+    );
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -102,7 +105,17 @@ fn every_world_ends_well_or_says_why() {
             t.seeds, t.masked, t.finished, t.failed, t.abandoned, t.crashes
         );
     }
-    assert!(broken.is_empty(), "{} broken seeds: {broken:?}; run one again with XFL_WORLD_SEED=N", broken.len());
-    assert!(tallies.values().map(|t| t.finished).sum::<u64>() * 2 > seeds, "most worlds finish");
-    assert!(tallies[&Class::Hopeless].failed > 0 && tallies[&Class::Transient].crashes > 0, "faults are injected");
+    assert!(
+        broken.is_empty(),
+        "{} broken seeds: {broken:?}; run one again with XFL_WORLD_SEED=N",
+        broken.len()
+    );
+    assert!(
+        tallies.values().map(|t| t.finished).sum::<u64>() * 2 > seeds,
+        "most worlds finish"
+    );
+    assert!(
+        tallies[&Class::Hopeless].failed > 0 && tallies[&Class::Transient].crashes > 0,
+        "faults are injected"
+    );
 }

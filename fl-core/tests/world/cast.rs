@@ -34,7 +34,12 @@ pub(crate) fn genesis(scenario: &Scenario) -> Genesis {
     let members = PLAYERS.iter().take(scenario.characters.len()).enumerate();
     let genesis = Genesis {
         plan: scenario.plan.text().to_owned(),
-        members: members.map(|(i, p)| Member { id: p.key.node_id(), name: format!("hospital {i}") }).collect(),
+        members: members
+            .map(|(i, p)| Member {
+                id: p.key.node_id(),
+                name: format!("hospital {i}"),
+            })
+            .collect(),
         model: (0..scenario.d).map(|i| (i % 7) as f32 * 0.25 - 0.5).collect(),
         held_out: None,
         contracts: Contracts {

@@ -6,7 +6,6 @@ use xfl_core::{
     coordinator::Coordinator,
     identity::NodeId,
     message::Report,
-    plan::FederationId,
     round::{Phase, Rounds},
     transcript::{Entry, Genesis, Head, Reader},
 };
@@ -53,7 +52,9 @@ impl Office {
         self.life += 1;
         let journal = self.journal();
         let mut reader = Reader::new(&journal);
-        let Ok(Some(Entry::Genesis(genesis))) = reader.next() else { panic!("the journal has no beginning") };
+        let Ok(Some(Entry::Genesis(genesis))) = reader.next() else {
+            panic!("the journal has no beginning")
+        };
         let mut rounds = Rounds::begin(*genesis).expect("the beginning stands");
         while let Some(entry) = reader.next().expect("the journal is whole") {
             rounds.apply(&entry, None).expect("what was journaled follows");
@@ -86,7 +87,7 @@ impl Office {
             Entry::Abandoned { .. } => self.abandoned += 1,
             Entry::Accepted(parcel) => {
                 let envelope = &parcel.envelope;
-                if let Ok(Report::Commit(commit)) = envelope.open(FederationId(envelope.federation)) {
+                if let Ok(Report::Commit(commit)) = postcard::from_bytes(&envelope.body) {
                     self.roots.push((envelope.sender, commit.root));
                 }
             }
@@ -106,12 +107,20 @@ impl Office {
         let accounts: BTreeSet<_> = PLAYERS.iter().map(|p| p.payout.account()).collect();
         let signers: BTreeSet<_> = signatures.iter().map(|s| s.recover(&digest).unwrap()).collect();
         assert!(signers.is_subset(&accounts), "a stranger signed the header");
-        assert!(signers.len() >= rounds.plan().settlement_threshold(), "{} signatures", signers.len());
+        assert!(
+            signers.len() >= rounds.plan().settlement_threshold(),
+            "{} signatures",
+            signers.len()
+        );
         match self.chain.get(&header.round) {
             Some(posted) => assert_eq!(posted, header, "a second header for round {}", header.round),
             None => {
-                assert_eq!(header.round, self.chain.len() as u64 + 1, "rounds are posted in sequence");
-                self.chain.insert(header.round, header.clone());
+                assert_eq!(
+                    header.round,
+                    self.chain.len() as u64 + 1,
+                    "rounds are posted in sequence"
+                );
+                self.chain.insert(header.round, *header);
             }
         }
     }

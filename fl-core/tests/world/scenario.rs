@@ -76,7 +76,7 @@ pub(crate) struct Scenario {
 }
 
 /// Seconds of a stage in every plan here.
-pub(crate) const STAGE: Millis = 20_000;
+pub(crate) const STAGE: Millis = 60_000;
 
 impl Scenario {
     /// The scenario of a seed.
@@ -88,7 +88,8 @@ impl Scenario {
             5..=8 => Class::Tolerable,
             _ => Class::Hopeless,
         };
-        let n = 3 + random.below(5) as usize;
+        // Small worlds are cheaper, and their quorums as easily lost.
+        let n = [3, 3, 3, 4, 4, 5, 5, 7][random.below(8) as usize];
         let (n, quorum, threshold) = match (masked, n) {
             (true, 3) => (3, 3, 3),
             (true, 4) => (4, 3, 3),
@@ -97,7 +98,7 @@ impl Scenario {
             (false, n) => (n, 2 + random.below(n as u64 - 2) as usize, 0),
         };
         // A few worlds have updates of more than one part.
-        let large = !masked && seed % 200 == 16;
+        let large = !masked && seed % 400 == 16;
         let d = if large { 70_000 } else { 1 + random.below(30) as usize };
         let n = if large { 3 } else { n };
         let quorum = quorum.min(n);
@@ -112,8 +113,16 @@ impl Scenario {
             (false, 2) => "leave-one-out",
             _ => "participation",
         };
-        let masking = if masked { format!("[masking]\nmode = \"lwe\"\nthreshold = {threshold}\n") } else { String::new() };
-        let count = if large { 1 } else { 1 + random.below(3) };
+        let masking = if masked {
+            format!("[masking]\nmode = \"lwe\"\nthreshold = {threshold}\n")
+        } else {
+            String::new()
+        };
+        let count = if large {
+            1
+        } else {
+            [1, 1, 1, 2, 2, 3][random.below(6) as usize]
+        };
         let text = format!(
             "[federation]\nid = \"{:064x}\"\nname = \"world {seed}\"\ncoordinator = \"{coordinator}\"\n\
              [rounds]\ncount = {count}\nquorum = {quorum}\nstage_seconds = {}\ngrace_seconds = {}\njoin_seconds = {}\nattempts = {attempts}\n\
@@ -129,7 +138,11 @@ impl Scenario {
         );
         let plan = Plan::parse(&text, "federation.toml").unwrap();
         let characters = characters(class, masked, n, quorum, random);
-        let rates = if class == Class::Calm { Rates::default() } else { rates(random) };
+        let rates = if class == Class::Calm {
+            Rates::default()
+        } else {
+            rates(random)
+        };
         Self {
             seed,
             class,

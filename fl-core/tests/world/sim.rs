@@ -28,16 +28,41 @@ const EVENTS: u64 = 300_000;
 const LINGER: Millis = 60_000;
 
 pub(crate) enum Event {
-    Dial { member: usize },
-    ToOffice { connection: u64, bytes: Vec<u8> },
-    ToMember { connection: u64, member: usize, bytes: Vec<u8> },
-    Ended { connection: u64, member: usize },
-    Gone { connection: u64 },
-    Trained { member: usize, life: u64, charge: Charge, result: Option<Release> },
-    Raise { member: usize },
+    Dial {
+        member: usize,
+    },
+    ToOffice {
+        connection: u64,
+        bytes: Vec<u8>,
+    },
+    ToMember {
+        connection: u64,
+        member: usize,
+        bytes: Vec<u8>,
+    },
+    Ended {
+        connection: u64,
+        member: usize,
+    },
+    Gone {
+        connection: u64,
+    },
+    Trained {
+        member: usize,
+        life: u64,
+        charge: Charge,
+        result: Option<Release>,
+    },
+    Raise {
+        member: usize,
+    },
     Reopen,
-    Tick { generation: u64 },
-    Posted { life: u64 },
+    Tick {
+        generation: u64,
+    },
+    Posted {
+        life: u64,
+    },
     Knock,
 }
 
@@ -75,7 +100,12 @@ impl World {
         let mut random = root.derive("faults", &[]).stream();
         let scenario = Scenario::of(seed, &mut random, &COORDINATOR.node_id().to_string());
         let genesis = cast::genesis(&scenario);
-        let members = scenario.characters.iter().enumerate().map(|(i, c)| Host::new(i, *c)).collect();
+        let members = scenario
+            .characters
+            .iter()
+            .enumerate()
+            .map(|(i, c)| Host::new(i, *c))
+            .collect();
         let mut world = Self {
             office: Office::new(&genesis),
             members,
@@ -115,11 +145,20 @@ impl World {
                     None => panic!("a hang: nothing is under way at {} ms", self.now),
                 }
             };
-            let Some(event) = self.events.remove(&number) else { continue };
-            assert!(number < EVENTS && at < LIMIT, "a hang: {number} events, {at} ms, {}", self.situation());
+            let Some(event) = self.events.remove(&number) else {
+                continue;
+            };
+            assert!(
+                number < EVENTS && at < LIMIT,
+                "a hang: {number} events, {at} ms, {}",
+                self.situation()
+            );
             self.now = at;
             if let Some((since, end)) = &self.end {
-                let waiting = self.members.iter().any(|m| m.character.honest() && !m.dead && !m.finished);
+                let waiting = self
+                    .members
+                    .iter()
+                    .any(|m| m.character.honest() && !m.dead && !m.finished);
                 if *end != End::Finished || !waiting || at > since + LINGER {
                     return end.clone();
                 }
@@ -141,7 +180,11 @@ impl World {
     }
 
     fn rates(&self) -> Rates {
-        if self.now > self.scenario.quiet || self.end.is_some() { Rates::default() } else { self.scenario.rates }
+        if self.now > self.scenario.quiet || self.end.is_some() {
+            Rates::default()
+        } else {
+            self.scenario.rates
+        }
     }
 
     fn happens(&mut self, parts_per_million: u64) -> bool {
@@ -153,19 +196,29 @@ impl World {
         match event {
             Event::Dial { member } => self.dial(member),
             Event::ToOffice { connection, bytes } => {
-                let Some(from) = self.office.connections.get(&connection).copied() else { return };
+                let Some(from) = self.office.connections.get(&connection).copied() else {
+                    return;
+                };
                 if let Some(machine) = &mut self.office.machine {
                     machine.message(now, from, &bytes);
                 }
                 self.attend();
             }
-            Event::ToMember { connection, member, bytes } => {
+            Event::ToMember {
+                connection,
+                member,
+                bytes,
+            } => {
                 if self.members[member].connection != Some(connection) {
                     return;
                 }
                 let host = &mut self.members[member];
                 if let Err(error) = host.order(&bytes) {
-                    assert!(!host.character.honest(), "{member} must stop: {error}; {}", self.situation());
+                    assert!(
+                        !host.character.honest(),
+                        "{member} must stop: {error}; {}",
+                        self.situation()
+                    );
                     self.stop(member);
                 }
                 self.perform(member);
@@ -191,7 +244,12 @@ impl World {
                     self.attend();
                 }
             }
-            Event::Trained { member, life, charge, result } => self.trained(member, life, charge, result),
+            Event::Trained {
+                member,
+                life,
+                charge,
+                result,
+            } => self.trained(member, life, charge, result),
             Event::Raise { member } => {
                 let seed = self.scenario.seed;
                 self.members[member].start(seed);
@@ -241,7 +299,13 @@ impl World {
         self.connections += 1;
         let connection = self.connections;
         // A new connection of a node replaces its old one, whose end is told first.
-        let old: Vec<u64> = self.office.connections.iter().filter(|(_, o)| **o == id).map(|(c, _)| *c).collect();
+        let old: Vec<u64> = self
+            .office
+            .connections
+            .iter()
+            .filter(|(_, o)| **o == id)
+            .map(|(c, _)| *c)
+            .collect();
         for connection in old {
             self.office.connections.remove(&connection);
             self.alive.remove(&connection);
@@ -261,12 +325,18 @@ impl World {
 
     /// Puts a message on its way, or not, or twice.
     fn carry(&mut self, connection: u64, to_office: bool, bytes: Vec<u8>) {
-        let Some(member) = self.alive.get(&connection).copied() else { return };
+        let Some(member) = self.alive.get(&connection).copied() else {
+            return;
+        };
         let rates = self.rates();
         if self.happens(rates.broken) {
             return self.tear(connection);
         }
-        let copies = if self.happens(rates.lost) { 0 } else { 1 + usize::from(self.happens(rates.doubled)) };
+        let copies = if self.happens(rates.lost) {
+            0
+        } else {
+            1 + usize::from(self.happens(rates.doubled))
+        };
         for _ in 0..copies {
             let mut at = self.now + 1 + self.random.below(40);
             if self.happens(rates.delayed) {
@@ -279,7 +349,11 @@ impl World {
             let bytes = bytes.clone();
             let event = match to_office {
                 true => Event::ToOffice { connection, bytes },
-                false => Event::ToMember { connection, member, bytes },
+                false => Event::ToMember {
+                    connection,
+                    member,
+                    bytes,
+                },
             };
             self.after(at - self.now, event);
         }
@@ -315,7 +389,11 @@ impl World {
 
     /// Performs what an institution asks for; it may fall between any two outputs.
     fn perform(&mut self, member: usize) {
-        while let Some(output) = self.members[member].machine.as_mut().and_then(xfl_core::institution::Institution::poll) {
+        while let Some(output) = self.members[member]
+            .machine
+            .as_mut()
+            .and_then(xfl_core::institution::Institution::poll)
+        {
             let rates = self.rates();
             let host = &mut self.members[member];
             host.outputs += 1;
@@ -333,7 +411,11 @@ impl World {
                 Output::Signed { .. } => {}
                 Output::Finished => {
                     host.finished = true;
-                    assert!(host.machine.as_ref().is_some_and(|m| m.rounds().is_some_and(|r| r.all_done())));
+                    assert!(
+                        host.machine
+                            .as_ref()
+                            .is_some_and(|m| m.rounds().is_some_and(|r| r.all_done()))
+                    );
                 }
             }
         }
@@ -347,7 +429,12 @@ impl World {
         }
         let Some(connection) = host.connection else { return };
         let id = host.id();
-        let copied = self.office.roots.iter().find(|(other, _)| *other != id).map(|(_, root)| *root);
+        let copied = self
+            .office
+            .roots
+            .iter()
+            .find(|(other, _)| *other != id)
+            .map(|(_, root)| *root);
         for parcel in self.members[member].twist(parcel, copied) {
             self.carry(connection, true, parcel.encode());
         }
@@ -364,7 +451,15 @@ impl World {
             _ => 50 + self.random.below(2_000),
         };
         let result = (!failed).then(|| host.release(charge, model, &mut self.noise));
-        self.after(takes, Event::Trained { member, life, charge, result });
+        self.after(
+            takes,
+            Event::Trained {
+                member,
+                life,
+                charge,
+                result,
+            },
+        );
     }
 
     fn trained(&mut self, member: usize, life: u64, charge: Charge, result: Option<Release>) {
@@ -393,7 +488,12 @@ impl World {
 
     /// Performs what the coordinator asks for; it may fall between any two outputs.
     fn attend(&mut self) {
-        while let Some(does) = self.office.machine.as_mut().and_then(xfl_core::coordinator::Coordinator::poll) {
+        while let Some(does) = self
+            .office
+            .machine
+            .as_mut()
+            .and_then(xfl_core::coordinator::Coordinator::poll)
+        {
             let rates = self.rates();
             if self.happens(rates.coordinator_crash) {
                 return self.office_falls();
@@ -421,14 +521,24 @@ impl World {
             }
         }
         self.generation += 1;
-        if let Some(wake) = self.office.machine.as_ref().and_then(xfl_core::coordinator::Coordinator::wake) {
+        if let Some(wake) = self
+            .office
+            .machine
+            .as_ref()
+            .and_then(xfl_core::coordinator::Coordinator::wake)
+        {
             let (generation, delay) = (self.generation, wake.saturating_sub(self.now));
             self.after(delay.max(1), Event::Tick { generation });
         }
     }
 
     fn tell(&mut self, to: NodeId, parcel: &Parcel) {
-        let connection = self.office.connections.iter().find(|(_, id)| **id == to).map(|(c, _)| *c);
+        let connection = self
+            .office
+            .connections
+            .iter()
+            .find(|(_, id)| **id == to)
+            .map(|(c, _)| *c);
         if let Some(connection) = connection {
             self.carry(connection, false, parcel.encode());
         }
@@ -440,11 +550,20 @@ impl World {
         }
         let member = self.members.iter().position(|m| m.id() == peer).unwrap();
         let host = &self.members[member];
-        assert!(!host.character.honest(), "{member}, honest, is dropped: {reason}; {}", self.situation());
+        assert!(
+            !host.character.honest(),
+            "{member}, honest, is dropped: {reason}; {}",
+            self.situation()
+        );
         let times = self.drops.entry(member).or_default();
         *times += 1;
         let for_good = *times > 6;
-        let connection = self.office.connections.iter().find(|(_, id)| **id == peer).map(|(c, _)| *c);
+        let connection = self
+            .office
+            .connections
+            .iter()
+            .find(|(_, id)| **id == peer)
+            .map(|(c, _)| *c);
         if let Some(connection) = connection {
             self.tear(connection);
         }

@@ -26,13 +26,23 @@ pub(crate) fn judge(world: &World, end: &End) {
     match end {
         End::Finished => assert_eq!(finished, count, "finished, and not all rounds are"),
         End::Failed(reason) => {
-            assert!(!scenario.must_finish(), "{:?} failed: {reason}; {:?}", scenario.class, scenario.characters);
+            assert!(
+                !scenario.must_finish(),
+                "{:?} failed: {reason}; {:?}",
+                scenario.class,
+                scenario.characters
+            );
             let clear = ["connected and the quorum", "was abandoned", "signatures of"];
             assert!(clear.iter().any(|c| reason.contains(c)), "no quorum error: {reason}");
         }
     }
     let audit = audit::replay(&journal, Some(&mut Frugal));
-    let wrong: Vec<String> = audit.checks.iter().filter(|c| c.verdict != Verdict::Holds).map(ToString::to_string).collect();
+    let wrong: Vec<String> = audit
+        .checks
+        .iter()
+        .filter(|c| c.verdict != Verdict::Holds)
+        .map(ToString::to_string)
+        .collect();
     assert!(audit.holds() && wrong.is_empty(), "the audit says {wrong:?}");
     let posted: Vec<_> = audit.posted.iter().map(|p| &p.header).collect();
     let chain: Vec<_> = office.chain.values().take(posted.len()).collect();
@@ -66,7 +76,9 @@ fn replay_by_hand(world: &World, journal: &[u8]) -> u64 {
     while let Some(entry) = reader.next().unwrap() {
         match entry {
             Entry::Begun { round, attempt, .. } => at = (round, attempt),
-            Entry::Closed { members, phase, .. } if !matches!(phase, xfl_core::round::Phase::Agree | xfl_core::round::Phase::Open) => {
+            Entry::Closed { members, phase, .. }
+                if !matches!(phase, xfl_core::round::Phase::Agree | xfl_core::round::Phase::Open) =>
+            {
                 closed = members.into_iter().collect();
             }
             Entry::Aggregated(aggregated) => {
@@ -97,10 +109,22 @@ fn recompute(
     let all: BTreeSet<NodeId> = aggregated.members.iter().chain(&aggregated.refused).copied().collect();
     assert_eq!(all, *closed, "whoever answered in time is either in or refused");
     let mechanism = plan.mechanism(model.len()).unwrap();
-    let limits = Limits { max_abs: mechanism.max_abs().unsigned_abs(), max_norm_squared: mechanism.max_norm_squared() };
+    let limits = Limits {
+        max_abs: mechanism.max_abs().unsigned_abs(),
+        max_norm_squared: mechanism.max_norm_squared(),
+    };
     let updates: Vec<Vec<i32>> = aggregated.members.iter().map(&of).collect();
-    assert!(updates.iter().all(|u| limits.check(u, model.len()).is_ok()), "an update over the norm is in");
-    assert!(aggregated.refused.iter().all(|m| limits.check(&of(m), model.len()).is_err()), "refused for nothing");
+    assert!(
+        updates.iter().all(|u| limits.check(u, model.len()).is_ok()),
+        "an update over the norm is in"
+    );
+    assert!(
+        aggregated
+            .refused
+            .iter()
+            .all(|m| limits.check(&of(m), model.len()).is_err()),
+        "refused for nothing"
+    );
     let values: Vec<i32> = (0..model.len())
         .map(|i| {
             let mut column: Vec<i64> = updates.iter().map(|u| i64::from(u[i])).collect();
@@ -115,7 +139,11 @@ fn recompute(
             kept.iter().sum::<i64>().div_euclid(kept.len() as i64) as i32
         })
         .collect();
-    assert_eq!(aggregate_tree(&values).unwrap().root(), aggregated.aggregate_root, "a wrong aggregate");
+    assert_eq!(
+        aggregate_tree(&values).unwrap().root(),
+        aggregated.aggregate_root,
+        "a wrong aggregate"
+    );
     let next = moved(model, &values, plan.parameter_step());
     assert_eq!(model_root(&next), aggregated.model_root, "a wrong model");
     next
