@@ -27,7 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let table = Table::read("patients", PATIENTS.as_bytes(), &plan.terms().data, Limits::default())?;
     let seed = Seed::from_number(1);
     let parts = split(table.len(), 114, &[33, 24, 17, 14, 12], &seed)?;
-    let tables = parts.institutions.iter().map(|rows| table.select(rows)).collect::<Result<Vec<_>, _>>()?;
+    let tables = parts
+        .institutions
+        .iter()
+        .map(|rows| table.select(rows))
+        .collect::<Result<Vec<_>, _>>()?;
     let institutions: Vec<&dyn Data> = tables.iter().map(|t| t as &dyn Data).collect();
     let held_out = table.select(&parts.held_out)?;
     let model = Svm { width: table.width() };
@@ -45,7 +49,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "before: {:.1}%", 100.0 * before.accuracy.unwrap_or_default())?;
     for (number, round) in (1..).zip(&rounds) {
-        writeln!(out, "round {number}: {:.1}%", 100.0 * round.evaluation.accuracy.unwrap_or_default())?;
+        writeln!(
+            out,
+            "round {number}: {:.1}%",
+            100.0 * round.evaluation.accuracy.unwrap_or_default()
+        )?;
     }
     Ok(())
 }

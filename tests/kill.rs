@@ -28,7 +28,15 @@ impl Federation {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("federation");
         let rounds = ROUNDS.to_string();
-        let mut args = vec!["demo", "--write-only", "--json", "--rounds", &rounds, "--dir", path.to_str().unwrap()];
+        let mut args = vec![
+            "demo",
+            "--write-only",
+            "--json",
+            "--rounds",
+            &rounds,
+            "--dir",
+            path.to_str().unwrap(),
+        ];
         if masked {
             args.push("--masked");
         }
@@ -36,7 +44,11 @@ impl Federation {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         let coordinator_key = answer["data"]["coordinator_key"].as_str().unwrap().to_owned();
-        Self { dir, coordinator_key, address: "127.0.0.1:0".into() }
+        Self {
+            dir,
+            coordinator_key,
+            address: "127.0.0.1:0".into(),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -46,19 +58,51 @@ impl Federation {
     fn start(&self, name: &str, args: &[&str]) -> Child {
         let log = |end: &str| {
             let path = self.dir.path().join(format!("{name}.{end}"));
-            std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap()
+            std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)
+                .unwrap()
         };
         let mut command = Command::new(env!("CARGO_BIN_EXE_xfl"));
-        command.args(args).arg("--json").stdin(Stdio::null()).stdout(log("out")).stderr(log("err")).spawn().unwrap()
+        command
+            .args(args)
+            .arg("--json")
+            .stdin(Stdio::null())
+            .stdout(log("out"))
+            .stderr(log("err"))
+            .spawn()
+            .unwrap()
     }
 
     fn coordinator(&self) -> Child {
-        let [dir, plan, members, key, payout, held_out] =
-            ["coordinator", "federation.toml", "members.toml", "coordinator.pem", "coordinator-payout.key", "held-out.csv"]
-                .map(|n| self.path(n).to_str().unwrap().to_owned());
+        let [dir, plan, members, key, payout, held_out] = [
+            "coordinator",
+            "federation.toml",
+            "members.toml",
+            "coordinator.pem",
+            "coordinator-payout.key",
+            "held-out.csv",
+        ]
+        .map(|n| self.path(n).to_str().unwrap().to_owned());
         let args = [
-            "round", "--dir", &dir, "--plan", &plan, "--members", &members, "--key", &key, "--payout-key", &payout,
-            "--listen", &self.address, "--held-out", &held_out, "--rpc-listen", "127.0.0.1:0",
+            "round",
+            "--dir",
+            &dir,
+            "--plan",
+            &plan,
+            "--members",
+            &members,
+            "--key",
+            &key,
+            "--payout-key",
+            &payout,
+            "--listen",
+            &self.address,
+            "--held-out",
+            &held_out,
+            "--rpc-listen",
+            "127.0.0.1:0",
         ];
         self.start("coordinator", &args)
     }
@@ -68,8 +112,19 @@ impl Federation {
         let [dir, key, payout, data] =
             ["state", "node.pem", "payout.key", "patients.csv"].map(|n| own.join(n).to_str().unwrap().to_owned());
         let args = [
-            "join", "--coordinator", &self.address, "--coordinator-key", &self.coordinator_key, "--dir", &dir, "--key", &key,
-            "--payout-key", &payout, "--data", &data,
+            "join",
+            "--coordinator",
+            &self.address,
+            "--coordinator-key",
+            &self.coordinator_key,
+            "--dir",
+            &dir,
+            "--key",
+            &key,
+            "--payout-key",
+            &payout,
+            "--data",
+            &data,
         ];
         self.start(name, &args)
     }
@@ -115,14 +170,30 @@ impl Federation {
     fn check(&self) {
         let dir = self.path("coordinator");
         let held_out = self.path("held-out.csv");
-        let args = ["audit", dir.to_str().unwrap(), "--held-out", held_out.to_str().unwrap(), "--json"];
+        let args = [
+            "audit",
+            dir.to_str().unwrap(),
+            "--held-out",
+            held_out.to_str().unwrap(),
+            "--json",
+        ];
         let output = Command::new(env!("CARGO_BIN_EXE_xfl")).args(args).output().unwrap();
-        assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), self.logs());
+        assert!(
+            output.status.success(),
+            "{}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            self.logs()
+        );
         let metrics = std::fs::read_to_string(self.path("coordinator/metrics.jsonl")).unwrap();
-        let rounds: Vec<u64> =
-            metrics.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["round"].as_u64().unwrap()).collect();
+        let rounds: Vec<u64> = metrics
+            .lines()
+            .map(|l| serde_json::from_str::<Value>(l).unwrap()["round"].as_u64().unwrap())
+            .collect();
         let distinct: BTreeSet<u64> = rounds.iter().copied().collect();
-        assert_eq!(distinct.into_iter().collect::<Vec<_>>(), (1..=ROUNDS).collect::<Vec<_>>());
+        assert_eq!(
+            distinct.into_iter().collect::<Vec<_>>(),
+            (1..=ROUNDS).collect::<Vec<_>>()
+        );
         for name in HOSPITALS {
             charged_once(&self.path(name).join("state/budget.jsonl"));
         }
@@ -168,21 +239,21 @@ fn kill(masked: bool, victim: usize, delay: Duration) {
 
 #[test]
 fn an_institution_dies_and_comes_back() {
-    for (i, millis) in [300, 900, 1500].into_iter().enumerate() {
+    for (i, millis) in [150, 400, 800].into_iter().enumerate() {
         kill(false, i + 1, Duration::from_millis(millis));
     }
 }
 
 #[test]
 fn an_institution_of_a_masked_federation_dies_and_comes_back() {
-    for (i, millis) in [400, 1100, 1700].into_iter().enumerate() {
+    for (i, millis) in [200, 600, 1200].into_iter().enumerate() {
         kill(true, i + 2, Duration::from_millis(millis));
     }
 }
 
 #[test]
 fn the_coordinator_dies_and_goes_on() {
-    for (masked, millis) in [(false, 350), (false, 800), (false, 1400), (true, 600), (true, 1300)] {
+    for (masked, millis) in [(false, 200), (false, 500), (false, 900), (true, 400), (true, 1000)] {
         kill(masked, 0, Duration::from_millis(millis));
     }
 }

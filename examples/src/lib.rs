@@ -25,12 +25,24 @@ pub struct Svm {
 
 impl Svm {
     /// Signed distance times label, and the example's features.
-    fn margin(&self, parameters: &[f32], data: &dyn Data, index: usize, x: &mut [f32]) -> Result<(f32, f32), TrainError> {
+    fn margin(
+        &self,
+        parameters: &[f32],
+        data: &dyn Data,
+        index: usize,
+        x: &mut [f32],
+    ) -> Result<(f32, f32), TrainError> {
         data.features_into(index, x);
         let y = match data.target(index) {
             Target::Class(1) => 1.0,
             Target::Class(0) => -1.0,
-            got => return Err(TrainError::WrongTarget { index, expected: "class 0 or 1".into(), got }),
+            got => {
+                return Err(TrainError::WrongTarget {
+                    index,
+                    expected: "class 0 or 1".into(),
+                    got,
+                });
+            }
         };
         let (w, b) = parameters.split_at(self.width);
         let score: f32 = w.iter().zip(x.iter()).map(|(w, x)| w * x).sum::<f32>() + b[0];
@@ -40,7 +52,10 @@ impl Svm {
 
 impl Model for Svm {
     fn tensors(&self) -> Vec<TensorShape> {
-        let tensor = |name: &str, shape| TensorShape { name: name.into(), shape };
+        let tensor = |name: &str, shape| TensorShape {
+            name: name.into(),
+            shape,
+        };
         vec![tensor("weight", vec![1, self.width]), tensor("bias", vec![1])]
     }
 
@@ -104,6 +119,11 @@ impl Model for Svm {
             return Err(TrainError::NoExamples);
         }
         let n = data.len() as f64;
-        Ok(Evaluation { loss: loss / n, accuracy: Some(right as f64 / n), rmse: None, examples: data.len() })
+        Ok(Evaluation {
+            loss: loss / n,
+            accuracy: Some(right as f64 / n),
+            rmse: None,
+            examples: data.len(),
+        })
     }
 }

@@ -53,7 +53,10 @@ fn stretched(direction: Vec<f64>, mechanism: &Mechanism) -> Vec<i32> {
     let factor = if norm > 0.0 { room / norm } else { 0.0 };
     let most = f64::from(mechanism.max_abs());
     // Within max_abs, which is an i32.
-    direction.iter().map(|v| (v * factor).trunc().clamp(-most, most) as i32).collect()
+    direction
+        .iter()
+        .map(|v| (v * factor).trunc().clamp(-most, most) as i32)
+        .collect()
 }
 
 impl fmt::Display for Attack {
@@ -71,6 +74,9 @@ impl FromStr for Attack {
     type Err = UnknownAttack;
 
     fn from_str(name: &str) -> Result<Self, UnknownAttack> {
-        Self::ALL.into_iter().find(|a| a.name() == name).ok_or_else(|| UnknownAttack(name.into()))
+        Self::ALL
+            .into_iter()
+            .find(|a| a.name() == name)
+            .ok_or_else(|| UnknownAttack(name.into()))
     }
 }

@@ -81,13 +81,22 @@ impl Audit {
 
     /// Adds a check.
     pub fn push(&mut self, round: Option<u64>, stage: &str, text: impl Into<String>, verdict: Verdict) {
-        self.checks.push(Check { round, stage: stage.into(), text: text.into(), verdict });
+        self.checks.push(Check {
+            round,
+            stage: stage.into(),
+            text: text.into(),
+            verdict,
+        });
     }
 }
 
 /// Replays a whole transcript.
 pub fn replay(transcript: &[u8], mut referee: Option<&mut dyn Referee>) -> Audit {
-    let mut audit = Audit { checks: Vec::new(), rounds: None, posted: Vec::new() };
+    let mut audit = Audit {
+        checks: Vec::new(),
+        rounds: None,
+        posted: Vec::new(),
+    };
     let mut reader = Reader::new(transcript);
     let mut rounds = match reader.next() {
         Ok(Some(Entry::Genesis(genesis))) => match Rounds::begin(*genesis) {
@@ -107,7 +116,10 @@ pub fn replay(transcript: &[u8], mut referee: Option<&mut dyn Referee>) -> Audit
         }
     };
     let name = rounds.plan().terms().federation.name.clone();
-    let text = format!("\"{name}\", {} members, signed by the coordinator", rounds.genesis().members.len());
+    let text = format!(
+        "\"{name}\", {} members, signed by the coordinator",
+        rounds.genesis().members.len()
+    );
     audit.push(None, "plan", text, Verdict::Holds);
     loop {
         let round = Some(rounds.position().0).filter(|r| *r > 0);
@@ -163,13 +175,24 @@ impl Before {
         let round = Some(rounds.position().0);
         match entry {
             Entry::Closed { members, .. } => {
-                let declined = if self.declined > 0 { format!(", {} declined", self.declined) } else { String::new() };
-                let text = format!("{} of {} members, signatures valid{declined}", members.len(), self.cohort);
+                let declined = if self.declined > 0 {
+                    format!(", {} declined", self.declined)
+                } else {
+                    String::new()
+                };
+                let text = format!(
+                    "{} of {} members, signatures valid{declined}",
+                    members.len(),
+                    self.cohort
+                );
                 audit.push(round, &self.stage, text, Verdict::Holds);
             }
             Entry::Aggregated(a) => {
                 let used = a.selected.iter().filter(|s| **s).count();
-                let text = format!("{used} of {} updates used, the aggregate and the model are the same bit for bit", a.members.len());
+                let text = format!(
+                    "{used} of {} updates used, the aggregate and the model are the same bit for bit",
+                    a.members.len()
+                );
                 audit.push(round, &self.stage, text, Verdict::Holds);
                 if !a.refused.is_empty() {
                     let text = format!("{} updates out of range or over the norm, left out", a.refused.len());
@@ -180,13 +203,24 @@ impl Before {
                 let kind = rounds.plan().terms().score.kind;
                 let held_out = kind == crate::plan::ScoreKind::LeaveOneOut;
                 let (text, verdict) = if held_out && !judged {
-                    ("rewards follow from the scores; the scores need the held-out data".to_owned(), Verdict::Unchecked)
+                    (
+                        "rewards follow from the scores; the scores need the held-out data".to_owned(),
+                        Verdict::Unchecked,
+                    )
                 } else {
-                    (format!("{} scores recomputed, rewards follow from them", s.scores.len()), Verdict::Holds)
+                    (
+                        format!("{} scores recomputed, rewards follow from them", s.scores.len()),
+                        Verdict::Holds,
+                    )
                 };
                 audit.push(round, &self.stage, text, verdict);
             }
-            Entry::Settled { .. } => audit.push(round, &self.stage, "the header follows, cumulative rewards included", Verdict::Holds),
+            Entry::Settled { .. } => audit.push(
+                round,
+                &self.stage,
+                "the header follows, cumulative rewards included",
+                Verdict::Holds,
+            ),
             Entry::Abandoned { reason, .. } => {
                 audit.push(round, &self.stage, format!("abandoned: {reason}"), Verdict::Holds);
             }
@@ -202,7 +236,12 @@ impl Before {
                     });
                 }
                 let signed = self.endorsements.len();
-                audit.push(round, &self.stage, format!("{signed} members signed the header"), Verdict::Holds);
+                audit.push(
+                    round,
+                    &self.stage,
+                    format!("{signed} members signed the header"),
+                    Verdict::Holds,
+                );
             }
             Entry::Genesis(_) | Entry::Accepted(_) | Entry::Begun { .. } => {}
         }
@@ -227,4 +266,3 @@ impl fmt::Display for Check {
         }
     }
 }
-

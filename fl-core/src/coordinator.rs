@@ -117,12 +117,34 @@ struct Peer {
 impl Coordinator {
     /// A coordinator whose journal holds the entries that `rounds` went through.
     pub fn restore(rounds: Rounds, key: Arc<NodeKey>, referee: Option<Box<dyn Referee + Send>>, now: Millis) -> Self {
-        let gone = Peer { connected: false, ready: false, gone: now, height: 0, offered: None };
+        let gone = Peer {
+            connected: false,
+            ready: false,
+            gone: now,
+            height: 0,
+            offered: None,
+        };
         let peers = rounds.genesis().members.iter().map(|m| (m.id, gone)).collect();
-        let outputs = rounds.joined().values().map(|j| Output::Admit(Box::new(j.clone()))).collect();
+        let outputs = rounds
+            .joined()
+            .values()
+            .map(|j| Output::Admit(Box::new(j.clone())))
+            .collect();
         let (posting, ended, misbehaved) = (false, false, 0);
-        let mut this =
-            Self { rounds, key, referee, peers, since: now, nudged: now, seen: now, posting, ended, misbehaved, told: BTreeSet::new(), outputs };
+        let mut this = Self {
+            rounds,
+            key,
+            referee,
+            peers,
+            since: now,
+            nudged: now,
+            seen: now,
+            posting,
+            ended,
+            misbehaved,
+            told: BTreeSet::new(),
+            outputs,
+        };
         this.advance(now);
         this
     }
@@ -139,7 +161,11 @@ impl Coordinator {
 
     /// Members that are connected and joined.
     pub fn ready(&self) -> Vec<NodeId> {
-        self.peers.iter().filter(|(_, p)| p.connected && p.ready).map(|(id, _)| *id).collect()
+        self.peers
+            .iter()
+            .filter(|(_, p)| p.connected && p.ready)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     /// Members that joined and were not yet told that all rounds are done.
@@ -158,12 +184,23 @@ impl Coordinator {
             return None;
         }
         let grace = millis(self.rounds.plan().grace());
-        let leaving = self.peers.values().filter(|p| !p.connected).map(|p| p.gone.saturating_add(grace));
+        let leaving = self
+            .peers
+            .values()
+            .filter(|p| !p.connected)
+            .map(|p| p.gone.saturating_add(grace));
         let deadline = self.since.saturating_add(self.patience());
-        let (begin, late) = (self.since.saturating_add(self.gathering()), self.since.saturating_add(self.stage()));
+        let (begin, late) = (
+            self.since.saturating_add(self.gathering()),
+            self.since.saturating_add(self.stage()),
+        );
         let nudge = self.nudged.saturating_add(self.nudge_interval());
         // What was due at the last call and didn't help then won't help now.
-        leaving.chain([deadline, begin, late]).filter(|t| *t > self.seen).chain([nudge]).min()
+        leaving
+            .chain([deadline, begin, late])
+            .filter(|t| *t > self.seen)
+            .chain([nudge])
+            .min()
     }
 
     /// Sealed shares that the driver kept over a restart, to be relayed again.
@@ -175,9 +212,21 @@ impl Coordinator {
     /// A member's connection is up; one of a node that is no member is closed again.
     pub fn connected(&mut self, now: Millis, id: NodeId) {
         if self.rounds.member(&id).is_none() {
-            return self.outputs.push_back(Output::Drop { peer: id, reason: "not a member".into() });
+            return self.outputs.push_back(Output::Drop {
+                peer: id,
+                reason: "not a member".into(),
+            });
         }
-        self.peers.insert(id, Peer { connected: true, ready: false, gone: now, height: 0, offered: None });
+        self.peers.insert(
+            id,
+            Peer {
+                connected: true,
+                ready: false,
+                gone: now,
+                height: 0,
+                offered: None,
+            },
+        );
         let order = self.welcome();
         self.order(id, &order);
         self.advance(now);
@@ -186,7 +235,12 @@ impl Coordinator {
     /// A member's connection is gone.
     pub fn disconnected(&mut self, now: Millis, id: NodeId) {
         if let Some(peer) = self.peers.get_mut(&id) {
-            *peer = Peer { connected: false, ready: false, gone: now, ..*peer };
+            *peer = Peer {
+                connected: false,
+                ready: false,
+                gone: now,
+                ..*peer
+            };
         }
         self.advance(now);
     }
@@ -197,7 +251,10 @@ impl Coordinator {
             Ok(()) | Err(RoundError::Misplaced { .. }) => {}
             Err(error) => {
                 self.misbehaved += 1;
-                self.outputs.push_back(Output::Drop { peer: from, reason: error.to_string() });
+                self.outputs.push_back(Output::Drop {
+                    peer: from,
+                    reason: error.to_string(),
+                });
             }
         }
         self.advance(now);
@@ -225,7 +282,12 @@ impl Coordinator {
 
     /// Greets again who is connected and never answered the first greeting.
     fn welcome_again(&mut self) {
-        let silent: Vec<NodeId> = self.peers.iter().filter(|(_, p)| p.connected && !p.ready).map(|(id, _)| *id).collect();
+        let silent: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(_, p)| p.connected && !p.ready)
+            .map(|(id, _)| *id)
+            .collect();
         let order = self.welcome();
         silent.into_iter().for_each(|id| self.order(id, &order));
     }
@@ -234,7 +296,11 @@ impl Coordinator {
         let parcel = Parcel::decode(bytes)?;
         let sender = parcel.envelope.sender;
         if sender != from {
-            return Err(crate::message::MessageError::Sender { expected: from, got: sender }.into());
+            return Err(crate::message::MessageError::Sender {
+                expected: from,
+                got: sender,
+            }
+            .into());
         }
         let report: Report = parcel.envelope.open(self.rounds.plan().federation())?;
         if let Report::Join(join) = &report {
@@ -250,7 +316,11 @@ impl Coordinator {
         if matches!(report, Report::Deal(_)) {
             self.rounds.relay(from, &parcel.attachment)?;
             let at = self.rounds.position();
-            self.outputs.push_back(Output::Keep { at, dealer: from, sealed: parcel.attachment });
+            self.outputs.push_back(Output::Keep {
+                at,
+                dealer: from,
+                sealed: parcel.attachment,
+            });
         }
         self.journal(entry);
         if let (Report::Endorse(_), Some(peer)) = (&report, self.peers.get_mut(&from)) {
@@ -331,14 +401,22 @@ impl Coordinator {
         let waited = now.saturating_sub(self.since);
         if ready.len() == members || (ready.len() >= quorum && waited >= self.gathering()) {
             let (round, attempt) = self.next_attempt();
-            self.commit(Entry::Begun { round, attempt, cohort: ready, at: now });
+            self.commit(Entry::Begun {
+                round,
+                attempt,
+                cohort: ready,
+                at: now,
+            });
             self.since = now;
             self.nudged = now;
             self.ask_outstanding();
             return true;
         }
         if waited >= self.patience() {
-            self.fail(format!("{} of {members} members are connected and the quorum is {quorum}", ready.len()));
+            self.fail(format!(
+                "{} of {members} members are connected and the quorum is {quorum}",
+                ready.len()
+            ));
         }
         false
     }
@@ -350,11 +428,17 @@ impl Coordinator {
         let (late, hopeless) = (waited >= self.stage(), waited >= self.patience());
         let grace = millis(self.rounds.plan().grace());
         let gone = |m: &NodeId| {
-            self.peers.get(m).is_none_or(|p| !p.connected && now >= p.gone.saturating_add(grace))
+            self.peers
+                .get(m)
+                .is_none_or(|p| !p.connected && now >= p.gone.saturating_add(grace))
         };
         if complete.len() >= needed && (late || outstanding.iter().all(gone)) {
             let phase = self.rounds.phase();
-            self.commit(Entry::Closed { phase, members: complete, at: now });
+            self.commit(Entry::Closed {
+                phase,
+                members: complete,
+                at: now,
+            });
             self.since = now;
             self.nudged = now;
             self.ask_outstanding();
@@ -363,12 +447,19 @@ impl Coordinator {
         if self.rounds.phase() == Phase::Endorse {
             // A header that somebody signed must not be replaced: a second one for the round would be an equivocation.
             if hopeless {
-                self.fail(format!("the header has {} signatures of {needed} needed; start again to go on", complete.len()));
+                self.fail(format!(
+                    "the header has {} signatures of {needed} needed; start again to go on",
+                    complete.len()
+                ));
             }
             return false;
         }
         if late || outstanding.len() + complete.len() < needed {
-            let reason = format!("stage {:?} has {} answers of {needed} needed", self.rounds.phase(), complete.len());
+            let reason = format!(
+                "stage {:?} has {} answers of {needed} needed",
+                self.rounds.phase(),
+                complete.len()
+            );
             return self.abandon(now, &reason);
         }
         false
@@ -387,10 +478,16 @@ impl Coordinator {
 
     fn abandon(&mut self, now: Millis, reason: &str) -> bool {
         let (round, attempt) = self.rounds.position();
-        self.commit(Entry::Abandoned { reason: reason.into(), at: now });
+        self.commit(Entry::Abandoned {
+            reason: reason.into(),
+            at: now,
+        });
         self.since = now;
         if attempt + 1 >= self.rounds.plan().terms().rounds.attempts {
-            self.fail(format!("round {round} was abandoned {} times, last because {reason}", attempt + 1));
+            self.fail(format!(
+                "round {round} was abandoned {} times, last because {reason}",
+                attempt + 1
+            ));
             return false;
         }
         true
@@ -430,7 +527,11 @@ impl Coordinator {
     /// How long a round waits for all members before it begins with a quorum of them.
     fn gathering(&self) -> Millis {
         let plan = self.rounds.plan();
-        millis(if self.rounds.finished() == 0 { plan.join_time() } else { plan.grace() })
+        millis(if self.rounds.finished() == 0 {
+            plan.join_time()
+        } else {
+            plan.grace()
+        })
     }
 
     /// How long the current phase may last.

@@ -29,8 +29,8 @@ use crate::{
     update,
 };
 
-pub use self::memory::{Note, Release};
 use self::memory::Memory;
+pub use self::memory::{Note, Release};
 
 /// What the driver must do, in this order.
 #[derive(Debug)]
@@ -120,8 +120,16 @@ impl Institution {
     ) -> Result<Self, InstitutionError> {
         let memory = Memory::default();
         let masked = masked::Masked::default();
-        let mut this =
-            Self { identity, coordinator, rounds: None, memory, training: None, next: None, masked, outputs: VecDeque::new() };
+        let mut this = Self {
+            identity,
+            coordinator,
+            rounds: None,
+            memory,
+            training: None,
+            next: None,
+            masked,
+            outputs: VecDeque::new(),
+        };
         for note in notes {
             this.recall(note)?;
         }
@@ -156,7 +164,11 @@ impl Institution {
         let parcel = Parcel::decode(bytes)?;
         let envelope = &parcel.envelope;
         if envelope.sender != self.coordinator {
-            return Err(MessageError::Sender { expected: self.coordinator, got: envelope.sender }.into());
+            return Err(MessageError::Sender {
+                expected: self.coordinator,
+                got: envelope.sender,
+            }
+            .into());
         }
         let federation = match &self.rounds {
             Some(rounds) => rounds.plan().federation(),
@@ -166,7 +178,11 @@ impl Institution {
         let at = (envelope.round, envelope.attempt);
         let asks = !matches!(
             order,
-            Order::Welcome(_) | Order::Receipt { .. } | Order::Statement { .. } | Order::Done { .. } | Order::Refused(_)
+            Order::Welcome(_)
+                | Order::Receipt { .. }
+                | Order::Statement { .. }
+                | Order::Done { .. }
+                | Order::Refused(_)
         );
         if asks && self.stale(at) {
             return Ok(());
@@ -193,14 +209,25 @@ impl Institution {
     pub fn trained(&mut self, at: (u64, u32), release: Release) -> Result<(), InstitutionError> {
         let trained = self.training.take_if(|t| t.charge == at);
         let Some(Training { root: model, .. }) = trained else {
-            return refuse(format!("an update for round {} attempt {} that nobody asked for", at.0, at.1));
+            return refuse(format!(
+                "an update for round {} attempt {} that nobody asked for",
+                at.0, at.1
+            ));
         };
         self.train_next();
         let d = self.rounds_ref()?.model().len();
         if release.values.len() != d {
-            return refuse(format!("an update of {} values for a model of {d}", release.values.len()));
+            return refuse(format!(
+                "an update of {} values for a model of {d}",
+                release.values.len()
+            ));
         }
-        let note = Note::Release { round: at.0, attempt: at.1, model, release };
+        let note = Note::Release {
+            round: at.0,
+            attempt: at.1,
+            model,
+            release,
+        };
         self.remember(note)?;
         if self.rounds_ref()?.plan().masked() {
             return self.mask_if_ready(at);
@@ -214,7 +241,13 @@ impl Institution {
         self.train_next();
         let masked = self.plan().is_some_and(Plan::masked);
         // What was asked since then is another matter.
-        let Some(asked) = self.memory.asked.filter(|a| if masked { *a == at } else { a.0 == at.0 }) else { return };
+        let Some(asked) = self
+            .memory
+            .asked
+            .filter(|a| if masked { *a == at } else { a.0 == at.0 })
+        else {
+            return;
+        };
         let reason: String = reason.chars().take(200).collect();
         self.report(asked, &Report::Decline(reason));
     }
@@ -233,8 +266,15 @@ impl Institution {
             Some(_) => self.next = Some(wish),
             None => {
                 let (round, attempt) = wish.charge;
-                self.outputs.push_back(Output::Train { round, attempt, model: wish.model.clone() });
-                self.training = Some(Training { model: Vec::new(), ..wish });
+                self.outputs.push_back(Output::Train {
+                    round,
+                    attempt,
+                    model: wish.model.clone(),
+                });
+                self.training = Some(Training {
+                    model: Vec::new(),
+                    ..wish
+                });
             }
         }
     }
@@ -280,11 +320,17 @@ impl Institution {
             expiry: u64::MAX,
         };
         let domain = genesis.contracts.registry_domain(rounds.plan().federation().0);
-        let payout_signature =
-            binding.sign(&domain, &self.identity.payout).map_err(|e| InstitutionError::Refused(e.to_string()))?;
+        let payout_signature = binding
+            .sign(&domain, &self.identity.payout)
+            .map_err(|e| InstitutionError::Refused(e.to_string()))?;
         let node_signature = self.identity.node.sign(BINDING_DOMAIN, &binding.digest(&domain));
         let height = rounds.head().height;
-        Ok(Join { binding, payout_signature, node_signature, height })
+        Ok(Join {
+            binding,
+            payout_signature,
+            node_signature,
+            height,
+        })
     }
 
     fn begin(
@@ -297,12 +343,20 @@ impl Institution {
         let masked = self.rounds_ref()?.plan().masked();
         let d = self.rounds_ref()?.model().len();
         if *blake3::hash(bytes).as_bytes() != model || bytes.len() != 4 * d {
-            return refuse(format!("a model of {} bytes, expected {} with the announced hash", bytes.len(), 4 * d));
+            return refuse(format!(
+                "a model of {} bytes, expected {} with the announced hash",
+                bytes.len(),
+                4 * d
+            ));
         }
         if !cohort.contains(&self.id()) {
             return refuse("asked to train for a cohort that it isn't in".into());
         }
-        if self.memory.trained_on.is_some_and(|(round, known)| round == at.0 && known != model) {
+        if self
+            .memory
+            .trained_on
+            .is_some_and(|(round, known)| round == at.0 && known != model)
+        {
             return refuse(format!("told of two models for round {}", at.0));
         }
         self.memory.asked = Some(at);
@@ -312,20 +366,34 @@ impl Institution {
         }
         let charge = (at.0, if masked { at.1 } else { 0 });
         if self.memory.release(charge).is_some() {
-            return if masked { self.mask_if_ready(at) } else { self.send_commit(at.0) };
+            return if masked {
+                self.mask_if_ready(at)
+            } else {
+                self.send_commit(at.0)
+            };
         }
-        let parameters: Vec<f32> =
-            bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let parameters: Vec<f32> = bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect();
         if !parameters.iter().all(|v| v.is_finite()) {
             return refuse("a model that isn't finite".into());
         }
-        self.train(Training { charge, root: model, model: parameters });
+        self.train(Training {
+            charge,
+            root: model,
+            model: parameters,
+        });
         Ok(())
     }
 
     /// Commits to the round's release, for the attempt that was asked last.
     fn send_commit(&mut self, round: u64) -> Result<(), InstitutionError> {
-        let Some(at) = self.memory.asked.filter(|at| at.0 == round) else { return Ok(()) };
+        let Some(at) = self.memory.asked.filter(|at| at.0 == round) else {
+            return Ok(());
+        };
         if let Some(release) = self.memory.release((round, 0)) {
             let root = update::root(&release.values, &release.salt_key);
             let commit = commit_of(release, root);
@@ -351,7 +419,11 @@ impl Institution {
             .map(|part| {
                 let start = part as usize * update::PART;
                 let end = start + update::part_len(release.values.len(), part);
-                Upload { part, salt_key: release.salt_key, values: release.values[start..end].to_vec() }
+                Upload {
+                    part,
+                    salt_key: release.salt_key,
+                    values: release.values[start..end].to_vec(),
+                }
             })
             .collect();
         for upload in parts {
@@ -379,7 +451,12 @@ impl Institution {
 
 fn commit_of(release: &Release, root: [u8; 32]) -> Commit {
     let salt_hash = update::salt_hash(&release.salt_key);
-    Commit { root, salt_hash, rho_spent: release.rho_spent, budget_head: release.budget_head }
+    Commit {
+        root,
+        salt_hash,
+        rho_spent: release.rho_spent,
+        budget_head: release.budget_head,
+    }
 }
 
 fn refuse<T>(what: String) -> Result<T, InstitutionError> {

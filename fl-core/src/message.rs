@@ -266,7 +266,15 @@ impl Envelope {
         let body = encode(body);
         let signed = signed_bytes(&federation.0, round, attempt, sequence, &body);
         let signature = key.sign(B::DOMAIN, &signed);
-        Self { federation: federation.0, round, attempt, sequence, sender: key.node_id(), body, signature }
+        Self {
+            federation: federation.0,
+            round,
+            attempt,
+            sequence,
+            sender: key.node_id(),
+            body,
+            signature,
+        }
     }
 
     /// Checks federation, signature and encoding, and returns the body.
@@ -275,7 +283,10 @@ impl Envelope {
     /// [`MessageError`], each the sender's fault.
     pub fn open<B: Body>(&self, federation: FederationId) -> Result<B, MessageError> {
         if self.federation != federation.0 {
-            return Err(MessageError::Federation { expected: federation, got: FederationId(self.federation) });
+            return Err(MessageError::Federation {
+                expected: federation,
+                got: FederationId(self.federation),
+            });
         }
         let signed = signed_bytes(&self.federation, self.round, self.attempt, self.sequence, &self.body);
         if self.sender.verify(B::DOMAIN, &signed, &self.signature).is_err() {
@@ -283,7 +294,11 @@ impl Envelope {
         }
         let body: B = decode(&self.body)?;
         if body.sequence() != self.sequence {
-            return Err(MessageError::Encoding(format!("sequence {} for a body of {}", self.sequence, body.sequence())));
+            return Err(MessageError::Encoding(format!(
+                "sequence {} for a body of {}",
+                self.sequence,
+                body.sequence()
+            )));
         }
         Ok(body)
     }
@@ -297,7 +312,10 @@ impl Envelope {
 impl Parcel {
     /// A parcel without attachment.
     pub fn bare(envelope: Envelope) -> Self {
-        Self { envelope, attachment: Vec::new() }
+        Self {
+            envelope,
+            attachment: Vec::new(),
+        }
     }
 
     /// The wire's bytes: version, then postcard.

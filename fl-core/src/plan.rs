@@ -249,7 +249,10 @@ impl Plan {
             return Err(PlanError::too_long(file, text.len()));
         }
         let terms: Terms = toml::from_str(text).map_err(|e| PlanError::syntax(file, text, &e))?;
-        let plan = Self { text: text.to_owned(), terms };
+        let plan = Self {
+            text: text.to_owned(),
+            terms,
+        };
         plan.consistent().map_err(|e| e.locate(file, text))?;
         Ok(plan)
     }
@@ -349,7 +352,10 @@ impl Plan {
 
 impl Default for Score {
     fn default() -> Self {
-        Self { kind: ScoreKind::Participation, tolerance_ppm: defaults::tolerance() }
+        Self {
+            kind: ScoreKind::Participation,
+            tolerance_ppm: defaults::tolerance(),
+        }
     }
 }
 
@@ -387,7 +393,9 @@ impl TryFrom<String> for FederationId {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let node: NodeId = text.parse().map_err(|_| format!("expected 64 hex digits, got {} characters", text.len()))?;
+        let node: NodeId = text
+            .parse()
+            .map_err(|_| format!("expected 64 hex digits, got {} characters", text.len()))?;
         Ok(Self(node.0))
     }
 }

@@ -158,7 +158,10 @@ impl Rounds {
     /// A plan that isn't one, a signature that isn't the coordinator's, a model that isn't finite.
     pub fn begin(genesis: Genesis) -> Result<Self, RoundError> {
         let plan = Plan::parse(&genesis.plan, "federation.toml")?;
-        let out_of_place = |what: &str| RoundError::OutOfPlace { phase: Phase::Idle, what: what.into() };
+        let out_of_place = |what: &str| RoundError::OutOfPlace {
+            phase: Phase::Idle,
+            what: what.into(),
+        };
         if !genesis.signed_by(&plan.terms().federation.coordinator) {
             return Err(out_of_place("the beginning isn't signed by the plan's coordinator"));
         }
@@ -166,7 +169,9 @@ impl Rounds {
             return Err(out_of_place("the initial model is empty or not finite"));
         }
         if !genesis.members.is_sorted_by(|a, b| a.id < b.id) || genesis.members.len() < plan.terms().rounds.quorum {
-            return Err(out_of_place("members are out of order, doubled, or fewer than the quorum"));
+            return Err(out_of_place(
+                "members are out of order, doubled, or fewer than the quorum",
+            ));
         }
         let mechanism = plan.mechanism(genesis.model.len())?;
         let mut ledger = Ledger::new(plan.federation().0);
@@ -199,7 +204,12 @@ impl Rounds {
         match entry {
             Entry::Genesis(_) => return Err(self.out_of_place("a second beginning")),
             Entry::Accepted(parcel) => self.accept(parcel)?,
-            Entry::Begun { round, attempt, cohort, at: _ } => self.select(*round, *attempt, cohort)?,
+            Entry::Begun {
+                round,
+                attempt,
+                cohort,
+                at: _,
+            } => self.select(*round, *attempt, cohort)?,
             Entry::Closed { phase, members, at: _ } => self.close(*phase, members)?,
             Entry::Abandoned { .. } => self.abandon()?,
             Entry::Aggregated(_) | Entry::Scored(_) | Entry::Settled { .. } => self.compare(entry, referee)?,
@@ -211,17 +221,30 @@ impl Rounds {
 
     /// The phase's members that have not answered in full, declining ones left out.
     pub fn outstanding(&self) -> Vec<NodeId> {
-        self.work.expected.iter().filter(|m| !self.answered(m) && !self.work.declined.contains(m)).copied().collect()
+        self.work
+            .expected
+            .iter()
+            .filter(|m| !self.answered(m) && !self.work.declined.contains(m))
+            .copied()
+            .collect()
     }
 
     /// The phase's members that have answered in full.
     pub fn complete(&self) -> Vec<NodeId> {
-        self.work.expected.iter().filter(|m| self.answered(m)).copied().collect()
+        self.work
+            .expected
+            .iter()
+            .filter(|m| self.answered(m))
+            .copied()
+            .collect()
     }
 
     /// Whether the phase waits for members.
     pub fn gathers(&self) -> bool {
-        !matches!(self.phase, Phase::Idle | Phase::Aggregate | Phase::Score | Phase::Settle | Phase::Post)
+        !matches!(
+            self.phase,
+            Phase::Idle | Phase::Aggregate | Phase::Score | Phase::Settle | Phase::Post
+        )
     }
 
     /// Answers that the phase can't end without.
@@ -251,17 +274,26 @@ impl Rounds {
         let report: Report = envelope.open(self.plan.federation())?;
         let member = envelope.sender;
         if self.member(&member).is_none() {
-            return Err(RoundError::Misbehaved { member, what: "not a member".into() });
+            return Err(RoundError::Misbehaved {
+                member,
+                what: "not a member".into(),
+            });
         }
         if let Report::Join(join) = report {
             return self.join(member, join);
         }
         if (envelope.round, envelope.attempt) != (self.round, self.attempt) {
-            let what = format!("round {} attempt {}, here it is {} {}", envelope.round, envelope.attempt, self.round, self.attempt);
+            let what = format!(
+                "round {} attempt {}, here it is {} {}",
+                envelope.round, envelope.attempt, self.round, self.attempt
+            );
             return Err(RoundError::Misplaced { member, what });
         }
         if !self.work.expected.contains(&member) {
-            return Err(RoundError::Misplaced { member, what: format!("not waited for in stage {:?}", self.phase) });
+            return Err(RoundError::Misplaced {
+                member,
+                what: format!("not waited for in stage {:?}", self.phase),
+            });
         }
         match (self.phase, report) {
             (_, Report::Decline(reason)) => self.decline(member, &reason),
@@ -293,7 +325,11 @@ impl Rounds {
             });
         }
         if members.len() < self.needed() {
-            return Err(self.out_of_place(&format!("closing {phase:?} with {} of {}", members.len(), self.needed())));
+            return Err(self.out_of_place(&format!(
+                "closing {phase:?} with {} of {}",
+                members.len(),
+                self.needed()
+            )));
         }
         let next = match phase {
             Phase::Commit => Phase::Upload,
@@ -314,7 +350,10 @@ impl Rounds {
 
     fn decline(&mut self, member: NodeId, _reason: &str) -> Result<(), RoundError> {
         if !self.work.declined.insert(member) {
-            return Err(RoundError::Misplaced { member, what: "declined already".into() });
+            return Err(RoundError::Misplaced {
+                member,
+                what: "declined already".into(),
+            });
         }
         Ok(())
     }
@@ -331,7 +370,10 @@ impl Rounds {
     }
 
     pub(crate) fn out_of_place(&self, what: &str) -> RoundError {
-        RoundError::OutOfPlace { phase: self.phase, what: what.into() }
+        RoundError::OutOfPlace {
+            phase: self.phase,
+            what: what.into(),
+        }
     }
 }
 
@@ -404,7 +446,11 @@ impl Rounds {
 
     /// A member of the allowlist.
     pub fn member(&self, id: &NodeId) -> Option<&Member> {
-        self.genesis.members.binary_search_by(|m| m.id.cmp(id)).ok().map(|i| &self.genesis.members[i])
+        self.genesis
+            .members
+            .binary_search_by(|m| m.id.cmp(id))
+            .ok()
+            .map(|i| &self.genesis.members[i])
     }
 
     /// The attempt's cohort, ascending.

@@ -97,8 +97,7 @@ impl Simulation<'_> {
         let mut updates = Vec::new();
         for (i, data) in self.institutions.iter().enumerate() {
             let seed = self.seed.derive("institution", &[i as u64]);
-            let quantised: Quantised =
-                contribution(self.plan, mechanism, self.model, *data, parameters, round, &seed)?;
+            let quantised: Quantised = contribution(self.plan, mechanism, self.model, *data, parameters, round, &seed)?;
             let noise = seed.derive("noise", &[round]);
             let noised: Noised<Rehearsal> = RehearsalNoise::from_seed(noise.0).noise(quantised)?;
             updates.push(match self.attack {
@@ -116,10 +115,20 @@ impl Simulation<'_> {
         updates: &[Vec<i32>],
     ) -> Result<(Vec<f32>, Simulated), SimulationError> {
         let fail = |e: &dyn std::fmt::Display| SimulationError::Rule(e.to_string());
-        let limits =
-            Limits { max_abs: mechanism.max_abs().unsigned_abs(), max_norm_squared: mechanism.max_norm_squared() };
-        let fits: Vec<bool> = updates.iter().map(|u| limits.check(u, parameters.len()).is_ok()).collect();
-        let rows = updates.iter().zip(&fits).filter(|(_, fits)| **fits).map(|(u, _)| u.as_slice()).collect();
+        let limits = Limits {
+            max_abs: mechanism.max_abs().unsigned_abs(),
+            max_norm_squared: mechanism.max_norm_squared(),
+        };
+        let fits: Vec<bool> = updates
+            .iter()
+            .map(|u| limits.check(u, parameters.len()).is_ok())
+            .collect();
+        let rows = updates
+            .iter()
+            .zip(&fits)
+            .filter(|(_, fits)| **fits)
+            .map(|(u, _)| u.as_slice())
+            .collect();
         let rows = Rows::new(rows).map_err(|e| fail(&e))?;
         let rule = self.rule.unwrap_or_else(|| self.plan.rule(rows.n()));
         let aggregate = rule.aggregate(&rows).map_err(|e| fail(&e))?;
@@ -135,7 +144,10 @@ impl Simulation<'_> {
         let simulated = Simulated {
             evaluation,
             selected: fits.iter().map(|f| *f && selected.next().unwrap_or_default()).collect(),
-            scores: fits.iter().map(|f| if *f { scores.next().map_or(0, |s| s.0) } else { 0 }).collect(),
+            scores: fits
+                .iter()
+                .map(|f| if *f { scores.next().map_or(0, |s| s.0) } else { 0 })
+                .collect(),
         };
         Ok((next, simulated))
     }

@@ -119,17 +119,29 @@ pub struct Contracts {
 impl Contracts {
     /// The EIP-712 domain of bindings.
     pub fn registry_domain(&self, federation: [u8; 32]) -> Domain {
-        Domain { chain_id: self.chain_id, contract: self.registry, federation }
+        Domain {
+            chain_id: self.chain_id,
+            contract: self.registry,
+            federation,
+        }
     }
 
     /// The EIP-712 domain of headers.
     pub fn rounds_domain(&self, federation: [u8; 32]) -> Domain {
-        Domain { chain_id: self.chain_id, contract: self.rounds, federation }
+        Domain {
+            chain_id: self.chain_id,
+            contract: self.rounds,
+            federation,
+        }
     }
 
     /// Where rewards are paid.
     pub fn venue(&self) -> Venue {
-        Venue { chain_id: self.chain_id, distributor: self.distributor, token: self.token }
+        Venue {
+            chain_id: self.chain_id,
+            distributor: self.distributor,
+            token: self.token,
+        }
     }
 }
 
@@ -198,7 +210,10 @@ pub struct Head {
 
 impl Head {
     /// Before the first entry.
-    pub const START: Self = Self { height: 0, hash: [0; 32] };
+    pub const START: Self = Self {
+        height: 0,
+        hash: [0; 32],
+    };
 
     /// Appends an entry: its frame, and the new head.
     pub fn append(&self, entry: &Entry) -> (Vec<u8>, Self) {
@@ -216,7 +231,10 @@ impl Head {
         hasher.update(&self.hash);
         hasher.update(&(body.len() as u32).to_le_bytes());
         hasher.update(body);
-        Self { height: self.height.saturating_add(1), hash: *hasher.finalize().as_bytes() }
+        Self {
+            height: self.height.saturating_add(1),
+            hash: *hasher.finalize().as_bytes(),
+        }
     }
 }
 
@@ -252,7 +270,10 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`TranscriptError`] with the entry's number; the reader then stays where it is.
-    #[allow(clippy::should_implement_trait, reason = "an error must stop the caller, not be skipped by an adapter")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an error must stop the caller, not be skipped by an adapter"
+    )]
     pub fn next(&mut self) -> Result<Option<Entry>, TranscriptError> {
         let index = self.head.height;
         if self.rest.is_empty() {
@@ -270,7 +291,10 @@ impl<'a> Reader<'a> {
         if next.hash != *hash {
             return Err(TranscriptError::Chain(index));
         }
-        let entry = decode(body).map_err(|e| TranscriptError::Encoding { index, what: e.to_string() })?;
+        let entry = decode(body).map_err(|e| TranscriptError::Encoding {
+            index,
+            what: e.to_string(),
+        })?;
         (self.rest, self.head) = (rest, next);
         Ok(Some(entry))
     }
@@ -285,12 +309,21 @@ impl Genesis {
 
     /// Whether `coordinator` signed it.
     pub fn signed_by(&self, coordinator: &NodeId) -> bool {
-        coordinator.verify(Self::DOMAIN, &self.signed_bytes(), &self.signature).is_ok()
+        coordinator
+            .verify(Self::DOMAIN, &self.signed_bytes(), &self.signature)
+            .is_ok()
     }
 
     const DOMAIN: identity::Domain = identity::Domain::new("genesis");
 
     fn signed_bytes(&self) -> Vec<u8> {
-        encode(&(&self.plan, &self.members, &self.model, &self.held_out, &self.contracts, self.at))
+        encode(&(
+            &self.plan,
+            &self.members,
+            &self.model,
+            &self.held_out,
+            &self.contracts,
+            self.at,
+        ))
     }
 }

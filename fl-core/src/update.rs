@@ -17,7 +17,10 @@ pub const PART: usize = 1 << 16;
 
 /// The root over an update in the clear.
 pub fn root(values: &[i32], salt_key: &[u8; 32]) -> [u8; 32] {
-    let leaves = values.chunks(CHUNK).enumerate().map(|(k, chunk)| leaf(chunk, &salt(salt_key, k as u64)));
+    let leaves = values
+        .chunks(CHUNK)
+        .enumerate()
+        .map(|(k, chunk)| leaf(chunk, &salt(salt_key, k as u64)));
     Tree::new(leaves.collect()).root()
 }
 

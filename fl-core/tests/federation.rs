@@ -58,12 +58,19 @@ fn payout() -> PayoutKey {
     PayoutKey::from_secret(&entropy::bytes().unwrap()).unwrap()
 }
 
-fn practice(dir: &Path, rows: Vec<u8>) -> impl FnOnce(&Plan, &xfl_core::transcript::Genesis) -> Result<Practice, String> + Send + use<> {
+fn practice(
+    dir: &Path,
+    rows: Vec<u8>,
+) -> impl FnOnce(&Plan, &xfl_core::transcript::Genesis) -> Result<Practice, String> + Send + use<> {
     let budget = dir.join("budget.jsonl");
     move |plan, genesis| {
         let terms = plan.terms();
-        let data = Table::read("patients", rows.as_slice(), &terms.data, Limits::default()).map_err(|e| e.to_string())?;
-        let limit = Limit { epsilon: Epsilon::new(10.0).unwrap(), delta: Delta::new(1e-5).unwrap() };
+        let data =
+            Table::read("patients", rows.as_slice(), &terms.data, Limits::default()).map_err(|e| e.to_string())?;
+        let limit = Limit {
+            epsilon: Epsilon::new(10.0).unwrap(),
+            delta: Delta::new(1e-5).unwrap(),
+        };
         Ok(Practice {
             plan: plan.clone(),
             mechanism: plan.mechanism(genesis.model.len()).map_err(|e| e.to_string())?,
@@ -82,8 +89,14 @@ async fn run(masked: bool) {
     let plan = plan(&coordinator_key, masked);
     let terms = plan.terms().clone();
     let keys: Vec<Arc<NodeKey>> = (0..5).map(|_| key()).collect();
-    let members: Vec<Member> =
-        keys.iter().enumerate().map(|(i, k)| Member { id: k.node_id(), name: format!("hospital {i}") }).collect();
+    let members: Vec<Member> = keys
+        .iter()
+        .enumerate()
+        .map(|(i, k)| Member {
+            id: k.node_id(),
+            name: format!("hospital {i}"),
+        })
+        .collect();
     let model = terms.model.build(&terms.data, Device::Cpu).unwrap();
     let parts = split(569, 114, &[33, 24, 17, 14, 12], &Seed::from_number(2026)).unwrap();
     let held_out_file = select_rows("held-out", PATIENTS.as_bytes(), &parts.held_out).unwrap();
@@ -119,7 +132,10 @@ async fn run(masked: bool) {
     let coordinating = tokio::spawn(coordinator::run(setup, stop.clone(), tell));
     let address = tokio::time::timeout(Duration::from_secs(60), address_of.wait_for(Option::is_some)).await;
     let Ok(Ok(address)) = address.map(|r| r.map(|a| a.unwrap())) else {
-        panic!("the coordinator didn't start: {:?}", coordinating.await.unwrap().map(|s| s.finished));
+        panic!(
+            "the coordinator didn't start: {:?}",
+            coordinating.await.unwrap().map(|s| s.finished)
+        );
     };
     let mut joining = Vec::new();
     for (i, key) in keys.iter().enumerate() {
@@ -134,14 +150,24 @@ async fn run(masked: bool) {
             payout: payout(),
             patience: Duration::from_secs(20),
         };
-        joining.push(tokio::spawn(institution::run(setup, practice(&dir, rows), stop.clone(), |_| {})));
+        joining.push(tokio::spawn(institution::run(
+            setup,
+            practice(&dir, rows),
+            stop.clone(),
+            |_| {},
+        )));
     }
     let summary = tokio::time::timeout(Duration::from_secs(120), coordinating).await;
     let summary = match summary {
         Ok(summary) => summary.unwrap().unwrap(),
         Err(_) => panic!("the federation hangs: {:#?}", events.lock().unwrap()),
     };
-    assert_eq!((summary.finished, summary.misbehaved), (3, 0), "{:#?}", events.lock().unwrap());
+    assert_eq!(
+        (summary.finished, summary.misbehaved),
+        (3, 0),
+        "{:#?}",
+        events.lock().unwrap()
+    );
     let mut earned = 0;
     for joined in joining {
         let joined = joined.await.unwrap().unwrap();
@@ -156,7 +182,10 @@ async fn run(masked: bool) {
     assert!(audit.holds(), "{:#?}", audit.checks);
     assert_eq!(audit.posted.len(), 3);
     let copy = std::fs::read(root.path().join("hospital-0/transcript.xfl")).unwrap();
-    assert_eq!(copy, transcript, "an institution's own copy is the coordinator's transcript");
+    assert_eq!(
+        copy, transcript,
+        "an institution's own copy is the coordinator's transcript"
+    );
     println!("{:#?}", events.lock().unwrap());
 }
 

@@ -43,7 +43,11 @@ fn an_attacker_costs_the_robust_rule_little_and_the_mean_much() {
     let table = Table::read("patients", PATIENTS.as_bytes(), &terms.data, Limits::default()).unwrap();
     let run = |seed: u64, attack: Option<Attack>, rule: Option<Rule>| {
         let parts = split(table.len(), 114, &[33, 24, 17, 14, 12], &Seed::from_number(seed)).unwrap();
-        let tables: Vec<Table> = parts.institutions.iter().map(|rows| table.select(rows).unwrap()).collect();
+        let tables: Vec<Table> = parts
+            .institutions
+            .iter()
+            .map(|rows| table.select(rows).unwrap())
+            .collect();
         let institutions: Vec<&dyn Data> = tables.iter().map(|t| t as &dyn Data).collect();
         let held_out = table.select(&parts.held_out).unwrap();
         let simulation = Simulation {
@@ -68,7 +72,9 @@ fn an_attacker_costs_the_robust_rule_little_and_the_mean_much() {
     let ((calm, calm_error), _) = repeat(None, None);
     let ((robust, robust_error), paid) = repeat(Some(Attack::SignFlip), None);
     let ((plain, plain_error), _) = repeat(Some(Attack::SignFlip), Some(Rule::Mean));
-    println!("20 seeds: no attack {calm:.4} ± {calm_error:.4}, attacked {robust:.4} ± {robust_error:.4}, plain mean attacked {plain:.4} ± {plain_error:.4}; attacker scored above zero in {paid}");
+    println!(
+        "20 seeds: no attack {calm:.4} ± {calm_error:.4}, attacked {robust:.4} ± {robust_error:.4}, plain mean attacked {plain:.4} ± {plain_error:.4}; attacker scored above zero in {paid}"
+    );
     assert!(calm > 0.9, "the federation learns: {calm}");
     assert!(calm - robust < 0.02, "the rule holds: {calm} {robust}");
     assert!(calm - plain > 0.10, "the attack is one: {calm} {plain}");

@@ -59,10 +59,18 @@ pub(crate) async fn run(args: Args, printer: Printer) -> Result<Outcome, Failure
     if args.write_only {
         return written(&scenario);
     }
-    printer.talk(&format!("{} hospitals, {} patients in all, {} held out", scenario.hospitals.len(), 569, 114));
+    printer.talk(&format!(
+        "{} hospitals, {} patients in all, {} held out",
+        scenario.hospitals.len(),
+        569,
+        114
+    ));
     let reference_dir = dir.clone();
     let reference = {
-        let scenario = scenario::Scenario { dir: reference_dir, ..again(&scenario) };
+        let scenario = scenario::Scenario {
+            dir: reference_dir,
+            ..again(&scenario)
+        };
         tokio::task::spawn_blocking(move || references::train(&scenario))
     };
     let (coordinator, hospitals) = federate(&scenario, printer).await?;
@@ -70,7 +78,11 @@ pub(crate) async fn run(args: Args, printer: Printer) -> Result<Outcome, Failure
     coordinator.interrupt();
     let summary = coordinator.finish(PATIENCE).await.map_err(failed)?;
     good("the coordinator", &summary)?;
-    let audit = Process::audit(&scenario).map_err(|e| failed(e.to_string()))?.finish(PATIENCE).await.map_err(failed)?;
+    let audit = Process::audit(&scenario)
+        .map_err(|e| failed(e.to_string()))?
+        .finish(PATIENCE)
+        .await
+        .map_err(failed)?;
     let references = reference.await.map_err(|e| failed(e.to_string()))?.map_err(failed)?;
     let report = Report {
         dir: dir.display().to_string(),
@@ -103,15 +115,26 @@ fn written(scenario: &Scenario) -> Result<Outcome, Failure> {
          --payout-key NAME/payout.key --data NAME/patients.csv --dir NAME/state",
         names.join(", ")
     );
-    Outcome::new(serde_json::json!({ "dir": scenario.dir, "coordinator_key": key.to_string(), "hospitals": names }), text)
+    Outcome::new(
+        serde_json::json!({ "dir": scenario.dir, "coordinator_key": key.to_string(), "hospitals": names }),
+        text,
+    )
 }
 
 /// What the plan costs and whether its rule can see, as `xfl round` says before it starts.
 fn findings(scenario: &Scenario) -> Vec<String> {
     let checked = scenario.plan.terms().model.dimension(&scenario.plan.terms().data).ok();
     let checked = checked.and_then(|d| scenario.plan.check(d, scenario.hospitals.len()).ok());
-    let line = |f: xfl_core::plan::Finding| if f.warning { format!("warning: {}", f.text) } else { f.text };
-    checked.map(|c| c.findings.into_iter().map(line).collect()).unwrap_or_default()
+    let line = |f: xfl_core::plan::Finding| {
+        if f.warning {
+            format!("warning: {}", f.text)
+        } else {
+            f.text
+        }
+    };
+    checked
+        .map(|c| c.findings.into_iter().map(line).collect())
+        .unwrap_or_default()
 }
 
 /// The plan is small: a scenario for another thread.
@@ -123,7 +146,11 @@ fn again(scenario: &Scenario) -> Scenario {
         hospitals: scenario
             .hospitals
             .iter()
-            .map(|h| scenario::Hospital { name: h.name.clone(), dir: h.dir.clone(), patients: h.patients })
+            .map(|h| scenario::Hospital {
+                name: h.name.clone(),
+                dir: h.dir.clone(),
+                patients: h.patients,
+            })
             .collect(),
         attacker: scenario.attacker,
     }
@@ -153,7 +180,11 @@ async fn federate(scenario: &Scenario, printer: Printer) -> Result<(Process, Vec
         if coordinator.is_over() || tokio::time::Instant::now() > deadline {
             coordinator.interrupt();
             let said = coordinator.finish(Duration::from_secs(10)).await.map_err(failed)?;
-            return Err(failed(format!("the federation didn't finish: {} {}", said.answer, said.talk.trim())));
+            return Err(failed(format!(
+                "the federation didn't finish: {} {}",
+                said.answer,
+                said.talk.trim()
+            )));
         }
         tokio::time::sleep(Duration::from_millis(60)).await;
     }
@@ -185,20 +216,32 @@ async fn claim(scenario: &Scenario, printer: Printer) -> Result<Vec<Finished>, F
 
 fn metrics(scenario: &Scenario) -> Vec<RoundMetrics> {
     let text = std::fs::read_to_string(scenario.run_dir().join("metrics.jsonl")).unwrap_or_default();
-    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    text.lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
 }
 
 fn hospital_reports(scenario: &Scenario, ended: &[Finished], claims: &[Finished]) -> Vec<HospitalReport> {
     let rounds = metrics(scenario);
     let privacy = scenario.plan.terms().privacy.clone();
     let guarantee = |releases: u64| {
-        let d = scenario.plan.terms().model.dimension(&scenario.plan.terms().data).ok()?;
+        let d = scenario
+            .plan
+            .terms()
+            .model
+            .dimension(&scenario.plan.terms().data)
+            .ok()?;
         let mechanism = scenario.plan.mechanism(d).ok()?;
         Some(Guarantee::of(&mechanism, releases, Delta::new(privacy.delta).ok()?))
     };
     let mut reports = Vec::new();
     for (i, hospital) in scenario.hospitals.iter().enumerate() {
-        let mine = || rounds.iter().flat_map(|r| &r.members).filter(|m| m.name == hospital.name);
+        let mine = || {
+            rounds
+                .iter()
+                .flat_map(|r| &r.members)
+                .filter(|m| m.name == hospital.name)
+        };
         let spent = guarantee(mine().count() as u64);
         reports.push(HospitalReport {
             name: hospital.name.clone(),
@@ -208,7 +251,10 @@ fn hospital_reports(scenario: &Scenario, ended: &[Finished], claims: &[Finished]
             epsilon: spent.map_or(f64::INFINITY, |g| g.epsilon.get()),
             score_ppm: mine().map(|m| m.score_ppm).sum(),
             reward: mine().map(|m| m.reward).sum(),
-            claimed: claims.get(i).map(|c| text(&c.answer["data"]["paid"])).unwrap_or_default(),
+            claimed: claims
+                .get(i)
+                .map(|c| text(&c.answer["data"]["paid"]))
+                .unwrap_or_default(),
         });
     }
     debug_assert_eq!(ended.len(), reports.len());
@@ -216,10 +262,18 @@ fn hospital_reports(scenario: &Scenario, ended: &[Finished], claims: &[Finished]
 }
 
 fn audit_report(audit: &Finished) -> AuditReport {
-    let data = if audit.answer["data"].is_null() { &audit.answer["error"] } else { &audit.answer["data"] };
+    let data = if audit.answer["data"].is_null() {
+        &audit.answer["error"]
+    } else {
+        &audit.answer["data"]
+    };
     let checks = data["checks"].as_array().cloned().unwrap_or_default();
     let unchecked = checks.iter().filter(|c| c["verdict"] == "unchecked").count();
-    AuditReport { holds: audit.code == Some(0), checks: checks.len(), unchecked }
+    AuditReport {
+        holds: audit.code == Some(0),
+        checks: checks.len(),
+        unchecked,
+    }
 }
 
 fn text(value: &Value) -> String {
@@ -230,7 +284,11 @@ fn good(who: &str, finished: &Finished) -> Result<(), Failure> {
     if finished.code == Some(0) {
         return Ok(());
     }
-    let said = if finished.answer.is_null() { finished.talk.trim().to_owned() } else { finished.answer["error"].to_string() };
+    let said = if finished.answer.is_null() {
+        finished.talk.trim().to_owned()
+    } else {
+        finished.answer["error"].to_string()
+    };
     Err(failed(format!("{who} failed: {said}")))
 }
 

@@ -71,10 +71,18 @@ pub(crate) fn run(args: &Args, printer: Printer) -> Result<Outcome, Failure> {
     let plan = Plan::parse(&text, &args.plan.display().to_string())?;
     let terms = plan.terms();
     let examples = Table::open(&args.data, &terms.data, Limits::default())?;
-    let shares = if args.shares.is_empty() { vec![1; args.clients as usize] } else { args.shares.clone() };
+    let shares = if args.shares.is_empty() {
+        vec![1; args.clients as usize]
+    } else {
+        args.shares.clone()
+    };
     if args.attack.is_some() && args.byzantine >= shares.len() {
-        return Err(Failure::usage(format!("{} attackers among {} institutions", args.byzantine, shares.len()))
-            .hint("write a smaller --byzantine"));
+        return Err(Failure::usage(format!(
+            "{} attackers among {} institutions",
+            args.byzantine,
+            shares.len()
+        ))
+        .hint("write a smaller --byzantine"));
     }
     let mut ways: Vec<(Option<Attack>, Option<Rule>)> = vec![(None, None)];
     if let Some(attack) = args.attack {
@@ -84,10 +92,17 @@ pub(crate) fn run(args: &Args, printer: Printer) -> Result<Outcome, Failure> {
     let mut rows = Vec::new();
     for (attack, rule) in ways {
         rows.push(repeat(args, &plan, &examples, &shares, attack, rule)?);
-        printer.talk(&format!("{} of {} settings done", rows.len(), if args.attack.is_some() { 3 } else { 1 }));
+        printer.talk(&format!(
+            "{} of {} settings done",
+            rows.len(),
+            if args.attack.is_some() { 3 } else { 1 }
+        ));
     }
     let text = describe(&rows, args);
-    Outcome::new(serde_json::json!({ "repeats": args.repeats, "first_seed": args.seed, "rows": rows }), text)
+    Outcome::new(
+        serde_json::json!({ "repeats": args.repeats, "first_seed": args.seed, "rows": rows }),
+        text,
+    )
 }
 
 fn repeat(
@@ -107,7 +122,11 @@ fn repeat(
         let seed = Seed::from_number(number);
         let parts = split(examples.len(), held_out_rows, shares, &seed).map_err(|e| Failure::usage(e.to_string()))?;
         let select = |rows: &[usize]| examples.select(rows).map_err(|e| Failure::usage(e.to_string()));
-        let tables = parts.institutions.iter().map(|rows| select(rows)).collect::<Result<Vec<_>, _>>()?;
+        let tables = parts
+            .institutions
+            .iter()
+            .map(|rows| select(rows))
+            .collect::<Result<Vec<_>, _>>()?;
         let institutions: Vec<&dyn Data> = tables.iter().map(|t| t as &dyn Data).collect();
         let held_out = select(&parts.held_out)?;
         let simulation = Simulation {
@@ -153,7 +172,19 @@ fn mean(values: &[f64]) -> (Option<f64>, Option<f64>) {
 }
 
 fn describe(rows: &[Row], args: &Args) -> String {
-    let mut lines = vec![["rule", "attack", "accuracy", "error", "loss", "honest ppm", "attacker ppm"].map(str::to_owned).to_vec()];
+    let mut lines = vec![
+        [
+            "rule",
+            "attack",
+            "accuracy",
+            "error",
+            "loss",
+            "honest ppm",
+            "attacker ppm",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+    ];
     for row in rows {
         let percent = |v: Option<f64>| v.map_or("-".into(), |v| format!("{:.2}%", 100.0 * v));
         lines.push(vec![
@@ -166,5 +197,9 @@ fn describe(rows: &[Row], args: &Args) -> String {
             row.attacker_ppm.map_or("-".into(), |v| format!("{v:.0}")),
         ]);
     }
-    format!("{}means over {} repeats; error is the standard error of the mean\n", table(&lines), args.repeats)
+    format!(
+        "{}means over {} repeats; error is the standard error of the mean\n",
+        table(&lines),
+        args.repeats
+    )
 }

@@ -12,21 +12,31 @@ impl Coordinator {
     pub(super) fn ask_outstanding(&mut self) {
         let ready = self.ready();
         let missing = self.rounds.outstanding();
-        missing.into_iter().filter(|m| ready.contains(m)).for_each(|m| self.ask(m));
+        missing
+            .into_iter()
+            .filter(|m| ready.contains(m))
+            .for_each(|m| self.ask(m));
     }
 
     /// Asks one member for what the stage wants of it.
     pub(super) fn ask(&mut self, to: NodeId) {
         let work = self.rounds.work();
         let commitments = || -> Vec<Envelope> {
-            work.expected.iter().filter_map(|m| work.commits.get(m)).map(|c| c.envelope.clone()).collect()
+            work.expected
+                .iter()
+                .filter_map(|m| work.commits.get(m))
+                .map(|c| c.envelope.clone())
+                .collect()
         };
         let mask = work.mask.as_ref();
         let order = match self.rounds.phase() {
             Phase::Commit | Phase::Advertise => return self.begin(to),
             Phase::Upload => {
                 let have = work.uploads.get(&to).map(Assembly::have).unwrap_or_default();
-                Order::Reveal { commitments: commitments(), have }
+                Order::Reveal {
+                    commitments: commitments(),
+                    have,
+                }
             }
             Phase::Deal => Order::Keys(mask.map(|m| m.advertisements()).unwrap_or_default()),
             Phase::Mask => match mask.and_then(|m| m.dealt_to(&to)) {
@@ -38,7 +48,10 @@ impl Coordinator {
             Phase::Endorse => {
                 let Some(settled) = self.rounds.settled() else { return };
                 let from = self.peers.get(&to).map_or(1, |p| p.height.max(1));
-                let envelope = self.seal(&Order::Statement { header: settled.header.clone(), from });
+                let envelope = self.seal(&Order::Statement {
+                    header: settled.header.clone(),
+                    from,
+                });
                 let height = self.rounds.head().height;
                 if let Some(peer) = self.peers.get_mut(&to) {
                     peer.offered.get_or_insert(height);
@@ -54,8 +67,17 @@ impl Coordinator {
     pub(super) fn begin(&mut self, to: NodeId) {
         let bytes = model_bytes(self.rounds.model());
         let model = *blake3::hash(&bytes).as_bytes();
-        let envelope = self.seal(&Order::Begin { model, cohort: self.rounds.cohort().to_vec() });
-        self.outputs.push_back(Output::Send { to, parcel: Parcel { envelope, attachment: bytes } });
+        let envelope = self.seal(&Order::Begin {
+            model,
+            cohort: self.rounds.cohort().to_vec(),
+        });
+        self.outputs.push_back(Output::Send {
+            to,
+            parcel: Parcel {
+                envelope,
+                attachment: bytes,
+            },
+        });
     }
 
     /// The last message: the rest of the transcript.
@@ -68,7 +90,10 @@ impl Coordinator {
 
     pub(super) fn welcome(&self) -> Order {
         let genesis = encode(self.rounds.genesis());
-        Order::Welcome(Welcome { height: self.rounds.head().height, genesis })
+        Order::Welcome(Welcome {
+            height: self.rounds.head().height,
+            genesis,
+        })
     }
 
     pub(super) fn order(&mut self, to: NodeId, order: &Order) {

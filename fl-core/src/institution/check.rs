@@ -11,7 +11,10 @@ use xfl_settlement::statement::RoundHeader;
 /// Commitments of distinct members of this attempt, a quorum of them.
 pub(super) fn commitments(rounds: &Rounds, at: (u64, u32), list: &[Envelope]) -> Result<Vec<Commit>, InstitutionError> {
     if !list.is_sorted_by(|a, b| a.sender < b.sender) || list.len() < rounds.plan().terms().rounds.quorum {
-        return refuse(format!("{} commitments, out of order, doubled, or fewer than the quorum", list.len()));
+        return refuse(format!(
+            "{} commitments, out of order, doubled, or fewer than the quorum",
+            list.len()
+        ));
     }
     list.iter()
         .map(|envelope| match envelope.open::<Report>(rounds.plan().federation())? {
@@ -55,7 +58,10 @@ impl Institution {
                 return refuse(format!("a second header for round {}", at.0));
             }
             Some(_) => {}
-            None => self.remember(Note::Signed { round: at.0, digest: settled.digest })?,
+            None => self.remember(Note::Signed {
+                round: at.0,
+                digest: settled.digest,
+            })?,
         }
         let signature = self
             .identity
@@ -63,8 +69,15 @@ impl Institution {
             .sign(&settled.digest)
             .map_err(|e| InstitutionError::Refused(format!("the payout key can't sign: {e}")))?;
         let id = self.id();
-        let members = self.rounds_ref()?.outcome().map(|o| o.aggregated.members.clone()).unwrap_or_default();
-        let score = members.iter().position(|m| *m == id).and_then(|i| settled.scored.scores.get(i).copied());
+        let members = self
+            .rounds_ref()?
+            .outcome()
+            .map(|o| o.aggregated.members.clone())
+            .unwrap_or_default();
+        let score = members
+            .iter()
+            .position(|m| *m == id)
+            .and_then(|i| settled.scored.scores.get(i).copied());
         self.report(at, &Report::Endorse(signature));
         self.outputs.push_back(Output::Signed { round: at.0, score });
         Ok(())
@@ -85,7 +98,10 @@ impl Institution {
         let rounds = self.rounds_mut()?;
         let start = rounds.head();
         if from > start.height {
-            return refuse(format!("the transcript goes on at entry {from}, and {} are known", start.height));
+            return refuse(format!(
+                "the transcript goes on at entry {from}, and {} are known",
+                start.height
+            ));
         }
         let mut rest = frames;
         for index in from..start.height {
@@ -99,7 +115,9 @@ impl Institution {
         while let Some(entry) = reader.next()? {
             if let (Entry::Begun { round, .. }, Some((trained, model))) = (&entry, trained_on) {
                 if *round == trained && model_root(rounds.model()) != model {
-                    return refuse(format!("round {round} began with another model than the one it was trained on"));
+                    return refuse(format!(
+                        "round {round} began with another model than the one it was trained on"
+                    ));
                 }
             }
             rounds.apply(&entry, None)?;
@@ -115,11 +133,15 @@ impl Institution {
         let rounds = self.rounds_ref()?;
         let id = self.id();
         let masked = rounds.plan().masked();
-        let Some(committed) = rounds.work().commits.get(&id) else { return Ok(()) };
+        let Some(committed) = rounds.work().commits.get(&id) else {
+            return Ok(());
+        };
         let own = if masked {
             self.masked.root(at)
         } else {
-            self.memory.release((at.0, 0)).map(|r| crate::update::root(&r.values, &r.salt_key))
+            self.memory
+                .release((at.0, 0))
+                .map(|r| crate::update::root(&r.values, &r.salt_key))
         };
         if own.is_some_and(|root| root != committed.commit.root) {
             return refuse("the round holds another commitment of this node than the one it made".into());

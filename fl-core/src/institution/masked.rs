@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use xfl_privacy::mask::{EphemeralPublic, Evidence, MaskClient, Opening, Received, Seat, SealedShare};
+use xfl_privacy::mask::{EphemeralPublic, Evidence, MaskClient, Opening, Received, SealedShare, Seat};
 
 use super::{Institution, InstitutionError, Note, check, commit_of, refuse};
 use crate::{
@@ -145,7 +145,9 @@ impl Institution {
         let Some(mut note) = self.masked.note.clone().filter(|n| n.at == at && !n.lists.is_empty()) else {
             return Ok(());
         };
-        let Some(release) = self.memory.release(at).cloned() else { return Ok(()) };
+        let Some(release) = self.memory.release(at).cloned() else {
+            return Ok(());
+        };
         let mut client = self.client(at)?;
         let bodies = client.mask(&release.values).map_err(refused)?.into_bodies();
         let root = update::masked_root(&bodies);
@@ -159,7 +161,10 @@ impl Institution {
         for part in (0..update::parts(bodies.len())).filter(|p| !have.contains(p)) {
             let start = part as usize * update::PART;
             let end = start + update::part_len(bodies.len(), part);
-            let upload = MaskedUpload { part, bodies: bodies[start..end].to_vec() };
+            let upload = MaskedUpload {
+                part,
+                bodies: bodies[start..end].to_vec(),
+            };
             self.report(at, &Report::Masked(upload));
         }
         Ok(())
@@ -200,7 +205,10 @@ impl Institution {
         signers.dedup();
         let threshold = rounds.plan().terms().masking.threshold;
         if signers.len() < threshold {
-            return refuse(format!("asked to open with {} signatures of {threshold}", signers.len()));
+            return refuse(format!(
+                "asked to open with {} signatures of {threshold}",
+                signers.len()
+            ));
         }
         let opening = self.opening_of(&note, &note.survivors)?;
         if *opening.digest() != agreed {
@@ -209,7 +217,15 @@ impl Institution {
         let publics = self.publics(&note)?;
         let shares = self.shares(&note)?;
         let mut client = self.client(at)?;
-        let share = client.open_sum(&opening, Received { publics: &publics, shares: &shares }).map_err(refused)?;
+        let share = client
+            .open_sum(
+                &opening,
+                Received {
+                    publics: &publics,
+                    shares: &shares,
+                },
+            )
+            .map_err(refused)?;
         note.secrets = client.to_bytes().to_vec();
         self.remember(Note::Masked(note))?;
         self.report(at, &Report::Open(share));
@@ -228,7 +244,13 @@ impl Institution {
             let Some(seat) = seat(&note.cohort, &envelope.sender) else {
                 return refuse(format!("{} isn't in the cohort", envelope.sender));
             };
-            evidence.insert(seat, Evidence { commitment: commit.root, share_list: share_list(&hashes) });
+            evidence.insert(
+                seat,
+                Evidence {
+                    commitment: commit.root,
+                    share_list: share_list(&hashes),
+                },
+            );
         }
         let params = params(rounds.plan(), rounds.model().len(), note.cohort.len()).map_err(refused)?;
         Opening::new(&params, &attempt_of(rounds.plan(), note.at.0, note.at.1), &evidence).map_err(refused)
@@ -239,7 +261,10 @@ impl Institution {
         let mut publics = BTreeMap::new();
         for envelope in &note.advertisements {
             let at = (envelope.round, envelope.attempt);
-            match (envelope.open::<Report>(federation)?, seat(&note.cohort, &envelope.sender)) {
+            match (
+                envelope.open::<Report>(federation)?,
+                seat(&note.cohort, &envelope.sender),
+            ) {
                 (Report::Advertise(keys), Some(seat)) if at == note.at => publics.insert(seat, keys),
                 _ => return refuse(format!("{} advertised no keys for this attempt", envelope.sender)),
             };
@@ -254,7 +279,10 @@ impl Institution {
         let id = self.id();
         let dealers = note.lists.iter().map(|l| l.sender).filter(|s| *s != id);
         let seats = dealers.map(|d| seat(&note.cohort, &d));
-        seats.zip(&note.shares).map(|(s, share)| Ok((s.ok_or_else(|| refused("a dealer without a seat"))?, share.clone()))).collect()
+        seats
+            .zip(&note.shares)
+            .map(|(s, share)| Ok((s.ok_or_else(|| refused("a dealer without a seat"))?, share.clone())))
+            .collect()
     }
 
     fn deal_of(&self, list: &Envelope, at: (u64, u32)) -> Result<Vec<[u8; 32]>, InstitutionError> {

@@ -67,7 +67,11 @@ impl Memory {
     }
 
     pub(super) fn signed(&self, round: u64) -> Option<[u8; 32]> {
-        self.signed.iter().rev().find(|(r, _)| *r == round).map(|(_, digest)| *digest)
+        self.signed
+            .iter()
+            .rev()
+            .find(|(r, _)| *r == round)
+            .map(|(_, digest)| *digest)
     }
 }
 
@@ -83,7 +87,12 @@ impl Institution {
     pub(super) fn recall(&mut self, note: Note) -> Result<(), InstitutionError> {
         match note {
             Note::Genesis(genesis) => self.rounds = Some(Rounds::begin(*genesis)?),
-            Note::Release { round, attempt, model, release } => {
+            Note::Release {
+                round,
+                attempt,
+                model,
+                release,
+            } => {
                 if self.memory.trained_on.is_none_or(|(known, _)| known <= round) {
                     self.memory.trained_on = Some((round, model));
                 }
@@ -108,16 +117,22 @@ impl Institution {
     }
 
     pub(super) fn rounds_ref(&self) -> Result<&Rounds, InstitutionError> {
-        self.rounds.as_ref().ok_or_else(|| InstitutionError::Refused("an order before the welcome".into()))
+        self.rounds
+            .as_ref()
+            .ok_or_else(|| InstitutionError::Refused("an order before the welcome".into()))
     }
 
     pub(super) fn rounds_mut(&mut self) -> Result<&mut Rounds, InstitutionError> {
-        self.rounds.as_mut().ok_or_else(|| InstitutionError::Refused("an order before the welcome".into()))
+        self.rounds
+            .as_mut()
+            .ok_or_else(|| InstitutionError::Refused("an order before the welcome".into()))
     }
 }
 
 impl std::fmt::Debug for Release {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Release").field("values", &self.values.len()).finish_non_exhaustive()
+        f.debug_struct("Release")
+            .field("values", &self.values.len())
+            .finish_non_exhaustive()
     }
 }

@@ -103,7 +103,12 @@ impl Bundle {
     /// The file's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let salt = self.salt.map(|salt| salt.to_vec());
-        let contents = [Some(&self.transcript), self.chain.as_ref(), salt.as_ref(), self.held_out.as_ref()];
+        let contents = [
+            Some(&self.transcript),
+            self.chain.as_ref(),
+            salt.as_ref(),
+            self.held_out.as_ref(),
+        ];
         let mut bytes = MAGIC.to_vec();
         for (section, content) in Section::ALL.into_iter().zip(contents) {
             let slice = content.map_or(&[][..], Vec::as_slice);
@@ -124,8 +129,12 @@ impl Bundle {
         if !Self::is_one(bytes) {
             return Err(BundleError::NotABundle);
         }
-        let (header, mut rest) = bytes.split_at_checked(HEADER).ok_or(BundleError::Torn(Section::Header))?;
-        let (signed, hash) = header.split_last_chunk::<32>().ok_or(BundleError::Torn(Section::Header))?;
+        let (header, mut rest) = bytes
+            .split_at_checked(HEADER)
+            .ok_or(BundleError::Torn(Section::Header))?;
+        let (signed, hash) = header
+            .split_last_chunk::<32>()
+            .ok_or(BundleError::Torn(Section::Header))?;
         if Section::Header.hash(signed) != *hash {
             return Err(BundleError::Changed(Section::Header));
         }
@@ -148,9 +157,17 @@ impl Bundle {
             return Err(BundleError::Trailing(rest.len()));
         }
         let [transcript, chain, salt, held_out] = contents;
-        let salt = salt.map(TryInto::try_into).transpose().map_err(|_| BundleError::Malformed(Section::Salt))?;
+        let salt = salt
+            .map(TryInto::try_into)
+            .transpose()
+            .map_err(|_| BundleError::Malformed(Section::Salt))?;
         let transcript = transcript.ok_or(BundleError::Malformed(Section::Transcript))?;
-        Ok(Self { transcript, chain, salt, held_out })
+        Ok(Self {
+            transcript,
+            chain,
+            salt,
+            held_out,
+        })
     }
 }
 
@@ -172,8 +189,14 @@ mod tests {
 
     fn bundle() -> impl Strategy<Value = Bundle> {
         let optional = || proptest::option::of(some_bytes());
-        (some_bytes(), optional(), any::<Option<[u8; 32]>>(), optional())
-            .prop_map(|(transcript, chain, salt, held_out)| Bundle { transcript, chain, salt, held_out })
+        (some_bytes(), optional(), any::<Option<[u8; 32]>>(), optional()).prop_map(
+            |(transcript, chain, salt, held_out)| Bundle {
+                transcript,
+                chain,
+                salt,
+                held_out,
+            },
+        )
     }
 
     proptest! {

@@ -122,11 +122,20 @@ pub async fn run(
     stop: watch::Receiver<bool>,
     mut tell: impl FnMut(Event),
 ) -> Result<Summary, CoordinateError> {
-    let open::Opened { journal, rounds, kept, client, chain, files } = open::open(&setup, &mut tell).await?;
+    let open::Opened {
+        journal,
+        rounds,
+        kept,
+        client,
+        chain,
+        files,
+    } = open::open(&setup, &mut tell).await?;
     let contracts = rounds.genesis().contracts;
     let threshold = rounds.plan().settlement_threshold();
     let max_message = message_limit(rounds.model().len(), rounds.genesis().members.len());
-    let referee = setup.held_out.map(|(h, _)| Box::new(h) as Box<dyn crate::round::Referee + Send>);
+    let referee = setup
+        .held_out
+        .map(|(h, _)| Box::new(h) as Box<dyn crate::round::Referee + Send>);
     let mut machine = Coordinator::restore(rounds, setup.key.clone(), referee, now());
     for (dealer, sealed) in kept {
         machine.relay(dealer, &sealed);
@@ -135,16 +144,41 @@ pub async fn run(
     let admit = move |id: &crate::identity::NodeId| allow.contains(id);
     let limits = ServerLimits::for_messages_up_to(max_message);
     let (server, events) = Server::bind(setup.listen, setup.key.clone(), admit, limits)?;
-    let address = server.local_addr().map_err(|source| CoordinateError::File { path: "socket".into(), source })?;
+    let address = server.local_addr().map_err(|source| CoordinateError::File {
+        path: "socket".into(),
+        source,
+    })?;
     tell(Event::Listening(address));
     files.address(address, chain.as_ref().map(ServerHandle::url))?;
     let (commands, command_queue) = mpsc::unbounded_channel();
     let (answer_queue, answers) = mpsc::unbounded_channel();
-    let settle = tokio::spawn(super::settle::serve(client, threshold, contracts.embedded, command_queue, answer_queue));
+    let settle = tokio::spawn(super::settle::serve(
+        client,
+        threshold,
+        contracts.embedded,
+        command_queue,
+        answer_queue,
+    ));
     let report = report::Reporter::new(setup.judge, &machine);
-    let mut shell = Shell { machine, journal, server, commands, files, report, tensors: setup.tensors, tell, end: None };
+    let mut shell = Shell {
+        machine,
+        journal,
+        server,
+        commands,
+        files,
+        report,
+        tensors: setup.tensors,
+        tell,
+        end: None,
+    };
     let ended = shell.drive(events, answers, stop).await;
-    let Shell { machine, server, commands, report, .. } = shell;
+    let Shell {
+        machine,
+        server,
+        commands,
+        report,
+        ..
+    } = shell;
     drop(commands);
     server.shutdown(Duration::from_secs(5)).await;
     settle.abort();
@@ -165,7 +199,10 @@ pub async fn run(
 
 /// The longest message of a federation: a transcript of one round with every member's update, generously.
 pub fn message_limit(d: usize, members: usize) -> u32 {
-    let round = (d as u64).saturating_mul(12).saturating_add(64 * 1024).saturating_mul(members as u64 + 1);
+    let round = (d as u64)
+        .saturating_mul(12)
+        .saturating_add(64 * 1024)
+        .saturating_mul(members as u64 + 1);
     u32::try_from(round.saturating_mul(4)).unwrap_or(u32::MAX).min(1 << 30)
 }
 
@@ -202,7 +239,9 @@ impl<T: FnMut(Event)> Shell<T> {
                 }
                 return Ok(end);
             }
-            let wake = self.machine.wake().map_or(Duration::from_secs(1), |at| Duration::from_millis(at.saturating_sub(now())));
+            let wake = self.machine.wake().map_or(Duration::from_secs(1), |at| {
+                Duration::from_millis(at.saturating_sub(now()))
+            });
             let wake = wake.clamp(Duration::from_millis(5), Duration::from_secs(1));
             tokio::select! {
                 event = events.recv() => match event {
@@ -233,7 +272,10 @@ impl<T: FnMut(Event)> Shell<T> {
                 // A newer connection of the same node may be up already; then this one's end means nothing.
                 if !self.server.connected().contains(&node) {
                     self.machine.disconnected(now(), node);
-                    (self.tell)(Event::Left { node, why: reason.to_string() });
+                    (self.tell)(Event::Left {
+                        node,
+                        why: reason.to_string(),
+                    });
                 }
             }
         }
@@ -242,8 +284,16 @@ impl<T: FnMut(Event)> Shell<T> {
     fn answered(&mut self, answer: Answer) {
         match answer {
             Answer::Admitted(_) => {}
-            Answer::Posted { transaction, block, gas } => {
-                (self.tell)(Event::Posted { round: self.machine.rounds().position().0, block, gas });
+            Answer::Posted {
+                transaction,
+                block,
+                gas,
+            } => {
+                (self.tell)(Event::Posted {
+                    round: self.machine.rounds().position().0,
+                    block,
+                    gas,
+                });
                 self.machine.posted(now(), transaction, block);
             }
             Answer::Retrying { what } => (self.tell)(Event::ChainTrouble(what)),
@@ -266,14 +316,20 @@ impl<T: FnMut(Event)> Shell<T> {
                 }
                 Output::Drop { peer, reason } => {
                     self.server.disconnect(&peer, CloseCode::Malformed);
-                    (self.tell)(Event::Dropped { node: peer, why: reason });
+                    (self.tell)(Event::Dropped {
+                        node: peer,
+                        why: reason,
+                    });
                 }
                 Output::Admit(joined) => {
                     // The task ends only with this shell.
                     let _ = self.commands.send(Command::Admit(joined));
                 }
                 Output::Post { header, signatures } => {
-                    let _ = self.commands.send(Command::Post { header: Box::new(header), signatures });
+                    let _ = self.commands.send(Command::Post {
+                        header: Box::new(header),
+                        signatures,
+                    });
                 }
                 Output::Finished => self.end = Some(End::Finished),
                 Output::Failed(reason) => self.end = Some(End::Failed(reason)),

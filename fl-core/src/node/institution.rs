@@ -7,10 +7,10 @@ use tokio::sync::{mpsc, watch};
 use xfl_settlement::payout::PayoutKey;
 
 use super::{
+    endpoint::TransportLimits,
     entropy,
     journal::{Journal, JournalError},
     peer::{CloseCode, CloseReason, Connection, Dialer, LinkLimits, backoff},
-    endpoint::TransportLimits,
     protect::{Practice, ProtectError},
     tls::TlsError,
 };
@@ -136,14 +136,26 @@ type Trained = ((u64, u32), Result<Release, ProtectError>, f64);
 ///
 /// # Errors
 /// [`JoinError`]; what was released and charged stays on record, and joining again goes on from there.
-pub async fn run<P, T>(setup: Setup, practice: P, mut stop: watch::Receiver<bool>, tell: T) -> Result<Summary, JoinError>
+pub async fn run<P, T>(
+    setup: Setup,
+    practice: P,
+    mut stop: watch::Receiver<bool>,
+    tell: T,
+) -> Result<Summary, JoinError>
 where
     P: FnOnce(&Plan, &crate::transcript::Genesis) -> Result<Practice, String> + Send,
     T: FnMut(Event),
 {
-    super::private_dir(&setup.dir).map_err(|source| JoinError::File { path: setup.dir.clone(), source })?;
+    super::private_dir(&setup.dir).map_err(|source| JoinError::File {
+        path: setup.dir.clone(),
+        source,
+    })?;
     let journal = Journal::open(&setup.dir.join("institution.redb"))?;
     let mut shell = Shell::open(setup, journal, practice, tell)?;
+    if shell.machine.rounds().is_some_and(crate::round::Rounds::all_done) {
+        // Started again after the end: everything is on record already.
+        return Ok(shell.summary(false));
+    }
     let mut attempt = 0;
     let mut waited = Duration::ZERO;
     let dialer = {
@@ -153,7 +165,10 @@ where
     };
     loop {
         let deadline = Duration::from_secs(10);
-        match dialer.connect(shell.setup.coordinator, shell.setup.coordinator_key, deadline).await {
+        match dialer
+            .connect(shell.setup.coordinator, shell.setup.coordinator_key, deadline)
+            .await
+        {
             Ok(connection) => {
                 (attempt, waited) = (0, Duration::ZERO);
                 (shell.tell)(Event::Connected);
@@ -169,7 +184,10 @@ where
             Err(error) if error.is_transient() && waited < shell.setup.patience => {}
             Err(error) => return Err(error.into()),
         }
-        let mut rng = entropy::generator().map_err(|source| JoinError::File { path: "entropy".into(), source })?;
+        let mut rng = entropy::generator().map_err(|source| JoinError::File {
+            path: "entropy".into(),
+            source,
+        })?;
         let pause = backoff::delay(attempt, Duration::from_millis(100), Duration::from_secs(5), &mut rng);
         attempt = attempt.saturating_add(1);
         waited += pause;
@@ -195,7 +213,10 @@ struct Shell<P, T> {
     tell: T,
     declined: u64,
     finished: bool,
-    trained: (mpsc::UnboundedSender<(Practice, Trained)>, mpsc::UnboundedReceiver<(Practice, Trained)>),
+    trained: (
+        mpsc::UnboundedSender<(Practice, Trained)>,
+        mpsc::UnboundedReceiver<(Practice, Trained)>,
+    ),
 }
 
 impl<P, T> Shell<P, T>
@@ -204,7 +225,10 @@ where
     T: FnMut(Event),
 {
     fn open(setup: Setup, journal: Journal, make: P, tell: T) -> Result<Self, JoinError> {
-        let io = |source| JoinError::File { path: setup.dir.clone(), source };
+        let io = |source| JoinError::File {
+            path: setup.dir.clone(),
+            source,
+        };
         let identity = Identity {
             node: setup.key.clone(),
             payout: setup.payout.clone(),
@@ -219,10 +243,24 @@ where
         }
         let machine = Institution::restore(identity, setup.coordinator_key, notes)?;
         let (make, practice, trained) = (Some(make), None, mpsc::unbounded_channel());
-        Ok(Self { setup, journal, machine, make, practice, tell, declined: 0, finished: false, trained })
+        Ok(Self {
+            setup,
+            journal,
+            machine,
+            make,
+            practice,
+            tell,
+            declined: 0,
+            finished: false,
+            trained,
+        })
     }
 
-    async fn serve(&mut self, mut connection: Connection, stop: &mut watch::Receiver<bool>) -> Result<Served, JoinError> {
+    async fn serve(
+        &mut self,
+        mut connection: Connection,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<Served, JoinError> {
         loop {
             if let Some(reason) = self.perform(&connection).await? {
                 return Ok(Served::Broken(reason));
@@ -261,7 +299,10 @@ where
             }
             Err(error) => {
                 self.declined += 1;
-                (self.tell)(Event::Declined { round: at.0, reason: error.to_string() });
+                (self.tell)(Event::Declined {
+                    round: at.0,
+                    reason: error.to_string(),
+                });
                 self.machine.untrained(at, &error.to_string());
             }
         }
@@ -295,8 +336,12 @@ where
                 self.agree(genesis)?;
                 self.journal.append(&encode(note))?;
                 let plan = self.machine.plan();
-                let (name, rounds) = plan.map(|p| (p.terms().federation.name.clone(), p.terms().rounds.count)).unwrap_or_default();
-                let frame = Head::START.append(&crate::transcript::Entry::Genesis(genesis.clone())).0;
+                let (name, rounds) = plan
+                    .map(|p| (p.terms().federation.name.clone(), p.terms().rounds.count))
+                    .unwrap_or_default();
+                let frame = Head::START
+                    .append(&crate::transcript::Entry::Genesis(genesis.clone()))
+                    .0;
                 self.copy(&frame)?;
                 (self.tell)(Event::Joined { name, rounds });
             }
@@ -314,7 +359,8 @@ where
         use std::io::Write;
         let path = self.setup.dir.join("transcript.xfl");
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
-        file.and_then(|mut f| f.write_all(frames)).map_err(|source| JoinError::File { path, source })
+        file.and_then(|mut f| f.write_all(frames))
+            .map_err(|source| JoinError::File { path, source })
     }
 
     /// Makes the practice that the plan asks for, or refuses the plan before anything is promised.
@@ -332,12 +378,17 @@ where
             if let Some(genesis) = genesis {
                 if let Err(error) = self.agree(&genesis) {
                     self.declined += 1;
-                    (self.tell)(Event::Declined { round, reason: error.to_string() });
+                    (self.tell)(Event::Declined {
+                        round,
+                        reason: error.to_string(),
+                    });
                     return self.machine.untrained((round, attempt), &error.to_string());
                 }
             }
         }
-        let Some(mut practice) = self.practice.take() else { return };
+        let Some(mut practice) = self.practice.take() else {
+            return;
+        };
         (self.tell)(Event::Training { round });
         let done = self.trained.0.clone();
         tokio::task::spawn_blocking(move || {

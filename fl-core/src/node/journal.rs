@@ -56,7 +56,11 @@ impl Journal {
         };
         let next = begin().map_err(|e| storage(path, &e))?;
         super::private(path).map_err(|e| storage(path, &e))?;
-        Ok(Self { database, path: path.into(), next })
+        Ok(Self {
+            database,
+            path: path.into(),
+            next,
+        })
     }
 
     /// All records, in order.
@@ -151,5 +155,8 @@ pub fn shares_key(at: (u64, u32), dealer: &NodeId) -> Vec<u8> {
 }
 
 fn storage(path: &Path, error: &dyn std::fmt::Display) -> JournalError {
-    JournalError::Storage { path: path.into(), what: error.to_string() }
+    JournalError::Storage {
+        path: path.into(),
+        what: error.to_string(),
+    }
 }

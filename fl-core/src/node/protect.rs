@@ -61,28 +61,55 @@ impl Practice {
     /// # Errors
     /// [`ProtectError`]; nothing is released then, at most charged.
     pub fn release(&mut self, round: u64, attempt: u32, parameters: &[f32]) -> Result<Release, ProtectError> {
-        let Self { plan, mechanism, model, data, seed, budget, attack } = self;
+        let Self {
+            plan,
+            mechanism,
+            model,
+            data,
+            seed,
+            budget,
+            attack,
+        } = self;
         let federation = plan.federation().0;
         let quantised = contribution(plan, mechanism, model.as_ref(), data.as_ref(), parameters, round, seed)?;
         let rho = mechanism.rho_per_release();
         let noisy = mechanism.protection() != Protection::None;
         if noisy {
             let (unit, relation) = (mechanism.unit(), mechanism.relation());
-            budget.charge(&budget::Release { federation, round, attempt, unit, relation, rho })?;
+            budget.charge(&budget::Release {
+                federation,
+                round,
+                attempt,
+                unit,
+                relation,
+                rho,
+            })?;
         }
         let mut values = OpenDpNoise.noise(quantised)?.into_release();
         if let Some(attack) = attack {
             values = attack.apply(&values, mechanism, &seed.derive("attack", &[round]));
         }
-        let rho_spent = if noisy { spent(budget, &federation, mechanism) } else { u64::MAX };
-        Ok(Release { values, salt_key: *entropy::bytes()?, rho_spent, budget_head: budget.ledger().head() })
+        let rho_spent = if noisy {
+            spent(budget, &federation, mechanism)
+        } else {
+            u64::MAX
+        };
+        Ok(Release {
+            values,
+            salt_key: *entropy::bytes()?,
+            rho_spent,
+            budget_head: budget.ledger().head(),
+        })
     }
 }
 
 /// What a federation has cost so far, in units of 2^-40, rounded up.
 fn spent(budget: &BudgetFile, federation: &[u8; 32], mechanism: &Mechanism) -> u64 {
     let of = (mechanism.unit(), mechanism.relation());
-    let rho = budget.ledger().federations().filter(|(f, u, r, _)| *f == federation && (*u, *r) == of);
+    let rho = budget
+        .ledger()
+        .federations()
+        .filter(|(f, u, r, _)| *f == federation && (*u, *r) == of);
     let rho: f64 = rho.map(|(_, _, _, rho)| rho.get()).sum();
     (rho * (1u64 << 40) as f64).ceil() as u64
 }

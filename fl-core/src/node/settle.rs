@@ -15,11 +15,7 @@ use xfl_settlement::{
     statement::{Quorum, QuorumError, RoundHeader},
 };
 
-use crate::{
-    plan::Plan,
-    round::Joined,
-    transcript::Contracts,
-};
+use crate::{plan::Plan, round::Joined, transcript::Contracts};
 
 /// EIP-155 id of the embedded chain.
 pub const EMBEDDED_CHAIN_ID: u64 = 5_885;
@@ -129,16 +125,27 @@ pub fn embedded(dir: &Path, coordinator: Account) -> Result<EmbeddedChain, OpenE
         timestamp: super::entropy::now() / 1000,
         seeds: vec![Seed::coins(coordinator, 1_000_000)],
     };
-    EmbeddedChain::open(&dir.join("chain"), genesis, std::sync::Arc::new(|| super::entropy::now() / 1000))
+    EmbeddedChain::open(
+        &dir.join("chain"),
+        genesis,
+        std::sync::Arc::new(|| super::entropy::now() / 1000),
+    )
 }
 
 /// Deploys the contracts, or goes on with a deployment that was begun.
 ///
 /// # Errors
 /// [`SettleError`].
-pub async fn deploy(connection: &Connection, plan: &Plan, begun: &Path, embedded: bool) -> Result<Contracts, SettleError> {
+pub async fn deploy(
+    connection: &Connection,
+    plan: &Plan,
+    begun: &Path,
+    embedded: bool,
+) -> Result<Contracts, SettleError> {
     let plan_file = begun.join("deployment.json");
-    let written = std::fs::read(&plan_file).ok().and_then(|bytes| serde_json::from_slice::<deploy::Plan>(&bytes).ok());
+    let written = std::fs::read(&plan_file)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<deploy::Plan>(&bytes).ok());
     let steps = match written {
         Some(steps) => steps,
         None => {
@@ -182,7 +189,12 @@ pub async fn serve(
                     break;
                 }
                 Err(error) => {
-                    if answers.send(Answer::Retrying { what: error.to_string() }).is_err() {
+                    if answers
+                        .send(Answer::Retrying {
+                            what: error.to_string(),
+                        })
+                        .is_err()
+                    {
                         return;
                     }
                     tokio::time::sleep(pause).await;
@@ -203,10 +215,15 @@ async fn perform(
     match command {
         Command::Admit(joined) => {
             let payout = joined.binding.payout;
-            client.admit(&joined.binding, &joined.payout_signature, &joined.node_signature.0).await?;
+            client
+                .admit(&joined.binding, &joined.payout_signature, &joined.node_signature.0)
+                .await?;
             // On the embedded chain coins mean nothing; members need some to send their own claims.
             if embedded && client.connection().coin_balance(&payout).await? == 0 {
-                client.connection().send_coin(&payout, 1_000_000_000_000_000_000).await?;
+                client
+                    .connection()
+                    .send_coin(&payout, 1_000_000_000_000_000_000)
+                    .await?;
             }
             members.retain(|m| *m != payout);
             members.push(payout);
@@ -217,8 +234,16 @@ async fn perform(
             let digest = header.digest(&client.deployment().header_domain());
             let sorted = quorum.collect(&digest, signatures.iter().copied())?;
             Ok(match client.post_round(header, &sorted).await? {
-                Outcome::Done(c) => Answer::Posted { transaction: c.transaction, block: c.block, gas: c.gas_used },
-                Outcome::Already => Answer::Posted { transaction: [0; 32], block: 0, gas: 0 },
+                Outcome::Done(c) => Answer::Posted {
+                    transaction: c.transaction,
+                    block: c.block,
+                    gas: c.gas_used,
+                },
+                Outcome::Already => Answer::Posted {
+                    transaction: [0; 32],
+                    block: 0,
+                    gas: 0,
+                },
             })
         }
     }

@@ -27,7 +27,9 @@ pub struct Finding {
 impl Plan {
     pub(super) fn consistent(&self) -> Result<(), PlanError> {
         let t = &self.terms;
-        t.data.validate().map_err(|e| PlanError::at("data", e.to_string(), "see `xfl init` for an example"))?;
+        t.data
+            .validate()
+            .map_err(|e| PlanError::at("data", e.to_string(), "see `xfl init` for an example"))?;
         bounded("rounds.count", t.rounds.count, 1, 1_000_000)?;
         bounded("rounds.quorum", t.rounds.quorum as u64, 2, 10_000)?;
         bounded("rounds.attempts", u64::from(t.rounds.attempts), 1, 1_000)?;
@@ -45,7 +47,11 @@ impl Plan {
             .map_err(|e| PlanError::at("privacy.delta", e.to_string(), "write a probability such as 1e-5"))?;
         let z = t.privacy.noise_multiplier;
         if !(z.is_finite() && z >= 0.0) {
-            return Err(PlanError::at("privacy.noise_multiplier", format!("got {z}"), "write 0 or a positive number"));
+            return Err(PlanError::at(
+                "privacy.noise_multiplier",
+                format!("got {z}"),
+                "write 0 or a positive number",
+            ));
         }
         self.rule_fits_quorum()?;
         self.threshold_fits_quorum()?;
@@ -68,7 +74,10 @@ impl Plan {
             let wrong = |e: String| PlanError::at("privacy.delta", e, "write a probability such as 1e-5");
             let delta = Delta::new(p.delta).map_err(|e| wrong(e.to_string()))?;
             let guarantee = Guarantee::of(&mechanism, count, delta);
-            say(false, format!("{count} rounds cost each institution {guarantee}, zCDP accounting"));
+            say(
+                false,
+                format!("{count} rounds cost each institution {guarantee}, zCDP accounting"),
+            );
         }
         let fraction = SignalFraction::new(p.signal_fraction).unwrap_or(SignalFraction::HALF);
         let snr = SignalToNoise::of(&mechanism, fraction);
@@ -89,8 +98,16 @@ impl Plan {
                 _ => say(true, format!("{text}: under 3, a robust rule sees poorly")),
             }
         }
-        let mask = if self.masked() { Some(crate::round::mask::params(self, d, n)?) } else { None };
-        Ok(Checked { findings, mask, signal_to_noise: ratio })
+        let mask = if self.masked() {
+            Some(crate::round::mask::params(self, d, n)?)
+        } else {
+            None
+        };
+        Ok(Checked {
+            findings,
+            mask,
+            signal_to_noise: ratio,
+        })
     }
 
     /// Whether the rule or the rewards look at single updates.
@@ -103,7 +120,11 @@ impl Plan {
         let need = self.rule(quorum).minimum_cohort();
         if need > quorum {
             let what = format!("the rule needs {need} updates and the quorum is {quorum}");
-            return Err(PlanError::at("rounds.quorum", what, format!("write quorum = {need}, or tolerate fewer byzantine members")));
+            return Err(PlanError::at(
+                "rounds.quorum",
+                what,
+                format!("write quorum = {need}, or tolerate fewer byzantine members"),
+            ));
         }
         Ok(())
     }
@@ -112,7 +133,11 @@ impl Plan {
         let (quorum, threshold) = (self.terms.rounds.quorum, self.settlement_threshold());
         if threshold < 2 || threshold > quorum {
             let what = format!("{threshold} signatures are asked for, with a quorum of {quorum}");
-            return Err(PlanError::at("settlement.threshold", what, format!("write a number from 2 to {quorum}")));
+            return Err(PlanError::at(
+                "settlement.threshold",
+                what,
+                format!("write a number from 2 to {quorum}"),
+            ));
         }
         Ok(())
     }
@@ -124,22 +149,45 @@ impl Plan {
         }
         if t.aggregation.rule != RuleName::Mean {
             let hint = "write rule = \"mean\": the coordinator of a masked round sees a sum, no single updates";
-            return Err(PlanError::at("aggregation.rule", "this rule needs single updates", hint));
+            return Err(PlanError::at(
+                "aggregation.rule",
+                "this rule needs single updates",
+                hint,
+            ));
         }
         if t.score.kind != ScoreKind::Participation {
-            let hint = "write kind = \"participation\": the coordinator of a masked round sees a sum, no single updates";
+            let hint =
+                "write kind = \"participation\": the coordinator of a masked round sees a sum, no single updates";
             return Err(PlanError::at("score.kind", "this score needs single updates", hint));
         }
         if t.masking.threshold == 0 {
-            return Err(PlanError::at("masking.threshold", "missing", "write how many members must agree before a sum is opened"));
+            return Err(PlanError::at(
+                "masking.threshold",
+                "missing",
+                "write how many members must agree before a sum is opened",
+            ));
         }
         if t.rounds.quorum < t.masking.colluders.saturating_add(2) {
-            let what = format!("a sum over {} updates says too much with {} colluders", t.rounds.quorum, t.masking.colluders);
-            return Err(PlanError::at("rounds.quorum", what, format!("write quorum = {}", t.masking.colluders.saturating_add(2))));
+            let what = format!(
+                "a sum over {} updates says too much with {} colluders",
+                t.rounds.quorum, t.masking.colluders
+            );
+            return Err(PlanError::at(
+                "rounds.quorum",
+                what,
+                format!("write quorum = {}", t.masking.colluders.saturating_add(2)),
+            ));
         }
         if t.rounds.quorum < t.masking.threshold {
-            let what = format!("{} is less than masking.threshold = {}", t.rounds.quorum, t.masking.threshold);
-            return Err(PlanError::at("rounds.quorum", what, format!("write quorum = {}", t.masking.threshold)));
+            let what = format!(
+                "{} is less than masking.threshold = {}",
+                t.rounds.quorum, t.masking.threshold
+            );
+            return Err(PlanError::at(
+                "rounds.quorum",
+                what,
+                format!("write quorum = {}", t.masking.threshold),
+            ));
         }
         Ok(())
     }
@@ -149,7 +197,11 @@ fn bounded(key: &str, got: u64, least: u64, most: u64) -> Result<(), PlanError> 
     if (least..=most).contains(&got) {
         return Ok(());
     }
-    Err(PlanError::at(key, format!("got {got}"), format!("write a number from {least} to {most}")))
+    Err(PlanError::at(
+        key,
+        format!("got {got}"),
+        format!("write a number from {least} to {most}"),
+    ))
 }
 
 fn positive(key: &str, got: f64) -> Result<(), PlanError> {
@@ -163,12 +215,20 @@ fn fraction(key: &str, got: f64) -> Result<(), PlanError> {
     if got > 0.0 && got <= 1.0 {
         return Ok(());
     }
-    Err(PlanError::at(key, format!("got {got}"), "write a fraction above 0 and at most 1"))
+    Err(PlanError::at(
+        key,
+        format!("got {got}"),
+        "write a fraction above 0 and at most 1",
+    ))
 }
 
 fn seconds(key: &str, got: f64, least: f64) -> Result<(), PlanError> {
     if got.is_finite() && got >= least && got <= 1e7 {
         return Ok(());
     }
-    Err(PlanError::at(key, format!("got {got}"), format!("write seconds, at least {least}")))
+    Err(PlanError::at(
+        key,
+        format!("got {got}"),
+        format!("write seconds, at least {least}"),
+    ))
 }

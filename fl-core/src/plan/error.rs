@@ -19,19 +19,34 @@ pub struct PlanError {
 
 impl PlanError {
     pub(crate) fn at(key: &str, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { file: String::new(), line: None, key: key.into(), what: what.into(), hint: hint.into() }
+        Self {
+            file: String::new(),
+            line: None,
+            key: key.into(),
+            what: what.into(),
+            hint: hint.into(),
+        }
     }
 
     pub(super) fn too_long(file: &str, got: usize) -> Self {
         let what = format!("the plan has {got} bytes; at most {} are read", super::MAX_PLAN_BYTES);
-        Self { file: file.into(), ..Self::at("", what, "shorten the comments") }
+        Self {
+            file: file.into(),
+            ..Self::at("", what, "shorten the comments")
+        }
     }
 
     pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let line = error.span().map(|s| line_at(text, s.start));
         let key = error.span().map(|s| key_at(text, s.start)).unwrap_or_default();
         let hint = "run `xfl init` in an empty folder for a commented example of every key";
-        Self { file: file.into(), line, key, what: error.message().trim().to_owned(), hint: hint.into() }
+        Self {
+            file: file.into(),
+            line,
+            key,
+            what: error.message().trim().to_owned(),
+            hint: hint.into(),
+        }
     }
 
     /// Adds the file and the line that the key stands on.
@@ -96,9 +111,7 @@ fn find(text: &str, key: &str) -> Option<usize> {
             if table == wanted_table {
                 table_line = table_line.or(Some(number + 1));
             }
-        } else if table == wanted_table
-            && line.split_once('=').is_some_and(|(k, _)| k.trim() == wanted_key)
-        {
+        } else if table == wanted_table && line.split_once('=').is_some_and(|(k, _)| k.trim() == wanted_key) {
             return Some(number + 1);
         }
     }

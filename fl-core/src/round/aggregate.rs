@@ -31,13 +31,25 @@ impl Rounds {
                 let bodies: Vec<&[u64]> = members.iter().filter_map(|m| masked.bodies(m)).collect();
                 let row_root = row_tree(&bodies).map_err(impossible)?.root();
                 let selected = vec![true; members.len()];
-                self.outcome_of(Aggregated { members, refused: Vec::new(), selected, row_root, ..EMPTY }, values)
+                self.outcome_of(
+                    Aggregated {
+                        members,
+                        refused: Vec::new(),
+                        selected,
+                        row_root,
+                        ..EMPTY
+                    },
+                    values,
+                )
             }
         }
     }
 
     fn aggregate_visible(&self) -> Result<Outcome, RoundError> {
-        let limits = Limits { max_abs: self.mechanism.max_abs().unsigned_abs(), max_norm_squared: self.mechanism.max_norm_squared() };
+        let limits = Limits {
+            max_abs: self.mechanism.max_abs().unsigned_abs(),
+            max_norm_squared: self.mechanism.max_norm_squared(),
+        };
         let fits = |m: &&NodeId| {
             let upload = self.work.uploads.get(m);
             upload.is_some_and(|u| limits.check(u.values(), self.model.len()).is_ok())
@@ -46,25 +58,51 @@ impl Rounds {
         let (members, refused): (Vec<_>, Vec<_>) = expected.iter().copied().partition(|m| fits(&m));
         let needed = self.plan.settlement_threshold();
         if members.len() < needed {
-            let what = format!("{} updates are within range and norm, and the header needs {needed} signatures", members.len());
+            let what = format!(
+                "{} updates are within range and norm, and the header needs {needed} signatures",
+                members.len()
+            );
             return Err(RoundError::Impossible(what));
         }
-        let updates: Vec<&[i32]> = members.iter().filter_map(|m| self.work.uploads.get(m)).map(|u| u.values()).collect();
+        let updates: Vec<&[i32]> = members
+            .iter()
+            .filter_map(|m| self.work.uploads.get(m))
+            .map(|u| u.values())
+            .collect();
         let row_root = row_tree(&updates).map_err(impossible)?.root();
         let rows = Rows::new(updates).map_err(impossible)?;
         let aggregate = self.plan.rule(rows.n()).aggregate(&rows).map_err(impossible)?;
         let selected = aggregate.selected;
-        self.outcome_of(Aggregated { members, refused, selected, row_root, ..EMPTY }, aggregate.values)
+        self.outcome_of(
+            Aggregated {
+                members,
+                refused,
+                selected,
+                row_root,
+                ..EMPTY
+            },
+            aggregate.values,
+        )
     }
 
     fn outcome_of(&self, aggregated: Aggregated, values: Vec<i32>) -> Result<Outcome, RoundError> {
         let model = self.moved(&values);
         if !model.iter().all(|v| v.is_finite()) {
-            return Err(RoundError::Impossible("the new model isn't finite: lower training.server_learning_rate".into()));
+            return Err(RoundError::Impossible(
+                "the new model isn't finite: lower training.server_learning_rate".into(),
+            ));
         }
         let aggregate_root = aggregate_tree(&values).map_err(impossible)?.root();
-        let aggregated = Aggregated { aggregate_root, model_root: model_root(&model), ..aggregated };
-        Ok(Outcome { aggregated, values, model })
+        let aggregated = Aggregated {
+            aggregate_root,
+            model_root: model_root(&model),
+            ..aggregated
+        };
+        Ok(Outcome {
+            aggregated,
+            values,
+            model,
+        })
     }
 
     /// The model moved by an aggregate.
@@ -82,7 +120,11 @@ impl Rounds {
 
 /// `model` moved by an aggregate on the grid: parameter i becomes `f32(f64(p_i) + step * a_i)`.
 pub fn moved(model: &[f32], aggregate: &[i32], step: f64) -> Vec<f32> {
-    model.iter().zip(aggregate).map(|(p, a)| (f64::from(*p) + step * f64::from(*a)) as f32).collect()
+    model
+        .iter()
+        .zip(aggregate)
+        .map(|(p, a)| (f64::from(*p) + step * f64::from(*a)) as f32)
+        .collect()
 }
 
 /// BLAKE3 over little-endian f32 parameters.

@@ -18,7 +18,10 @@ pub struct Committed {
 impl Rounds {
     pub(super) fn commit(&mut self, member: NodeId, parcel: &Parcel, commit: Commit) -> Result<(), RoundError> {
         if self.work.commits.contains_key(&member) {
-            return Err(RoundError::Misplaced { member, what: "committed already".into() });
+            return Err(RoundError::Misplaced {
+                member,
+                what: "committed already".into(),
+            });
         }
         if let Some(twin) = self.work.commits.values().find(|c| c.commit.root == commit.root) {
             let what = format!("the commitment is a copy of {}", twin.envelope.sender);
@@ -30,7 +33,13 @@ impl Rounds {
             return Err(RoundError::Misbehaved { member, what });
         }
         self.rho.insert(member, commit.rho_spent);
-        self.work.commits.insert(member, Committed { commit, envelope: parcel.envelope.clone() });
+        self.work.commits.insert(
+            member,
+            Committed {
+                commit,
+                envelope: parcel.envelope.clone(),
+            },
+        );
         Ok(())
     }
 }

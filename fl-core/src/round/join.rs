@@ -24,13 +24,18 @@ pub struct Joined {
 
 impl Rounds {
     pub(super) fn join(&mut self, member: NodeId, join: Join) -> Result<(), RoundError> {
-        let wrong = |what: &str| RoundError::Misbehaved { member, what: what.into() };
+        let wrong = |what: &str| RoundError::Misbehaved {
+            member,
+            what: what.into(),
+        };
         let binding = &join.binding;
         if binding.node_key != member.0 || binding.federation != self.plan().federation().0 {
             return Err(wrong("the binding is for another node or federation"));
         }
         if binding.chain_id != self.genesis().contracts.chain_id {
-            return Err(wrong("the binding names a chain that this federation doesn't settle on"));
+            return Err(wrong(
+                "the binding names a chain that this federation doesn't settle on",
+            ));
         }
         let payout_signature = join.payout_signature;
         let domain = self.genesis().contracts.registry_domain(self.plan().federation().0);
@@ -41,20 +46,40 @@ impl Rounds {
         if member.verify(BINDING_DOMAIN, &digest, &join.node_signature).is_err() {
             return Err(wrong("the node key's signature doesn't fit the binding"));
         }
-        if self.joined.values().any(|j| j.binding.payout == binding.payout && j.binding.node_key != member.0) {
+        if self
+            .joined
+            .values()
+            .any(|j| j.binding.payout == binding.payout && j.binding.node_key != member.0)
+        {
             return Err(wrong("another member's rewards go to this address"));
         }
         if let Some(old) = self.joined.get(&member) {
-            let what = if old.binding == *binding { "joined already" } else { "bound to another address already" };
-            return Err(RoundError::Misplaced { member, what: what.into() });
+            let what = if old.binding == *binding {
+                "joined already"
+            } else {
+                "bound to another address already"
+            };
+            return Err(RoundError::Misplaced {
+                member,
+                what: what.into(),
+            });
         }
         let (payout, chain_id) = (join.binding.payout, join.binding.chain_id);
-        self.ledger.bind(member.0, payout, chain_id).map_err(super::score::impossible)?;
+        self.ledger
+            .bind(member.0, payout, chain_id)
+            .map_err(super::score::impossible)?;
         if let Some(settled) = &mut self.work.settled {
             // The ledger that a posted round leads to; somebody without earnings changes nothing of its tree.
-            settled.ledger.bind(member.0, payout, chain_id).map_err(super::score::impossible)?;
+            settled
+                .ledger
+                .bind(member.0, payout, chain_id)
+                .map_err(super::score::impossible)?;
         }
-        let joined = Joined { binding: join.binding, payout_signature, node_signature: join.node_signature };
+        let joined = Joined {
+            binding: join.binding,
+            payout_signature,
+            node_signature: join.node_signature,
+        };
         self.joined.insert(member, joined);
         Ok(())
     }

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use xfl_privacy::mask::{
-    EphemeralPublic, Evidence, KeySumShare, MaskParams, MaskPlan, MaskRound, MaskedUpdate, Opening, SEALED_BYTES, Seat,
-    SealedShare, reconstruct_key_sum, sum_bodies, unmask,
+    EphemeralPublic, Evidence, KeySumShare, MaskParams, MaskPlan, MaskRound, MaskedUpdate, Opening, SEALED_BYTES,
+    SealedShare, Seat, reconstruct_key_sum, sum_bodies, unmask,
 };
 
 use super::{
@@ -70,7 +70,11 @@ pub fn share_list(hashes: &[[u8; 32]]) -> [u8; 32] {
 
 /// A member's seat: its place in the cohort.
 pub fn seat(cohort: &[NodeId], member: &NodeId) -> Option<Seat> {
-    cohort.binary_search(member).ok().and_then(|i| u16::try_from(i).ok()).map(Seat)
+    cohort
+        .binary_search(member)
+        .ok()
+        .and_then(|i| u16::try_from(i).ok())
+        .map(Seat)
 }
 
 impl Masked {
@@ -115,7 +119,11 @@ impl Masked {
 
     /// The receivers' signed keys, ascending.
     pub(crate) fn advertisements(&self) -> Vec<Envelope> {
-        self.receivers.iter().filter_map(|m| self.publics.get(m)).map(|(_, e)| e.clone()).collect()
+        self.receivers
+            .iter()
+            .filter_map(|m| self.publics.get(m))
+            .map(|(_, e)| e.clone())
+            .collect()
     }
 
     /// The signatures over the survivors, ascending by member.
@@ -125,24 +133,41 @@ impl Masked {
 
     /// For a dealer: all dealers' signed lists, the shares sealed to it by the others, and the parts that are here.
     pub(crate) fn dealt_to(&self, to: &NodeId) -> Option<(Vec<Envelope>, Vec<SealedShare>, Vec<u32>)> {
-        let lists = self.dealers.iter().filter_map(|m| self.deals.get(m)).map(|(_, e)| e.clone()).collect();
+        let lists = self
+            .dealers
+            .iter()
+            .filter_map(|m| self.deals.get(m))
+            .map(|(_, e)| e.clone())
+            .collect();
         let mut shares = Vec::new();
         for dealer in self.dealers.iter().filter(|d| *d != to) {
             let place = self.receivers.iter().filter(|r| *r != dealer).position(|r| r == to)?;
             shares.push(self.sealed.get(dealer)?.get(place)?.clone());
         }
-        let have = self.bodies.get(to).map(|(assembly, _)| assembly.have()).unwrap_or_default();
+        let have = self
+            .bodies
+            .get(to)
+            .map(|(assembly, _)| assembly.have())
+            .unwrap_or_default();
         Some((lists, shares, have))
     }
 
     /// The survivors and the sum of their updates.
     pub(super) fn opened_sum(&self) -> Result<(Vec<NodeId>, Vec<i64>), RoundError> {
-        let opening = self.opening.as_ref().ok_or_else(|| impossible("nothing was agreed on"))?;
-        let answers = self.shares.iter().filter_map(|(m, s)| Some((seat(&self.cohort, m)?, s.clone()))).collect();
+        let opening = self
+            .opening
+            .as_ref()
+            .ok_or_else(|| impossible("nothing was agreed on"))?;
+        let answers = self
+            .shares
+            .iter()
+            .filter_map(|(m, s)| Some((seat(&self.cohort, m)?, s.clone())))
+            .collect();
         let key_sum = reconstruct_key_sum(&self.params, opening, &answers).map_err(impossible)?;
         let updates = self.survivors.iter().filter_map(|m| self.bodies.get(m));
-        let updates: Result<Vec<_>, _> =
-            updates.map(|(a, _)| MaskedUpdate::from_bodies(&self.params, a.values().to_vec())).collect();
+        let updates: Result<Vec<_>, _> = updates
+            .map(|(a, _)| MaskedUpdate::from_bodies(&self.params, a.values().to_vec()))
+            .collect();
         let sum = sum_bodies(&self.params, &updates.map_err(impossible)?).map_err(impossible)?;
         let plain = unmask(&self.params, &self.attempt, &sum, &key_sum).map_err(impossible)?;
         Ok((self.survivors.clone(), plain))
@@ -151,18 +176,35 @@ impl Masked {
     fn agree_on(&self, survivors: &[NodeId]) -> Result<Opening, RoundError> {
         let evidence = survivors.iter().filter_map(|m| {
             let (hashes, _) = self.deals.get(m)?;
-            Some((seat(&self.cohort, m)?, Evidence { commitment: self.root(m), share_list: share_list(hashes) }))
+            Some((
+                seat(&self.cohort, m)?,
+                Evidence {
+                    commitment: self.root(m),
+                    share_list: share_list(hashes),
+                },
+            ))
         });
         Opening::new(&self.params, &self.attempt, &evidence.collect()).map_err(impossible)
     }
 }
 
 impl Rounds {
-    pub(super) fn advertise(&mut self, member: NodeId, parcel: &Parcel, keys: EphemeralPublic) -> Result<(), RoundError> {
+    pub(super) fn advertise(
+        &mut self,
+        member: NodeId,
+        parcel: &Parcel,
+        keys: EphemeralPublic,
+    ) -> Result<(), RoundError> {
         let mask = self.masked_work()?;
-        let twin = mask.publics.values().any(|(k, e)| k.as_bytes() == keys.as_bytes() && e.sender != member);
+        let twin = mask
+            .publics
+            .values()
+            .any(|(k, e)| k.as_bytes() == keys.as_bytes() && e.sender != member);
         if twin {
-            return Err(RoundError::Misbehaved { member, what: "another member's keys".into() });
+            return Err(RoundError::Misbehaved {
+                member,
+                what: "another member's keys".into(),
+            });
         }
         fresh(mask.publics.contains_key(&member), member)?;
         mask.publics.insert(member, (keys, parcel.envelope.clone()));
@@ -189,7 +231,10 @@ impl Rounds {
         let mask = self.masked_work()?;
         let wrong = |what: String| RoundError::Misbehaved { member, what };
         let Some((hashes, _)) = mask.deals.get(&member) else {
-            return Err(RoundError::Misplaced { member, what: "shares without a signed list".into() });
+            return Err(RoundError::Misplaced {
+                member,
+                what: "shares without a signed list".into(),
+            });
         };
         let shares = split_shares(sealed, hashes).map_err(wrong)?;
         mask.sealed.insert(member, shares);
@@ -201,12 +246,18 @@ impl Rounds {
         let wrong = |what: String| Err(RoundError::Misbehaved { member, what });
         let Some(root) = self.work.commits.get(&member).map(|c| c.commit.root) else {
             // The commitment may have got lost on the way: both are asked for again.
-            return Err(RoundError::Misplaced { member, what: "a ciphertext without a commitment".into() });
+            return Err(RoundError::Misplaced {
+                member,
+                what: "a ciphertext without a commitment".into(),
+            });
         };
         let mask = self.masked_work()?;
         let (assembly, _) = mask.bodies.entry(member).or_insert_with(|| (Assembly::new(d), root));
         match assembly.put(upload.part, &upload.bodies) {
-            Err(again @ PartError::Again(_)) => Err(RoundError::Misplaced { member, what: again.to_string() }),
+            Err(again @ PartError::Again(_)) => Err(RoundError::Misplaced {
+                member,
+                what: again.to_string(),
+            }),
             Err(error) => wrong(error.to_string()),
             Ok(true) if update::masked_root(assembly.values()) != root => {
                 assembly.take_back(upload.part);
@@ -227,7 +278,10 @@ impl Rounds {
         let mask = self.masked_work()?;
         fresh(mask.agreements.contains_key(&member), member)?;
         if mask.opening.as_ref().is_none_or(|o| *o.digest() != digest) {
-            return Err(RoundError::Misbehaved { member, what: "agrees on another set of survivors".into() });
+            return Err(RoundError::Misbehaved {
+                member,
+                what: "agrees on another set of survivors".into(),
+            });
         }
         mask.agreements.insert(member, parcel.envelope.clone());
         Ok(())
@@ -264,18 +318,29 @@ impl Rounds {
 /// Cuts attached shares and compares them with their signed hashes.
 pub(crate) fn split_shares(bytes: &[u8], hashes: &[[u8; 32]]) -> Result<Vec<SealedShare>, String> {
     if bytes.len() != hashes.len() * SEALED_BYTES {
-        return Err(format!("{} bytes of shares, expected {}", bytes.len(), hashes.len() * SEALED_BYTES));
+        return Err(format!(
+            "{} bytes of shares, expected {}",
+            bytes.len(),
+            hashes.len() * SEALED_BYTES
+        ));
     }
     let shares = bytes.chunks_exact(SEALED_BYTES).zip(hashes).map(|(chunk, hash)| {
         let share = SealedShare::from_bytes(chunk).map_err(|e| e.to_string())?;
-        if share.digest() == *hash { Ok(share) } else { Err("a share that isn't the one signed for".into()) }
+        if share.digest() == *hash {
+            Ok(share)
+        } else {
+            Err("a share that isn't the one signed for".into())
+        }
     });
     shares.collect()
 }
 
 fn fresh(again: bool, member: NodeId) -> Result<(), RoundError> {
     if again {
-        return Err(RoundError::Misplaced { member, what: "said already".into() });
+        return Err(RoundError::Misplaced {
+            member,
+            what: "said already".into(),
+        });
     }
     Ok(())
 }

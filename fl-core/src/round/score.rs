@@ -38,7 +38,11 @@ impl Rounds {
             (ScoreKind::Participation, _) => vec![1_000_000; n],
             (ScoreKind::Cosine, _) => {
                 let rows = self.visible_rows(outcome)?;
-                cosine_to_aggregate(&rows, &outcome.values).map_err(impossible)?.into_iter().map(|p| p.0).collect()
+                cosine_to_aggregate(&rows, &outcome.values)
+                    .map_err(impossible)?
+                    .into_iter()
+                    .map(|p| p.0)
+                    .collect()
             }
             (ScoreKind::LeaveOneOut, None) => return Ok(None),
             (ScoreKind::LeaveOneOut, Some(referee)) => {
@@ -57,7 +61,10 @@ impl Rounds {
         let weights: Vec<u64> = scores.iter().map(|s| u64::try_from(*s).unwrap_or(0)).collect();
         let budget = self.plan().terms().reward.budget;
         // Parts of a budget that fits u64 fit u64.
-        apportion(u128::from(budget), &weights).into_iter().map(|r| u64::try_from(r).unwrap_or(budget)).collect()
+        apportion(u128::from(budget), &weights)
+            .into_iter()
+            .map(|r| u64::try_from(r).unwrap_or(budget))
+            .collect()
     }
 
     pub(super) fn check_scores(&self, got: &Scored, referee: Option<&mut dyn Referee>) -> Result<(), RoundError> {
@@ -75,16 +82,28 @@ impl Rounds {
             _ => 0,
         };
         if let Some(own) = self.score(referee)? {
-            let off = own.scores.iter().zip(&got.scores).position(|(a, b)| a.abs_diff(*b) > tolerance);
+            let off = own
+                .scores
+                .iter()
+                .zip(&got.scores)
+                .position(|(a, b)| a.abs_diff(*b) > tolerance);
             if let Some(i) = off {
-                return differs("score", format!("{} ±{tolerance}", own.scores[i]), got.scores[i].to_string());
+                return differs(
+                    "score",
+                    format!("{} ±{tolerance}", own.scores[i]),
+                    got.scores[i].to_string(),
+                );
             }
         }
         Ok(())
     }
 
     fn visible_rows<'a>(&'a self, outcome: &Outcome) -> Result<Rows<'a>, RoundError> {
-        let rows = outcome.aggregated.members.iter().filter_map(|m| self.work.uploads.get(m));
+        let rows = outcome
+            .aggregated
+            .members
+            .iter()
+            .filter_map(|m| self.work.uploads.get(m));
         Rows::new(rows.map(super::upload::Assembly::values).collect()).map_err(impossible)
     }
 }

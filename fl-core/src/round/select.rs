@@ -12,7 +12,11 @@ impl Rounds {
         let attempt_due = if self.round == next { self.attempt } else { 0 };
         if (round, attempt) != (next, attempt_due) {
             let expected = format!("{next} {attempt_due}");
-            return Err(RoundError::Differs { what: "round and attempt", expected, got: format!("{round} {attempt}") });
+            return Err(RoundError::Differs {
+                what: "round and attempt",
+                expected,
+                got: format!("{round} {attempt}"),
+            });
         }
         if !cohort.is_sorted_by(|a, b| a < b) || !cohort.iter().all(|m| self.joined.contains_key(m)) {
             return Err(self.out_of_place("a cohort out of order, or with a member that never joined"));
@@ -20,10 +24,23 @@ impl Rounds {
         if cohort.len() < self.plan().terms().rounds.quorum {
             return Err(self.out_of_place("a cohort smaller than the quorum"));
         }
-        let mask = if self.plan().masked() { Some(Masked::new(self, round, attempt, cohort)?) } else { None };
-        self.phase = if mask.is_some() { Phase::Advertise } else { Phase::Commit };
+        let mask = if self.plan().masked() {
+            Some(Masked::new(self, round, attempt, cohort)?)
+        } else {
+            None
+        };
+        self.phase = if mask.is_some() {
+            Phase::Advertise
+        } else {
+            Phase::Commit
+        };
         (self.round, self.attempt) = (round, attempt);
-        self.work = Work { cohort: cohort.to_vec(), expected: cohort.iter().copied().collect(), mask, ..Work::default() };
+        self.work = Work {
+            cohort: cohort.to_vec(),
+            expected: cohort.iter().copied().collect(),
+            mask,
+            ..Work::default()
+        };
         Ok(())
     }
 }

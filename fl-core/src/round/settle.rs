@@ -39,7 +39,10 @@ impl Rounds {
             Phase::Settle => {
                 let settled = self.settle()?;
                 let signature = key.sign(HEADER_DOMAIN, &settled.digest);
-                Some(Entry::Settled { header: settled.header, signature })
+                Some(Entry::Settled {
+                    header: settled.header,
+                    signature,
+                })
             }
             _ => None,
         })
@@ -93,7 +96,11 @@ impl Rounds {
         };
         let mut ledger = self.ledger.clone();
         let members = &outcome.aggregated.members;
-        let parts: Vec<_> = members.iter().zip(&scored.rewards).map(|(m, r)| (m.0, u128::from(*r))).collect();
+        let parts: Vec<_> = members
+            .iter()
+            .zip(&scored.rewards)
+            .map(|(m, r)| (m.0, u128::from(*r)))
+            .collect();
         ledger.credit(self.round, &parts).map_err(super::score::impossible)?;
         let a = &outcome.aggregated;
         let header = RoundHeader {
@@ -112,11 +119,19 @@ impl Rounds {
             rule: self.plan.terms().aggregation.rule.code(),
         };
         let digest = header.digest(&self.genesis.contracts.rounds_domain(self.plan.federation().0));
-        Ok(Settled { header, digest, ledger, scored })
+        Ok(Settled {
+            header,
+            digest,
+            ledger,
+            scored,
+        })
     }
 
     pub(super) fn endorse(&mut self, member: NodeId, signature: payout::Signature) -> Result<(), RoundError> {
-        let wrong = |what: &str| RoundError::Misbehaved { member, what: what.into() };
+        let wrong = |what: &str| RoundError::Misbehaved {
+            member,
+            what: what.into(),
+        };
         let (Some(settled), Some(joined)) = (&self.work.settled, self.joined.get(&member)) else {
             return Err(self.out_of_place("a signature without a header"));
         };
@@ -124,14 +139,19 @@ impl Rounds {
             return Err(wrong("the signature isn't its payout key's over this header"));
         }
         if self.work.endorsements.contains_key(&member) {
-            return Err(RoundError::Misplaced { member, what: "signed already".into() });
+            return Err(RoundError::Misplaced {
+                member,
+                what: "signed already".into(),
+            });
         }
         self.work.endorsements.insert(member, signature);
         Ok(())
     }
 
     pub(super) fn posted(&mut self) -> Result<(), RoundError> {
-        let (Phase::Post, Some(settled), Some(outcome)) = (self.phase, self.work.settled.take(), self.work.outcome.take()) else {
+        let (Phase::Post, Some(settled), Some(outcome)) =
+            (self.phase, self.work.settled.take(), self.work.outcome.take())
+        else {
             return Err(self.out_of_place("a posting"));
         };
         for (member, score) in outcome.aggregated.members.iter().zip(&settled.scored.scores) {
@@ -150,5 +170,9 @@ impl Rounds {
 }
 
 fn differs_in<T: std::fmt::Debug>(what: &'static str, expected: &T, got: &T) -> RoundError {
-    RoundError::Differs { what, expected: format!("{expected:?}"), got: format!("{got:?}") }
+    RoundError::Differs {
+        what,
+        expected: format!("{expected:?}"),
+        got: format!("{got:?}"),
+    }
 }

@@ -41,7 +41,10 @@ pub enum PartError {
 impl<T: Copy + Default> Assembly<T> {
     /// An upload of `len` values, none of them here.
     pub fn new(len: usize) -> Self {
-        Self { values: vec![T::default(); len], have: vec![false; update::parts(len) as usize] }
+        Self {
+            values: vec![T::default(); len],
+            have: vec![false; update::parts(len) as usize],
+        }
     }
 
     /// Puts a part in its place; true if it was the last.
@@ -54,7 +57,12 @@ impl<T: Copy + Default> Assembly<T> {
         match self.have.get(part as usize) {
             None => return Err(PartError::Number { parts, got: part }),
             Some(true) => return Err(PartError::Again(part)),
-            Some(false) if values.len() != expected => return Err(PartError::Length { expected, got: values.len() }),
+            Some(false) if values.len() != expected => {
+                return Err(PartError::Length {
+                    expected,
+                    got: values.len(),
+                });
+            }
             Some(false) => {}
         }
         let start = part as usize * PART;
@@ -77,7 +85,11 @@ impl<T: Copy + Default> Assembly<T> {
 
     /// The parts that are here.
     pub fn have(&self) -> Vec<u32> {
-        (0..).zip(&self.have).filter(|(_, have)| **have).map(|(part, _)| part).collect()
+        (0..)
+            .zip(&self.have)
+            .filter(|(_, have)| **have)
+            .map(|(part, _)| part)
+            .collect()
     }
 
     /// The values; zeros where a part is missing.
@@ -100,7 +112,10 @@ impl Rounds {
         let assembly = self.work.uploads.entry(member).or_insert_with(|| Assembly::new(d));
         match assembly.put(upload.part, &upload.values) {
             Err(PartError::Again(part)) => {
-                return Err(RoundError::Misplaced { member, what: PartError::Again(part).to_string() });
+                return Err(RoundError::Misplaced {
+                    member,
+                    what: PartError::Again(part).to_string(),
+                });
             }
             Err(error) => return Err(wrong(error.to_string())),
             Ok(false) => {}

@@ -20,8 +20,16 @@ impl HeldOut {
     ///
     /// # Errors
     /// What is wrong with the data.
-    pub fn read(model: Box<dyn Model>, file: &str, bytes: &[u8], schema: &Schema) -> Result<Self, super::data::DataError> {
-        Ok(Self { model, data: Table::read(file, bytes, schema, Limits::default())? })
+    pub fn read(
+        model: Box<dyn Model>,
+        file: &str,
+        bytes: &[u8],
+        schema: &Schema,
+    ) -> Result<Self, super::data::DataError> {
+        Ok(Self {
+            model,
+            data: Table::read(file, bytes, schema, Limits::default())?,
+        })
     }
 
     /// How well parameters do on it.

@@ -31,7 +31,10 @@ impl Process {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        Ok(Self { name: name.into(), child })
+        Ok(Self {
+            name: name.into(),
+            child,
+        })
     }
 
     /// The coordinator, listening on a free port and serving its embedded chain.
@@ -46,20 +49,57 @@ impl Process {
         ]
         .map(|p| p.display().to_string());
         let args = [
-            "round", "--dir", &dir, "--plan", &plan, "--members", &members, "--key", &key, "--payout-key", &payout,
-            "--listen", "127.0.0.1:0", "--rpc-listen", "127.0.0.1:0", "--held-out", &held_out, "--serve",
+            "round",
+            "--dir",
+            &dir,
+            "--plan",
+            &plan,
+            "--members",
+            &members,
+            "--key",
+            &key,
+            "--payout-key",
+            &payout,
+            "--listen",
+            "127.0.0.1:0",
+            "--rpc-listen",
+            "127.0.0.1:0",
+            "--held-out",
+            &held_out,
+            "--serve",
         ];
         Self::start("coordinator", &args)
     }
 
     /// A hospital.
-    pub(crate) fn hospital(scenario: &Scenario, hospital: &Hospital, address: &str, attack: bool) -> std::io::Result<Self> {
-        let [dir, key, payout, data] =
-            [hospital.dir.join("state"), hospital.key(), hospital.payout(), hospital.data()].map(|p| p.display().to_string());
+    pub(crate) fn hospital(
+        scenario: &Scenario,
+        hospital: &Hospital,
+        address: &str,
+        attack: bool,
+    ) -> std::io::Result<Self> {
+        let [dir, key, payout, data] = [
+            hospital.dir.join("state"),
+            hospital.key(),
+            hospital.payout(),
+            hospital.data(),
+        ]
+        .map(|p| p.display().to_string());
         let coordinator = scenario.coordinator.to_string();
         let mut args = vec![
-            "join", "--coordinator", address, "--coordinator-key", &coordinator, "--dir", &dir, "--key", &key,
-            "--payout-key", &payout, "--data", &data,
+            "join",
+            "--coordinator",
+            address,
+            "--coordinator-key",
+            &coordinator,
+            "--dir",
+            &dir,
+            "--key",
+            &key,
+            "--payout-key",
+            &payout,
+            "--data",
+            &data,
         ];
         if attack {
             args.extend(["--attack", "sign-flip"]);
@@ -69,8 +109,22 @@ impl Process {
 
     /// A hospital's claim.
     pub(crate) fn claim(hospital: &Hospital, rpc: &str) -> std::io::Result<Self> {
-        let [dir, key, payout] = [hospital.dir.join("state"), hospital.key(), hospital.payout()].map(|p| p.display().to_string());
-        Self::start(&hospital.name, &["claim", "--dir", &dir, "--key", &key, "--payout-key", &payout, "--rpc", rpc])
+        let [dir, key, payout] =
+            [hospital.dir.join("state"), hospital.key(), hospital.payout()].map(|p| p.display().to_string());
+        Self::start(
+            &hospital.name,
+            &[
+                "claim",
+                "--dir",
+                &dir,
+                "--key",
+                &key,
+                "--payout-key",
+                &payout,
+                "--rpc",
+                rpc,
+            ],
+        )
     }
 
     /// The auditor.
@@ -86,7 +140,11 @@ impl Process {
 
     /// Asks it to stop, as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        let pid = self
+            .child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .and_then(rustix::process::Pid::from_raw);
         if let Some(pid) = pid {
             // It may be over already.
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
@@ -103,8 +161,14 @@ impl Process {
         let talk = String::from_utf8_lossy(&output.stderr).into_owned();
         let text = String::from_utf8_lossy(&output.stdout);
         let answer = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-        let answer = answer.or_else(|| serde_json::from_str(&text).ok()).unwrap_or(Value::Null);
-        Ok(Finished { code: output.status.code(), answer, talk })
+        let answer = answer
+            .or_else(|| serde_json::from_str(&text).ok())
+            .unwrap_or(Value::Null);
+        Ok(Finished {
+            code: output.status.code(),
+            answer,
+            talk,
+        })
     }
 }
 

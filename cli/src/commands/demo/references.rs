@@ -29,7 +29,11 @@ pub(crate) fn train(scenario: &Scenario) -> Result<References, String> {
     let read = |path: &std::path::Path| Table::open(path, &terms.data, Limits::default()).map_err(|e| fail(&e));
     let model = terms.model.build(&terms.data, Device::Cpu).map_err(|e| fail(&e))?;
     let held_out = read(&scenario.held_out())?;
-    let tables: Vec<Table> = scenario.hospitals.iter().map(|h| read(&h.data())).collect::<Result<_, _>>()?;
+    let tables: Vec<Table> = scenario
+        .hospitals
+        .iter()
+        .map(|h| read(&h.data()))
+        .collect::<Result<_, _>>()?;
     let accuracy = |data: &dyn Data| -> Result<Vec<f64>, String> {
         let evaluations = centralised(&scenario.plan, model.as_ref(), data, &held_out).map_err(|e| fail(&e))?;
         Ok(evaluations.into_iter().filter_map(|e| e.accuracy).collect())
@@ -65,5 +69,9 @@ pub(crate) fn train(scenario: &Scenario) -> Result<References, String> {
             Some(rounds.into_iter().filter_map(|r| r.evaluation.accuracy).collect())
         }
     };
-    Ok(References { alone, pooled, plain_mean })
+    Ok(References {
+        alone,
+        pooled,
+        plain_mean,
+    })
 }

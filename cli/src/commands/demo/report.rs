@@ -63,18 +63,37 @@ impl fmt::Display for Report {
         for finding in &self.plan {
             writeln!(f, "{finding}")?;
         }
-        writeln!(f, "\naccuracy on held-out patients after each round\n{}", table(&self.accuracies()))?;
+        writeln!(
+            f,
+            "\naccuracy on held-out patients after each round\n{}",
+            table(&self.accuracies())
+        )?;
         writeln!(f, "each hospital\n{}", table(&self.hospital_rows()))?;
         if self.masked {
             let least = self.least_sum;
-            writeln!(f, "masked: the coordinator saw sums of at least {least} updates, no single one; rewards are by participation")?;
+            writeln!(
+                f,
+                "masked: the coordinator saw sums of at least {least} updates, no single one; rewards are by participation"
+            )?;
         } else {
-            writeln!(f, "rule {}; scores are leave-one-out on held-out patients, rewards follow the positive ones", self.rule)?;
+            writeln!(
+                f,
+                "rule {}; scores are leave-one-out on held-out patients, rewards follow the positive ones",
+                self.rule
+            )?;
         }
         let verdict = if self.audit.holds { "holds" } else { "FAILS" };
-        writeln!(f, "audit {verdict}: {} checks, {} of them not possible here", self.audit.checks, self.audit.unchecked)?;
+        writeln!(
+            f,
+            "audit {verdict}: {} checks, {} of them not possible here",
+            self.audit.checks, self.audit.unchecked
+        )?;
         write!(f, "{:.1} s", self.seconds)?;
-        if self.kept { write!(f, ", kept in {}", self.dir) } else { Ok(()) }
+        if self.kept {
+            write!(f, ", kept in {}", self.dir)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -86,7 +105,11 @@ impl Report {
         let mut rows = vec![header];
         for (i, round) in self.rounds.iter().enumerate() {
             let at = |values: &Vec<f64>| percent(values.get(i).copied());
-            let mut row = vec![round.round.to_string(), percent(round.accuracy), at(&self.references.pooled)];
+            let mut row = vec![
+                round.round.to_string(),
+                percent(round.accuracy),
+                at(&self.references.pooled),
+            ];
             row.extend(plain.map(at));
             rows.push(row);
         }
@@ -99,10 +122,18 @@ impl Report {
         for (i, h) in self.hospitals.iter().enumerate() {
             let alone = self.references.alone.get(i).and_then(|(_, a)| a.last().copied());
             rows.push(vec![
-                if h.attacker { format!("{} (poisons)", h.name) } else { h.name.clone() },
+                if h.attacker {
+                    format!("{} (poisons)", h.name)
+                } else {
+                    h.name.clone()
+                },
                 h.patients.to_string(),
                 percent(alone),
-                if h.epsilon.is_finite() { format!("{:.2}", h.epsilon) } else { "infinite".into() },
+                if h.epsilon.is_finite() {
+                    format!("{:.2}", h.epsilon)
+                } else {
+                    "infinite".into()
+                },
                 h.score_ppm.to_string(),
                 h.reward.to_string(),
                 h.claimed.clone(),

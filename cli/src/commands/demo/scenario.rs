@@ -17,8 +17,13 @@ const SCHEMA: &str = include_str!("../../../../examples/data/breast_cancer_wisco
 /// Patients that no hospital has.
 const HELD_OUT: usize = 114;
 /// Names and shares of the others.
-const HOSPITALS: [(&str, u32); 5] =
-    [("northfield", 33), ("riverside", 24), ("hillcrest", 17), ("lakeview", 14), ("mallory", 12)];
+const HOSPITALS: [(&str, u32); 5] = [
+    ("northfield", 33),
+    ("riverside", 24),
+    ("hillcrest", 17),
+    ("lakeview", 14),
+    ("mallory", 12),
+];
 /// The split of the demo; another seed deals the patients out differently.
 const SPLIT_SEED: u64 = 2026;
 
@@ -80,7 +85,11 @@ pub(crate) fn write(dir: &Path, masked: bool, rounds: u64) -> Result<Scenario, S
     let mut hospitals = Vec::new();
     let mut members = String::from("# Who may take part.\n");
     for ((name, _), rows) in HOSPITALS.iter().zip(&parts.institutions) {
-        let hospital = Hospital { name: (*name).into(), dir: dir.join(name), patients: rows.len() };
+        let hospital = Hospital {
+            name: (*name).into(),
+            dir: dir.join(name),
+            patients: rows.len(),
+        };
         std::fs::create_dir_all(&hospital.dir).map_err(|e| fail(&e))?;
         std::fs::write(hospital.data(), csv(rows)?).map_err(|e| fail(&e))?;
         let node = keys(&hospital.key(), &hospital.payout())?;
@@ -93,7 +102,13 @@ pub(crate) fn write(dir: &Path, masked: bool, rounds: u64) -> Result<Scenario, S
     std::fs::write(dir.join("federation.toml"), &text).map_err(|e| fail(&e))?;
     let plan = Plan::parse(&text, "federation.toml").map_err(|e| fail(&e))?;
     let attacker = (!masked).then_some(HOSPITALS.len() - 1);
-    Ok(Scenario { dir: dir.into(), plan, coordinator, hospitals, attacker })
+    Ok(Scenario {
+        dir: dir.into(),
+        plan,
+        coordinator,
+        hospitals,
+        attacker,
+    })
 }
 
 fn keys(node: &Path, payout: &Path) -> Result<NodeId, String> {

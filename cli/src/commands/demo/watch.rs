@@ -22,26 +22,39 @@ impl Watch {
         if !printer.draws() {
             bars.set_draw_target(indicatif::ProgressDrawTarget::hidden());
         }
-        let style = |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            |template: &str| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let count = scenario.plan.terms().rounds.count;
-        let rounds = bars.add(ProgressBar::new(count)).with_style(style("rounds       [{bar:30}] {pos}/{len} {msg}"));
+        let rounds = bars
+            .add(ProgressBar::new(count))
+            .with_style(style("rounds       [{bar:30}] {pos}/{len} {msg}"));
         let hospitals = scenario
             .hospitals
             .iter()
             .map(|h| {
-                let bar = bars.add(ProgressBar::new_spinner()).with_style(style("{prefix:<12} {spinner} {msg}"));
+                let bar = bars
+                    .add(ProgressBar::new_spinner())
+                    .with_style(style("{prefix:<12} {spinner} {msg}"));
                 bar.set_prefix(h.name.clone());
                 bar.set_message("starting");
                 bar.enable_steady_tick(Duration::from_millis(120));
                 (h.name.clone(), bar)
             })
             .collect();
-        Self { printer, rounds, hospitals, told: RefCell::new(0), _bars: bars }
+        Self {
+            printer,
+            rounds,
+            hospitals,
+            told: RefCell::new(0),
+            _bars: bars,
+        }
     }
 
     /// Reads the status; whether all rounds are finished.
     pub(crate) fn look(&self, scenario: &Scenario) -> bool {
-        let Some(status) = read_json(&scenario.run_dir().join("status.json")) else { return false };
+        let Some(status) = read_json(&scenario.run_dir().join("status.json")) else {
+            return false;
+        };
         let number = |key: &str| status[key].as_u64().unwrap_or_default();
         let names = |key: &str| -> Vec<String> {
             let list = status[key].as_array().cloned().unwrap_or_default();
@@ -63,7 +76,8 @@ impl Watch {
         if finished > *self.told.borrow() {
             *self.told.borrow_mut() = finished;
             if !self.printer.draws() {
-                self.printer.talk(&format!("round {finished} of {} done", number("planned")));
+                self.printer
+                    .talk(&format!("round {finished} of {} done", number("planned")));
             }
         }
         finished > 0 && finished == number("planned")

@@ -44,12 +44,22 @@ impl Files {
         }
         transcript.seek(SeekFrom::End(0)).map_err(at(&path))?;
         let path = dir.join("metrics.jsonl");
-        let metrics = OpenOptions::new().create(true).append(true).open(&path).map_err(at(&path))?;
-        Ok(Self { dir: dir.into(), transcript, metrics })
+        let metrics = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(at(&path))?;
+        Ok(Self {
+            dir: dir.into(),
+            transcript,
+            metrics,
+        })
     }
 
     pub(super) fn transcript(&mut self, frame: &[u8]) -> Result<(), CoordinateError> {
-        self.transcript.write_all(frame).map_err(at(&self.dir.join("transcript.xfl")))
+        self.transcript
+            .write_all(frame)
+            .map_err(at(&self.dir.join("transcript.xfl")))
     }
 
     /// The metrics of a round as a line of JSON, and its model.
@@ -64,7 +74,10 @@ impl Files {
         line.push(b'\n');
         self.metrics.write_all(&line).map_err(at(&path))?;
         let round = rounds.finished();
-        let origin = Origin { federation: rounds.plan().federation().to_string(), round };
+        let origin = Origin {
+            federation: rounds.plan().federation().to_string(),
+            round,
+        };
         let path = self.dir.join("models").join(format!("round-{round:05}.safetensors"));
         let bytes = checkpoint::encode(tensors, rounds.model(), &origin)
             .map_err(|e| at(&path)(std::io::Error::other(e.to_string())))?;
@@ -94,5 +107,8 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), CoordinateError> {
 }
 
 fn at(path: &Path) -> impl Fn(std::io::Error) -> CoordinateError + '_ {
-    move |source| CoordinateError::File { path: path.into(), source }
+    move |source| CoordinateError::File {
+        path: path.into(),
+        source,
+    }
 }

@@ -27,20 +27,29 @@ pub(super) struct Opened {
 }
 
 pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<Opened, CoordinateError> {
-    let io = |source| CoordinateError::File { path: setup.dir.clone(), source };
+    let io = |source| CoordinateError::File {
+        path: setup.dir.clone(),
+        source,
+    };
     crate::node::private_dir(&setup.dir).map_err(io)?;
     let mut journal = Journal::open(&setup.dir.join("journal.redb"))?;
     let (connection, chain) = connect(setup, tell).await?;
     let records = journal.records()?;
     let rounds = if records.is_empty() {
         let rounds = begin(setup, &connection).await?;
-        let frame = Head::START.append(&Entry::Genesis(Box::new(rounds.genesis().clone()))).0;
+        let frame = Head::START
+            .append(&Entry::Genesis(Box::new(rounds.genesis().clone())))
+            .0;
         journal.append(&frame)?;
         rounds
     } else {
         let rounds = replay(&records.concat())?;
         same_federation(setup, &rounds)?;
-        tell(Event::Resumed { round: rounds.position().0, phase: rounds.phase(), finished: rounds.finished() });
+        tell(Event::Resumed {
+            round: rounds.position().0,
+            phase: rounds.phase(),
+            finished: rounds.finished(),
+        });
         rounds
     };
     let mut kept = Vec::new();
@@ -52,17 +61,32 @@ pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<
         }
     }
     let deployment = settle::deployment(rounds.plan(), &rounds.genesis().contracts);
-    let client = SettlementClient::connect(connection, deployment).await.map_err(settle::SettleError::from)?;
+    let client = SettlementClient::connect(connection, deployment)
+        .await
+        .map_err(settle::SettleError::from)?;
     let files = Files::open(&setup.dir, &journal.records()?)?;
-    Ok(Opened { journal, rounds, kept, client, chain, files })
+    Ok(Opened {
+        journal,
+        rounds,
+        kept,
+        client,
+        chain,
+        files,
+    })
 }
 
-async fn connect(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<(Connection, Option<ServerHandle>), CoordinateError> {
+async fn connect(
+    setup: &Setup,
+    tell: &mut impl FnMut(Event),
+) -> Result<(Connection, Option<ServerHandle>), CoordinateError> {
     match &setup.chain {
         ChainChoice::Rpc(url) => Ok((settle::connect(url, Some(&setup.payout))?, None)),
         ChainChoice::Embedded => {
             let chain = settle::embedded(&setup.dir, setup.payout.account()).map_err(settle::SettleError::from)?;
-            let io = |source| CoordinateError::File { path: format!("rpc address {}", setup.rpc_listen).into(), source };
+            let io = |source| CoordinateError::File {
+                path: format!("rpc address {}", setup.rpc_listen).into(),
+                source,
+            };
             let listener = tokio::net::TcpListener::bind(setup.rpc_listen).await.map_err(io)?;
             let server = xfl_settlement::chain::server::serve(listener, chain.clone()).map_err(io)?;
             tell(Event::Chain { url: server.url() });
@@ -99,9 +123,14 @@ async fn begin(setup: &Setup, connection: &Connection) -> Result<Rounds, Coordin
 /// The salt of the held-out commitment, drawn once and kept for the auditor beside the data.
 fn held_out_salt(setup: &Setup) -> Result<[u8; 32], CoordinateError> {
     let path = setup.dir.join("held-out.salt");
-    let fail = |source| CoordinateError::File { path: path.clone(), source };
+    let fail = |source| CoordinateError::File {
+        path: path.clone(),
+        source,
+    };
     match std::fs::read(&path) {
-        Ok(bytes) => bytes.try_into().map_err(|_| fail(std::io::Error::other("expected 32 bytes"))),
+        Ok(bytes) => bytes
+            .try_into()
+            .map_err(|_| fail(std::io::Error::other("expected 32 bytes"))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let salt = *entropy::bytes().map_err(fail)?;
             std::fs::write(&path, salt).map_err(fail)?;
@@ -116,7 +145,11 @@ fn replay(transcript: &[u8]) -> Result<Rounds, CoordinateError> {
     let mut reader = Reader::new(transcript);
     let mut rounds = match reader.next()? {
         Some(Entry::Genesis(genesis)) => Rounds::begin(*genesis)?,
-        _ => return Err(CoordinateError::OtherFederation("the journal doesn't begin with a plan".into())),
+        _ => {
+            return Err(CoordinateError::OtherFederation(
+                "the journal doesn't begin with a plan".into(),
+            ));
+        }
     };
     while let Some(entry) = reader.next()? {
         rounds.apply(&entry, None)?;

@@ -180,8 +180,12 @@ impl Reporter {
             seconds: BTreeMap::new(),
             attempts: rounds.position().1 + 1,
             bytes: BTreeMap::new(),
-            outcome: rounds.outcome().map(|o| (o.aggregated.members.clone(), o.aggregated.selected.clone())),
-            scored: rounds.settled().map(|s| (s.scored.scores.clone(), s.scored.rewards.clone())),
+            outcome: rounds
+                .outcome()
+                .map(|o| (o.aggregated.members.clone(), o.aggregated.selected.clone())),
+            scored: rounds
+                .settled()
+                .map(|s| (s.scored.scores.clone(), s.scored.rewards.clone())),
         }
     }
 
@@ -202,11 +206,20 @@ impl Reporter {
         let (round, attempt) = rounds.position();
         let mut events = Vec::new();
         match entry {
-            Entry::Begun { round, attempt, cohort, .. } => {
+            Entry::Begun {
+                round, attempt, cohort, ..
+            } => {
                 self.attempts = attempt + 1;
-                events.push(Event::Begun { round: *round, attempt: *attempt, cohort: cohort.len() });
+                events.push(Event::Begun {
+                    round: *round,
+                    attempt: *attempt,
+                    cohort: cohort.len(),
+                });
             }
-            Entry::Abandoned { reason, .. } => events.push(Event::Abandoned { round, reason: reason.clone() }),
+            Entry::Abandoned { reason, .. } => events.push(Event::Abandoned {
+                round,
+                reason: reason.clone(),
+            }),
             Entry::Aggregated(a) => self.outcome = Some((a.members.clone(), a.selected.clone())),
             Entry::Scored(s) => self.scored = Some((s.scores.clone(), s.rewards.clone())),
             Entry::Accepted(parcel) if parcel.envelope.round == 0 => {
@@ -226,7 +239,12 @@ impl Reporter {
             events.push(Event::RoundDone(self.metrics(machine)));
         } else if rounds.gathers() {
             let answered = rounds.complete().len();
-            events.push(Event::Stage { round, phase, answered, of: rounds.outstanding().len() + answered });
+            events.push(Event::Stage {
+                round,
+                phase,
+                answered,
+                of: rounds.outstanding().len() + answered,
+            });
         }
         debug_assert!(attempt < u32::MAX);
         events
@@ -259,7 +277,12 @@ impl Reporter {
 
     pub(super) fn status(&self, machine: &Coordinator) -> Status {
         let rounds = machine.rounds();
-        let name = |id: &NodeId| rounds.member(id).map(|m| m.name.clone()).unwrap_or_else(|| id.to_string());
+        let name = |id: &NodeId| {
+            rounds
+                .member(id)
+                .map(|m| m.name.clone())
+                .unwrap_or_else(|| id.to_string())
+        };
         let (round, attempt) = rounds.position();
         let chain = rounds.genesis().contracts.chain_id;
         Status {
