@@ -328,10 +328,9 @@ impl Coordinator {
             peer.height = peer.height.max(peer.offered.take().unwrap_or_default());
         }
         let uploaded = matches!(report, Report::Upload(_) | Report::Masked(_));
-        if uploaded && self.rounds.complete().contains(&from) {
-            if let Some(root) = self.rounds.work().commits.get(&from).map(|c| c.commit.root) {
-                self.order(from, &Order::Receipt { root });
-            }
+        let root = self.rounds.work().commits.get(&from).map(|c| c.commit.root);
+        if let Some(root) = root.filter(|_| uploaded && self.rounds.complete().contains(&from)) {
+            self.order(from, &Order::Receipt { root });
         }
         Ok(())
     }
@@ -469,7 +468,7 @@ impl Coordinator {
         let Some(settled) = self.rounds.settled().filter(|_| !self.posting) else {
             return false;
         };
-        let header = settled.header.clone();
+        let header = settled.header;
         let signatures = self.rounds.endorsements().values().cloned().collect();
         self.posting = true;
         self.outputs.push_back(Output::Post { header, signatures });

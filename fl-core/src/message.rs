@@ -159,7 +159,7 @@ pub enum Order {
     /// "This is the round; check it and sign."
     Statement {
         /// The header to sign.
-        header: RoundHeader,
+        header: Box<RoundHeader>,
         /// Number of the first attached transcript entry; the attachment holds them in the transcript's own framing.
         from: u64,
     },

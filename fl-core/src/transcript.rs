@@ -2,7 +2,7 @@
 //!
 //! **Claim.** A coordinator's journal, an institution's own copy and an auditor's input are one and the same list of
 //! [`Entry`]s. Some are *given* (what members signed, when a stage was closed); the others are *derived* from the given
-//! ones by [`crate::round::Round`], and replaying compares them bit for bit.
+//! ones by [`crate::round::Rounds`], and replaying compares them bit for bit.
 //!
 //! **Framing.** `len: u32 LE || postcard(entry) || head: 32 bytes`, with `head_k = BLAKE3(head_(k-1) || len || entry)` under
 //! a derivation context. A flipped byte anywhere breaks the head at that entry, which [`Reader`] reports with its number.

@@ -186,7 +186,6 @@ async fn run(masked: bool) {
         copy, transcript,
         "an institution's own copy is the coordinator's transcript"
     );
-    println!("{:#?}", events.lock().unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

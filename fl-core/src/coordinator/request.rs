@@ -49,7 +49,7 @@ impl Coordinator {
                 let Some(settled) = self.rounds.settled() else { return };
                 let from = self.peers.get(&to).map_or(1, |p| p.height.max(1));
                 let envelope = self.seal(&Order::Statement {
-                    header: settled.header.clone(),
+                    header: Box::new(settled.header),
                     from,
                 });
                 let height = self.rounds.head().height;

@@ -113,12 +113,13 @@ impl Institution {
         }
         let mut reader = Reader::after(start, rest);
         while let Some(entry) = reader.next()? {
-            if let (Entry::Begun { round, .. }, Some((trained, model))) = (&entry, trained_on) {
-                if *round == trained && model_root(rounds.model()) != model {
-                    return refuse(format!(
-                        "round {round} began with another model than the one it was trained on"
-                    ));
-                }
+            if let (Entry::Begun { round, .. }, Some((trained, model))) = (&entry, trained_on)
+                && *round == trained
+                && model_root(rounds.model()) != model
+            {
+                return refuse(format!(
+                    "round {round} began with another model than the one it was trained on"
+                ));
             }
             rounds.apply(&entry, None)?;
         }

@@ -130,6 +130,8 @@ pub enum JoinError {
     },
 }
 
+type Sends = mpsc::UnboundedSender<(Practice, Trained)>;
+type Receives = mpsc::UnboundedReceiver<(Practice, Trained)>;
 type Trained = ((u64, u32), Result<Release, ProtectError>, f64);
 
 /// Takes part until the federation is finished; `practice` is made once the plan is known, and may refuse it.
@@ -213,10 +215,7 @@ struct Shell<P, T> {
     tell: T,
     declined: u64,
     finished: bool,
-    trained: (
-        mpsc::UnboundedSender<(Practice, Trained)>,
-        mpsc::UnboundedReceiver<(Practice, Trained)>,
-    ),
+    trained: (Sends, Receives),
 }
 
 impl<P, T> Shell<P, T>
@@ -375,15 +374,13 @@ where
         if self.practice.is_none() {
             // After a restart the plan is remembered rather than heard.
             let genesis = self.machine.rounds().map(|r| r.genesis().clone());
-            if let Some(genesis) = genesis {
-                if let Err(error) = self.agree(&genesis) {
-                    self.declined += 1;
-                    (self.tell)(Event::Declined {
-                        round,
-                        reason: error.to_string(),
-                    });
-                    return self.machine.untrained((round, attempt), &error.to_string());
-                }
+            if let Some(genesis) = genesis
+                && let Err(error) = self.agree(&genesis)
+            {
+                let reason = error.to_string();
+                self.declined += 1;
+                self.machine.untrained((round, attempt), &reason);
+                return (self.tell)(Event::Declined { round, reason });
             }
         }
         let Some(mut practice) = self.practice.take() else {
