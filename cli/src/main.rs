@@ -1,7 +1,7 @@
 //! `xfl`: federated learning from the command line.
 //!
 //! One command is one file under [`commands`]: arguments in, an [`Outcome`](printer::Outcome) or a
-//! [`Failure`](failure::Failure) out. [`printer`] is the only place that writes to the terminal: stdout is data, stderr is
+//! [`Failure`] out. [`printer`] is the only place that writes to the terminal: stdout is data, stderr is
 //! talk. [`failure`] gives every library error its exit code and its hint.
 
 mod bug;

@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// Institutions that every round needs; from 3 on, each round tolerates one poisoner.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(2..=10_000), env = "XFL_QUORUM", hide_env_values = true)]
     quorum: u64,
-    /// A file with the keys of the [data] table; the breast cancer example's where absent.
+    /// A file with the keys of the plan's data table; the breast cancer example's where absent.
     #[arg(long, env = "XFL_SCHEMA", hide_env_values = true)]
     schema: Option<PathBuf>,
 }

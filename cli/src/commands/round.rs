@@ -38,7 +38,7 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     payout_key: PathBuf,
-    /// UDP address for institutions; 0.0.0.0:7700 or [::]:7700 lets other machines in.
+    /// UDP address for institutions; 0.0.0.0:7700 lets other machines in.
     #[arg(long, default_value = "127.0.0.1:7700", env = "XFL_LISTEN", hide_env_values = true)]
     listen: SocketAddr,
     /// Stop cleanly after this many more rounds; all that the plan has where absent.
