@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use xfl_privacy::mask::{EphemeralPublic, Evidence, MaskClient, Opening, Received, SealedShare, Seat};
+use xfl_privacy::mask::{EphemeralPublic, Evidence, MaskClient, OpenError, Opening, Received, SealedShare, Seat};
 
 use super::{Institution, InstitutionError, Note, check, commit_of, refuse};
 use crate::{
@@ -97,7 +97,11 @@ impl Institution {
             return refuse("asked to deal without having advertised".into());
         }
         let client = self.client(at)?;
-        let sealed = client.shares_for(&publics, &mut self.identity.rng).map_err(refused)?;
+        let sealed = match client.shares_for(&publics, &mut self.identity.rng) {
+            Ok(sealed) => sealed,
+            // Another member's keys are at fault: the attempt is lost, not this institution.
+            Err(error) => return self.decline(at, &error),
+        };
         let hashes = sealed.values().map(SealedShare::digest).collect();
         let attachment = sealed.values().flat_map(|s| s.as_bytes().to_vec()).collect();
         self.remember(Note::Masked(note))?;
@@ -217,18 +221,25 @@ impl Institution {
         let publics = self.publics(&note)?;
         let shares = self.shares(&note)?;
         let mut client = self.client(at)?;
-        let share = client
-            .open_sum(
-                &opening,
-                Received {
-                    publics: &publics,
-                    shares: &shares,
-                },
-            )
-            .map_err(refused)?;
+        let received = Received {
+            publics: &publics,
+            shares: &shares,
+        };
+        let share = match client.open_sum(&opening, received) {
+            Ok(share) => share,
+            // A dealer sealed nonsense, which nobody could see before: the attempt is lost, not this institution.
+            Err(error @ (OpenError::Unseal { .. } | OpenError::Missing { .. })) => return self.decline(at, &error),
+            Err(error) => return Err(refused(error)),
+        };
         note.secrets = client.to_bytes().to_vec();
         self.remember(Note::Masked(note))?;
         self.report(at, &Report::Open(share));
+        Ok(())
+    }
+
+    fn decline(&mut self, at: (u64, u32), error: &dyn std::fmt::Display) -> Result<(), InstitutionError> {
+        let reason = error.to_string().chars().take(200).collect();
+        self.report(at, &Report::Decline(reason));
         Ok(())
     }
 

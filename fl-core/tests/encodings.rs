@@ -1,0 +1,130 @@
+//! Wire and transcript bytes are pinned: changing one of these digests is a deliberate act, and a new version.
+//! And hostile bytes never panic a decoder.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use xfl_core::{
+    identity::NodeKey,
+    message::{Commit, Envelope, Order, Parcel, Report, Upload},
+    plan::FederationId,
+    round::Phase,
+    transcript::{Aggregated, Entry, Head, Reader, Scored},
+};
+
+fn digest(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..16].to_owned()
+}
+
+fn seal(report: &Report) -> Vec<u8> {
+    let key = NodeKey::from_seed(&[7; 32]);
+    let envelope = Envelope::seal(&key, FederationId([9; 32]), 3, 1, report);
+    Parcel {
+        envelope,
+        attachment: vec![1, 2, 3],
+    }
+    .encode()
+}
+
+#[test]
+fn messages_are_pinned() {
+    let commit = Commit {
+        root: [1; 32],
+        salt_hash: [2; 32],
+        rho_spent: 5,
+        budget_head: [3; 32],
+    };
+    let upload = Upload {
+        part: 1,
+        salt_key: [4; 32],
+        values: vec![-1, 0, i32::MAX, i32::MIN],
+    };
+    let reports = [
+        Report::Commit(commit),
+        Report::Upload(upload),
+        Report::Deal(vec![[5; 32]]),
+        Report::Agree([6; 32]),
+        Report::Decline("no".into()),
+    ];
+    let digests: Vec<String> = reports.iter().map(|r| digest(&seal(r))).collect();
+    assert_eq!(digests, ["c2efb25e4db57b3a", "d89027349130ea57", "2e311c26e404e8ea", "2c1513db01d42277", "02b2d5de490f808e"]);
+    let key = NodeKey::from_seed(&[8; 32]);
+    let order = Order::Begin {
+        model: [1; 32],
+        cohort: vec![key.node_id()],
+    };
+    let envelope = Envelope::seal(&key, FederationId([9; 32]), 1, 0, &order);
+    assert_eq!(digest(&Parcel::bare(envelope).encode()), "23f3e7dcd26c9875");
+}
+
+#[test]
+fn transcripts_are_pinned() {
+    let node = NodeKey::from_seed(&[7; 32]).node_id();
+    let aggregated = Aggregated {
+        members: vec![node],
+        refused: Vec::new(),
+        selected: vec![true],
+        row_root: [1; 32],
+        aggregate_root: [2; 32],
+        model_root: [3; 32],
+    };
+    let entries = [
+        Entry::Begun {
+            round: 1,
+            attempt: 0,
+            cohort: vec![node],
+            at: 5,
+        },
+        Entry::Closed {
+            phase: Phase::Commit,
+            members: vec![node],
+            at: 6,
+        },
+        Entry::Abandoned {
+            reason: "nobody came".into(),
+            at: 7,
+        },
+        Entry::Aggregated(aggregated),
+        Entry::Scored(Scored {
+            scores: vec![-5],
+            rewards: vec![0],
+        }),
+        Entry::Posted {
+            transaction: [4; 32],
+            block: 9,
+        },
+    ];
+    let mut head = Head::START;
+    let mut bytes = Vec::new();
+    for entry in &entries {
+        let (frame, next) = head.append(entry);
+        bytes.extend(frame);
+        head = next;
+    }
+    assert_eq!(digest(&bytes), "15ac566dce6089ce");
+    let mut reader = Reader::new(&bytes);
+    for entry in &entries {
+        assert_eq!(reader.next().unwrap().as_ref(), Some(entry));
+    }
+    assert_eq!((reader.next().unwrap(), reader.head()), (None, head));
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        if let Ok(parcel) = Parcel::decode(&bytes) {
+            prop_assert!(parcel.envelope.open::<Report>(FederationId([9; 32])).is_err());
+        }
+        let mut reader = Reader::new(&bytes);
+        while let Ok(Some(_)) = reader.next() {}
+    }
+
+    #[test]
+    fn a_flipped_bit_breaks_a_signature_or_the_encoding(at in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let mut bytes = seal(&Report::Agree([6; 32]));
+        let envelope = bytes.len() - 4;
+        bytes[at.index(envelope)] ^= 1 << bit;
+        if let Ok(parcel) = Parcel::decode(&bytes) {
+            prop_assert!(parcel.envelope.open::<Report>(FederationId([9; 32])).is_err());
+        }
+    }
+}
