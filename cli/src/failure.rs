@@ -230,6 +230,8 @@ impl From<SettleError> for Failure {
         match error {
             SettleError::Client(error) => error.into(),
             SettleError::Connection(error) => error.into(),
+            SettleError::Unfunded { .. } => Self::failed(error.to_string())
+                .hint("send some to that account, which is the one of --payout-key, and start again"),
             error => Self::failed(error.to_string()),
         }
     }

@@ -227,11 +227,15 @@ pub struct Reward {
 }
 
 /// `[settlement]`: how rounds are posted.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settlement {
     /// Members whose signatures a round needs; a majority of the quorum, and at least 2, where absent.
     pub threshold: Option<usize>,
+    /// Seconds between a round's posting and its rewards being claimable, in which it can be vetoed; the embedded chain,
+    /// which is the coordinator's own, has none.
+    #[serde(default = "defaults::activation_seconds")]
+    pub activation_seconds: u64,
 }
 
 /// The federation's id.
@@ -359,6 +363,15 @@ impl Default for Score {
     }
 }
 
+impl Default for Settlement {
+    fn default() -> Self {
+        Self {
+            threshold: None,
+            activation_seconds: defaults::activation_seconds(),
+        }
+    }
+}
+
 impl RuleName {
     /// The number that stands for the rule in a round's header.
     pub fn code(self) -> u8 {
@@ -435,6 +448,9 @@ mod defaults {
     }
     pub(super) fn colluders() -> usize {
         1
+    }
+    pub(super) fn activation_seconds() -> u64 {
+        3_600
     }
     pub(super) fn tolerance() -> u32 {
         50

@@ -46,7 +46,16 @@ fn messages_are_pinned() {
         Report::Decline("no".into()),
     ];
     let digests: Vec<String> = reports.iter().map(|r| digest(&seal(r))).collect();
-    assert_eq!(digests, ["c2efb25e4db57b3a", "d89027349130ea57", "2e311c26e404e8ea", "2c1513db01d42277", "02b2d5de490f808e"]);
+    assert_eq!(
+        digests,
+        [
+            "c2efb25e4db57b3a",
+            "d89027349130ea57",
+            "2e311c26e404e8ea",
+            "2c1513db01d42277",
+            "02b2d5de490f808e"
+        ]
+    );
     let key = NodeKey::from_seed(&[8; 32]);
     let order = Order::Begin {
         model: [1; 32],

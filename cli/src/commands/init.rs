@@ -127,6 +127,7 @@ mod tests {
                 "mode",
                 "colluders",
                 "threshold",
+                "activation_seconds",
                 "rule",
                 "byzantine",
                 "select",

@@ -35,6 +35,14 @@ pub enum SettleError {
     /// The embedded chain's files.
     #[error("the embedded chain: {0}")]
     Open(#[from] OpenError),
+    /// The coordinator's account can't pay for gas.
+    #[error("{} has no coins on chain {chain_id} to pay for gas", hex(.account))]
+    Unfunded {
+        /// The account.
+        account: Account,
+        /// The chain.
+        chain_id: u64,
+    },
     /// Deploying.
     #[error(transparent)]
     Deploy(#[from] DeployError),
@@ -94,7 +102,11 @@ pub fn terms(plan: &Plan, embedded: bool) -> Terms {
         threshold: plan.settlement_threshold() as u64,
         embedded,
         per_round_cap: budget,
-        activation_delay: 0,
+        activation_delay: if embedded {
+            0
+        } else {
+            plan.terms().settlement.activation_seconds
+        },
         token_name: "xfl reward".into(),
         token_symbol: "XFL".into(),
         supply: funding.max(1),
@@ -142,6 +154,14 @@ pub async fn deploy(
     begun: &Path,
     embedded: bool,
 ) -> Result<Contracts, SettleError> {
+    if let Some(account) = connection.sender()
+        && connection.coin_balance(&account).await? == 0
+    {
+        return Err(SettleError::Unfunded {
+            account,
+            chain_id: connection.chain_id().await?,
+        });
+    }
     let plan_file = begun.join("deployment.json");
     let written = std::fs::read(&plan_file)
         .ok()
@@ -167,6 +187,12 @@ pub async fn deploy(
         coordinator: done.coordinator,
         embedded,
     })
+}
+
+fn hex(account: &Account) -> String {
+    account
+        .iter()
+        .fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// Performs commands in order until the sender is gone; what fails is tried again with growing pauses.

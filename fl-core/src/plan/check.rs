@@ -53,6 +53,12 @@ impl Plan {
                 "write 0 or a positive number",
             ));
         }
+        bounded(
+            "settlement.activation_seconds",
+            t.settlement.activation_seconds,
+            1,
+            365 * 86_400,
+        )?;
         self.rule_fits_quorum()?;
         self.threshold_fits_quorum()?;
         self.masking_is_possible()

@@ -76,6 +76,7 @@ kind = "cosine"
 budget = 1000000            # tokens (smallest unit) shared out each round; 0 for none
 
 [settlement]
+# activation_seconds = 3600   # outside the embedded chain: until a posted round's rewards can be claimed, it can be vetoed
 # threshold = 2               # members who sign a round before it is posted; a majority of the quorum where absent
 
 # The columns of every institution's file, in the model's order. A number x becomes (x - center) / scale, with public
