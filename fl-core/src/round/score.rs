@@ -56,15 +56,22 @@ impl Rounds {
         Ok(Some(Scored { scores, rewards }))
     }
 
-    /// The budget shared out by the positive part of the scores.
+    /// The round's budget shared out among those whose update helped in it, by what they contributed so far.
     pub(super) fn rewards(&self, scores: &[i64]) -> Vec<u64> {
-        let weights: Vec<u64> = scores.iter().map(|s| u64::try_from(*s).unwrap_or(0)).collect();
+        let members = self
+            .outcome()
+            .map(|o| o.aggregated.members.as_slice())
+            .unwrap_or_default();
+        let before = members.iter().map(|m| self.scores.get(m).copied().unwrap_or(0));
+        let weights: Vec<u64> = scores
+            .iter()
+            .zip(before)
+            .map(|(score, before)| weight(before, *score))
+            .collect();
         let budget = self.plan().terms().reward.budget;
         // Parts of a budget that fits u64 fit u64.
-        apportion(u128::from(budget), &weights)
-            .into_iter()
-            .map(|r| u64::try_from(r).unwrap_or(budget))
-            .collect()
+        let parts = apportion(u128::from(budget), &weights);
+        parts.into_iter().map(|r| u64::try_from(r).unwrap_or(budget)).collect()
     }
 
     pub(super) fn check_scores(&self, got: &Scored, referee: Option<&mut dyn Referee>) -> Result<(), RoundError> {
@@ -108,6 +115,33 @@ impl Rounds {
     }
 }
 
+/// What a member's claim on a round's budget weighs: its summed score, if the round's own is positive.
+///
+/// By the round's score alone, a poisoner could take a whole budget in a late round in which everybody's score is next to
+/// nothing and its own happens to be positive; by the sum alone, somebody could live off earlier rounds.
+fn weight(before: i64, score: i64) -> u64 {
+    if score > 0 {
+        u64::try_from(before.saturating_add(score)).unwrap_or(0)
+    } else {
+        0
+    }
+}
+
 pub(super) fn impossible(error: impl std::fmt::Display) -> RoundError {
     RoundError::Impossible(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::weight;
+
+    /// Seen in a demo: a poisoner at -290,475 ppm over ten rounds took a ninth of all rewards, because in one late round it
+    /// alone scored above zero.
+    #[test]
+    fn one_lucky_round_pays_no_poisoner() {
+        assert_eq!(weight(-290_000, 40), 0);
+        assert_eq!(weight(50_000, -1), 0, "nor does an old merit pay for a harmful round");
+        assert_eq!((weight(0, 7), weight(10, 7), weight(-3, 7)), (7, 17, 4));
+        assert_eq!(weight(i64::MAX, 1), i64::MAX as u64);
+    }
 }

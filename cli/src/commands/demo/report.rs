@@ -78,7 +78,7 @@ impl fmt::Display for Report {
         } else {
             writeln!(
                 f,
-                "rule {}; scores are leave-one-out on held-out patients, rewards follow the positive ones",
+                "rule {}; scores are leave-one-out on held-out patients, a round pays whose update helped, by its score so far",
                 self.rule
             )?;
         }
