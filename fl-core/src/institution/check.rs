@@ -92,27 +92,6 @@ impl Institution {
         Ok(())
     }
 
-    /// Keeps the coordinator's signed word that the committed update arrived: whoever leaves it out lies.
-    pub(super) fn receipt(
-        &mut self,
-        at: (u64, u32),
-        root: [u8; 32],
-        envelope: &Envelope,
-    ) -> Result<(), InstitutionError> {
-        let own = if self.rounds_ref()?.plan().masked() {
-            self.masked.root(at)
-        } else {
-            self.memory
-                .release((at.0, 0))
-                .map(|r| crate::update::root(&r.values, &r.salt_key))
-        };
-        if own != Some(root) || self.memory.receipted(at) {
-            // Delayed on its way, or said before.
-            return Ok(());
-        }
-        self.remember(Note::Receipt(envelope.clone()))
-    }
-
     /// Replays frames that follow what is known; the chain of hashes ties them to it.
     fn verify(&mut self, from: u64, frames: &[u8]) -> Result<(), InstitutionError> {
         let trained_on = self.memory.trained_on;
