@@ -65,12 +65,8 @@ pub(crate) async fn run(args: Args, printer: Printer) -> Result<Outcome, Failure
         569,
         114
     ));
-    let reference_dir = dir.clone();
     let reference = {
-        let scenario = scenario::Scenario {
-            dir: reference_dir,
-            ..again(&scenario)
-        };
+        let scenario = scenario.clone();
         tokio::task::spawn_blocking(move || references::train(&scenario))
     };
     let (coordinator, hospitals) = federate(&scenario, printer).await?;
@@ -135,25 +131,6 @@ fn findings(scenario: &Scenario) -> Vec<String> {
     checked
         .map(|c| c.findings.into_iter().map(line).collect())
         .unwrap_or_default()
-}
-
-/// The plan is small: a scenario for another thread.
-fn again(scenario: &Scenario) -> Scenario {
-    Scenario {
-        dir: scenario.dir.clone(),
-        plan: scenario.plan.clone(),
-        coordinator: scenario.coordinator,
-        hospitals: scenario
-            .hospitals
-            .iter()
-            .map(|h| scenario::Hospital {
-                name: h.name.clone(),
-                dir: h.dir.clone(),
-                patients: h.patients,
-            })
-            .collect(),
-        attacker: scenario.attacker,
-    }
 }
 
 /// Starts everybody and waits for the last round; the coordinator goes on serving its chain.

@@ -28,7 +28,7 @@ const HOSPITALS: [(&str, u32); 5] = [
 const SPLIT_SEED: u64 = 2026;
 
 /// A federation that is ready to run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) dir: PathBuf,
     pub(crate) plan: Plan,
@@ -38,7 +38,7 @@ pub(crate) struct Scenario {
 }
 
 /// A hospital.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Hospital {
     pub(crate) name: String,
     pub(crate) dir: PathBuf,
