@@ -130,7 +130,9 @@ impl Simulation<'_> {
             .map(|(u, _)| u.as_slice())
             .collect();
         let rows = Rows::new(rows).map_err(|e| fail(&e))?;
-        let rule = self.rule.unwrap_or_else(|| self.plan.rule(rows.n()));
+        let rule = self
+            .rule
+            .unwrap_or_else(|| self.plan.pipeline(rows.n(), &self.seed).rule);
         let aggregate = rule.aggregate(&rows).map_err(|e| fail(&e))?;
         let step = self.plan.parameter_step();
         let value = |mean: &[i32]| {

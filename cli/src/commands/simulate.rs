@@ -150,7 +150,10 @@ fn repeat(
     }
     let (accuracy, accuracy_error) = mean(&accuracies);
     Ok(Row {
-        rule: rule.map_or_else(|| plan.rule(shares.len()).name().to_owned(), |r| r.name().to_owned()),
+        rule: rule.map_or_else(
+            || plan.terms().aggregation.rule.name().to_owned(),
+            |r| r.name().to_owned(),
+        ),
         attack: attack.map_or_else(|| "none".into(), |a| a.to_string()),
         accuracy,
         accuracy_error,
