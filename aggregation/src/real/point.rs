@@ -9,6 +9,7 @@
 //! pass, twice that with distances.
 
 use super::element::Real;
+use super::error::Fault;
 use super::strip;
 use super::view::{Kernel, View};
 
@@ -25,12 +26,12 @@ pub(crate) struct Point<'a> {
 
 impl Point<'_> {
     /// The point, d numbers.
-    pub(crate) fn values<T: Real>(&self, view: &View<'_, T>) -> Vec<f64> {
+    pub(crate) fn values<T: Real>(&self, view: &View<'_, T>) -> Result<Vec<f64>, Fault> {
         view.map(self)
     }
 
     /// The squared Euclidean distances from the point to each of the n rows; the point itself is made of the same rows.
-    pub(crate) fn squared_distances<T: Real>(&self, view: &View<'_, T>) -> Vec<f64> {
+    pub(crate) fn squared_distances<T: Real>(&self, view: &View<'_, T>) -> Result<Vec<f64>, Fault> {
         view.sum(&ToPoint(self), view.n())
     }
 
@@ -92,7 +93,7 @@ impl Kernel for ToPoint<'_> {
 }
 
 /// The squared Euclidean norm of each of the n rows, in one pass.
-pub(crate) fn squared_norms<T: Real>(view: &View<'_, T>) -> Vec<f64> {
+pub(crate) fn squared_norms<T: Real>(view: &View<'_, T>) -> Result<Vec<f64>, Fault> {
     view.sum(&Norms, view.n())
 }
 
