@@ -30,6 +30,8 @@
 //! - **Digits kept.** Distances are sums of squared differences ([`distances`]), never differences of squared norms.
 //! - **Small.** A few MiB besides the d numbers returned, whatever d is; [stages](Stage) before a rule are applied
 //!   block by block, never stored.
+//! - **Out of core.** Rows that don't fit in memory are a [`Spool`]: read in blocks by the caller's [`Source`], the result
+//!   handed over in blocks, with the same bits ([`Rule::aggregate_spool`]).
 //!
 //! What each rule decides by, its conventions and its source are in [`crate::decide`]; here are the passes over the rows.
 //!
@@ -65,12 +67,14 @@ mod point;
 mod rule;
 mod sampled;
 mod sign_majority;
+mod spool;
 mod stage;
 mod state;
 mod strip;
 mod table;
 mod trimmed_mean;
 mod view;
+mod window;
 
 pub use decision::Aggregate;
 pub use element::{MAX_MAGNITUDE, Real};
@@ -79,6 +83,7 @@ pub use iteration::MAX_ITERATIONS;
 pub use pairs::{distances, gram};
 pub use rule::Rule;
 pub use sampled::{Coordinates, MAX_SAMPLED};
+pub use spool::{Sink, Source, Spool, StorageError};
 pub use stage::{MAX_STAGES, Stage};
 pub use state::{State, add_to_history};
 pub use table::{Table, TableError};

@@ -1,125 +1,18 @@
-//! Agreement with ByzFL 0.0.11: every case of `vectors/byzfl.json`, which `examples/byzfl/vectors.py` made.
+//! Agreement with ByzFL 0.0.11: every case and every attack of `vectors/byzfl.json`, which `examples/byzfl/vectors.py` made.
 
+#[path = "vectors/given.rs"]
+mod given;
+
+use given::{count, numbers, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use xfl_aggregation::Neighbours;
-use xfl_aggregation::decide::caf::PowerStart;
-use xfl_aggregation::real::{Rule, Stage, State, Table};
-
-/// Relative to the larger of the largest honest value and the largest of the answer.
-const TOLERANCE: f64 = 1e-8;
-
-fn vectors() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/byzfl.json");
-    let text = std::fs::read_to_string(path).expect("the vectors are part of the repository");
-    serde_json::from_str(&text).expect("the vectors are JSON")
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    let all = value.as_array().expect("a list");
-    all.iter().map(|v| v.as_f64().expect("a number")).collect()
-}
-
-fn largest(values: &[f64]) -> f64 {
-    values.iter().fold(0.0, |most, v| f64::max(most, v.abs()))
-}
-
-/// A case's parameters.
-struct Given<'a>(&'a Value);
-
-impl Given<'_> {
-    fn count(&self, name: &str) -> usize {
-        self.0[name].as_u64().unwrap_or_else(|| panic!("{name} of {}", self.0)) as usize
-    }
-
-    fn number(&self, name: &str) -> f64 {
-        self.0[name].as_f64().unwrap_or_else(|| panic!("{name} of {}", self.0))
-    }
-
-    fn rule(&self, name: &str, f: usize) -> Rule {
-        let neighbours = Neighbours::ByzFl;
-        let (start, power) = (PowerStart::Ones, 1);
-        let iterations = || self.count("iterations") as u32;
-        match name {
-            "mean" => Rule::Mean,
-            "median" => Rule::Median,
-            "trimmed-mean" => Rule::TrimmedMean { f },
-            "meamed" => Rule::Meamed { f },
-            "geometric-median" => Rule::GeometricMedian {
-                nu: self.number("nu"),
-                iterations: iterations(),
-            },
-            "centered-clipping" => Rule::CenteredClipping {
-                tau: self.number("tau"),
-                iterations: iterations(),
-            },
-            "krum" => Rule::Krum { f, neighbours },
-            "multi-krum" => Rule::MultiKrum {
-                f,
-                select: self.count("select"),
-                neighbours,
-            },
-            "mda" => Rule::Mda { f },
-            "monna" => Rule::Monna {
-                f,
-                index: self.count("index"),
-            },
-            "caf" => Rule::Caf { f, start, power },
-            "smea" => Rule::Smea { f, start, power },
-            other => panic!("no rule for {other}"),
-        }
-    }
-
-    fn stage(&self, name: &str, f: usize) -> Stage {
-        match name {
-            "nnm" => Stage::Nnm { f },
-            "arc" => Stage::Arc { f },
-            "clipping" => Stage::StaticClip {
-                norm: self.number("norm"),
-            },
-            "bucketing" => Stage::Bucketing {
-                size: self.count("size"),
-                permutation: numbers(&self.0["permutation"])
-                    .into_iter()
-                    .map(|v| v as usize)
-                    .collect(),
-            },
-            other => panic!("no stage for {other}"),
-        }
-    }
-}
-
-/// The largest difference between the case's answer and ours, relative to what the vectors say.
-fn difference(input: &Value, case: &Value) -> Result<f64, String> {
-    let rows: Vec<Vec<f64>> = input["rows"].as_array().expect("rows").iter().map(numbers).collect();
-    let given = Given(&case["parameters"]);
-    let f = case["f"].as_u64().expect("f") as usize;
-    let rule = given.rule(case["rule"].as_str().expect("a rule's name"), f);
-    let pre = case["pre"].as_array().expect("stages");
-    let pre: Vec<Stage> = pre
-        .iter()
-        .map(|name| given.stage(name.as_str().expect("a name"), f))
-        .collect();
-    let start = case["parameters"].get("start").map(numbers);
-    let table = Table::new(rows.iter().map(Vec::as_slice).collect()).map_err(|e| e.to_string())?;
-    let state = State {
-        start: start.as_deref(),
-        ..State::default()
-    };
-    let got = rule.aggregate(&table, &pre, state).map_err(|e| e.to_string())?.values;
-    let expected = numbers(&case["values"]);
-    if got.len() != expected.len() {
-        return Err(format!("{} coordinates instead of {}", got.len(), expected.len()));
-    }
-    let honest = input["honest"].as_f64().expect("honest");
-    let apart: Vec<f64> = got.iter().zip(&expected).map(|(a, b)| a - b).collect();
-    let size = f64::max(honest, largest(&expected));
-    Ok(largest(&apart) / if size > 0.0 { size } else { 1.0 })
-}
+use xfl_aggregation::attack::{Attack, Knowledge, RealDefence};
+use xfl_aggregation::real::{State, Table};
 
 #[test]
 fn every_case_agrees() {
-    let vectors = vectors();
+    let vectors = given::read("byzfl.json");
     let cases = vectors["cases"].as_array().expect("cases");
     assert!(cases.len() > 600, "{} cases", cases.len());
     let mut failures = Vec::new();
@@ -127,8 +20,8 @@ fn every_case_agrees() {
     for case in cases {
         let input = case["input"].as_str().expect("an input's name");
         let name = case["rule"].as_str().expect("a rule's name");
-        match difference(&vectors["inputs"][input], case) {
-            Ok(difference) if difference <= TOLERANCE => {
+        match given::difference(&vectors["inputs"][input], case, Neighbours::ByzFl) {
+            Ok(difference) if difference <= given::TOLERANCE => {
                 let worst = worst.entry(name.to_owned()).or_default();
                 *worst = worst.max(difference);
             }
@@ -144,4 +37,68 @@ fn every_case_agrees() {
         failures.join("\n")
     );
     assert_eq!(worst.len(), 12, "a rule of ByzFL is missing: {worst:?}");
+}
+
+/// The attack that a case asks for: ByzFL's names for parameters, its search, and its standard deviation, which divides by n-1.
+fn attack(case: &Value) -> Attack {
+    let mut attack = Attack::named(text(&case["attack"])).expect("an attack's name");
+    let mut set = |name: &str, value: &str| attack.set(name, value).expect("a parameter");
+    for (name, value) in case["parameters"].as_object().expect("parameters") {
+        let name = match (name.as_str(), text(&case["attack"])) {
+            ("tau", "ipm") => "epsilon",
+            ("tau", "alie") => "z",
+            ("index", _) => "row",
+            ("evals", _) => "evaluations",
+            ("delta", _) => "step",
+            (name, _) => name,
+        };
+        set(name, &value.to_string());
+    }
+    if attack.needs_defence() {
+        attack.set("walk", "byzfl").expect("a walk");
+    }
+    if attack.parameters().contains(&"divisor") {
+        attack.set("divisor", "n-1").expect("a divisor");
+    }
+    attack
+}
+
+#[test]
+fn every_attack_agrees() {
+    let vectors = given::read("byzfl.json");
+    let cases = given::list(&vectors["attacks"]);
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for case in cases {
+        let input = &vectors["inputs"][text(&case["input"])];
+        let honest = given::rows(input);
+        let table = Table::new(honest.iter().map(Vec::as_slice).collect()).expect("honest rows");
+        let against = case.get("against").map(|rule| given::asked(rule, Neighbours::ByzFl));
+        let defence = against.as_ref().map(|(pre, rule)| RealDefence {
+            rule,
+            pre,
+            state: State::default(),
+        });
+        let knowledge = Knowledge {
+            defence: defence.as_ref().map(|defence| defence as _),
+            ..Knowledge::of(count(&case["f"]))
+        };
+        let made = attack(case).rows(&table, knowledge);
+        let made = made.unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!(made.iter().len(), count(&case["f"]));
+        let largest = input["honest"].as_f64().expect("honest");
+        for row in made.iter() {
+            let apart = given::apart(row, &numbers(&case["values"]), largest).expect("as many coordinates");
+            assert!(apart <= given::TOLERANCE, "{case}: off by {apart:e}");
+        }
+        *names.entry(text(&case["attack"])).or_default() += 1;
+    }
+    let kept = [
+        ("alie", 1),
+        ("ipm", 1),
+        ("mimic", 1),
+        ("optimal-alie", 4),
+        ("optimal-ipm", 4),
+        ("sign-flip", 1),
+    ];
+    assert_eq!(names, BTreeMap::from(kept));
 }

@@ -19,6 +19,7 @@ mod element;
 mod error;
 mod header;
 mod opening;
+mod parts;
 mod write;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ use rayon::prelude::*;
 
 pub(crate) use element::{Element, Kind};
 pub(crate) use error::NpyError;
+pub(crate) use parts::VectorParts;
 pub(crate) use write::{write_rows, write_vector};
 
 /// Bytes read or written at a time.

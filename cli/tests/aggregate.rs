@@ -185,3 +185,92 @@ fn the_list_names_every_rule_that_can_be_asked_for() {
         );
     }
 }
+
+/// Pseudo-random rows, the last one far away.
+fn updates(n: usize, d: usize) -> Vec<Vec<f32>> {
+    let mut state = 88_172_645_463_325_252_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 24) as f32 - 0.5
+    };
+    let far = |i: usize| if i + 1 == n { 1e6 } else { 1.0 };
+    (0..n).map(|i| (0..d).map(|_| far(i) * next()).collect()).collect()
+}
+
+/// Rows longer than memory take another way through the program, but there are no other numbers at its end.
+#[test]
+fn rows_that_stay_in_their_files_give_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let rows = updates(9, 70_001);
+    let slices: Vec<&[f32]> = rows.iter().map(Vec::as_slice).collect();
+    fs::write(at.join("all.npy"), floats(&slices)).unwrap();
+    fs::write(at.join("a.npy"), floats(&slices[..4])).unwrap();
+    fs::write(at.join("b.npy"), floats(&slices[4..5])).unwrap();
+    fs::write(at.join("c.npy"), floats(&slices[5..])).unwrap();
+    for rule in [
+        "mean",
+        "trimmed-mean -f 2",
+        "multi-krum -f 2 --param select=4",
+        "median -f 2 --pre nnm",
+        "geometric-median",
+        "dnc -f 2 --param seed=1",
+        "median --pre clipping,arc -f 1 --param norm=100",
+    ] {
+        let held = json(at, &format!("aggregate all.npy --rule {rule} -o held.npy"), 0);
+        let held = (fs::read(at.join("held.npy")).unwrap(), held);
+        for (files, options) in [
+            ("all.npy", "--memory 0"),
+            ("all.npy", "--memory 0 --threads 1"),
+            ("a.npy b.npy c.npy", "--memory 0"),
+            ("a.npy b.npy c.npy", ""),
+        ] {
+            let line = format!("aggregate {files} --rule {rule} {options} -o stored.npy");
+            let stored = json(at, &line, 0);
+            assert_eq!(fs::read(at.join("stored.npy")).unwrap(), held.0, "{line}");
+            for part in ["selected", "weights", "scores", "squared_distances"] {
+                assert_eq!(stored["data"][part], held.1["data"][part], "{line}: {part}");
+            }
+        }
+    }
+    json(at, "aggregate all.npy --rule median --memory 0", 0);
+    let left: Vec<_> = fs::read_dir(at).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 6, "{left:?}");
+}
+
+#[test]
+fn rows_in_several_files_are_refused_by_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let rows = updates(3, 1000);
+    let mut bad = rows[2].clone();
+    bad[999] = f32::INFINITY;
+    fs::write(at.join("a.npy"), floats(&[&rows[0], &rows[1]])).unwrap();
+    fs::write(at.join("bad.npy"), floats(&[&bad])).unwrap();
+    fs::write(at.join("short.npy"), floats(&[&bad[..998]])).unwrap();
+    fs::write(at.join("whole.npy"), integers(&[&[1; 1000]])).unwrap();
+    for memory in [0, 512] {
+        for (files, words) in [
+            (
+                "a.npy bad.npy",
+                "bad.npy: row 2 coordinate 999: expected a finite number",
+            ),
+            (
+                "a.npy short.npy",
+                "short.npy: rows of 998 <f4, expected 1000 <f4 as in a.npy",
+            ),
+            ("a.npy whole.npy", "whole.npy: rows of 1000 <i4"),
+            ("a.npy none.npy", "none.npy"),
+        ] {
+            let line = format!("aggregate {files} --rule krum --param neighbours=byzfl --memory {memory} -o out.npy");
+            let said = json(at, &line, 2);
+            assert!(said["error"].to_string().contains(words), "{line}: {said}");
+            assert!(
+                !at.join("out.npy").exists() && fs::read_dir(at).unwrap().count() == 4,
+                "{line}"
+            );
+        }
+    }
+}

@@ -5,17 +5,18 @@
 
 use super::decision::{Aggregate, Decision};
 use super::element::Real;
+use super::error::Fault;
 use super::pairs::{scalar_products, scalar_products_with};
 use super::strip;
 use super::view::{Kernel, View};
 use crate::decide::{DecisionError, flame, fltrust, foolsgold};
 
-type Outcome = Result<Aggregate, DecisionError>;
+type Outcome = Result<Aggregate, Fault>;
 
 /// `reference` has d coordinates.
 pub(super) fn fltrust<T: Real>(view: &View<'_, T>, reference: &[f64]) -> Outcome {
     let n = view.n();
-    let mut sums = view.sum(&WithReference(reference), 2 * n + 1);
+    let mut sums = view.sum(&WithReference(reference), 2 * n + 1)?;
     let norms: Vec<f64> = sums.split_off(n).into_iter().map(f64::sqrt).collect();
     let trust = fltrust::weigh(&sums, &norms[..n], norms[n])?;
     let decision = Decision::weighted(trust.weights, 1.0);
@@ -35,7 +36,7 @@ pub(super) fn foolsgold<T: Real>(view: &View<'_, T>, history: Option<&[Vec<f64>]
     let rates = foolsgold::rates(&scalar_products_with(view, history)?, kappa)?;
     let total: f64 = rates.iter().sum();
     if total == 0.0 {
-        return Err(DecisionError::NothingLeft { decision: "foolsgold" });
+        return Err(DecisionError::NothingLeft { decision: "foolsgold" }.into());
     }
     let decision = Decision::weighted(rates.clone(), total);
     decision.with_scores(Some(rates)).combine(view, None)

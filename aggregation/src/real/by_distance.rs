@@ -5,16 +5,17 @@
 
 use super::decision::{Aggregate, Decision};
 use super::element::Real;
+use super::error::Fault;
 use super::meamed::Meamed;
 use super::pairs::squared_distances;
 use super::point::Point;
 use super::strip;
 use super::view::{Kernel, View};
 use crate::decide::caf::PowerStart;
-use crate::decide::{DecisionError, Selection, Square, bulyan, caf, krum, mda, monna, smea};
+use crate::decide::{Selection, Square, bulyan, caf, krum, mda, monna, smea};
 use crate::rule::Neighbours;
 
-type Outcome = Result<Aggregate, DecisionError>;
+type Outcome = Result<Aggregate, Fault>;
 
 pub(super) fn multi_krum<T: Real>(view: &View<'_, T>, f: usize, select: usize, neighbours: Neighbours) -> Outcome {
     let distances = squared_distances(view)?;
@@ -32,7 +33,7 @@ pub(super) fn bulyan<T: Real>(view: &View<'_, T>, f: usize, stage: bulyan::Stage
     Ok(Aggregate {
         selected: Some(bulyan.selection.mask()),
         distances: Some(distances),
-        ..Aggregate::column_wise(view.picked(&rows).map(&around_median))
+        ..Aggregate::column_wise(view.picked(&rows).map(&around_median)?)
     })
 }
 
@@ -50,21 +51,21 @@ pub(super) fn monna<T: Real>(view: &View<'_, T>, f: usize, index: usize) -> Outc
         divisor: 1.0,
         start: None,
     };
-    let squared = trusted.squared_distances(view);
+    let squared = trusted.squared_distances(view)?;
     let selection = monna::nearest(&squared, f, index)?;
     mean_of(view, &selection, Some(squared), None)
 }
 
 pub(super) fn caf<T: Real>(view: &View<'_, T>, f: usize, start: PowerStart, power: usize) -> Outcome {
     let distances = squared_distances(view)?;
-    let caf = caf::filter(&distances, &projections(view, start), f, power)?;
+    let caf = caf::filter(&distances, &projections(view, start)?, f, power)?;
     let decision = Decision::weighted(caf.weights, 1.0);
     decision.with_distances(distances).combine(view, None)
 }
 
 pub(super) fn smea<T: Real>(view: &View<'_, T>, f: usize, start: PowerStart, power: usize) -> Outcome {
     let distances = squared_distances(view)?;
-    let smea = smea::select(&distances, &projections(view, start), f, power)?;
+    let smea = smea::select(&distances, &projections(view, start)?, f, power)?;
     mean_of(view, &smea.selection, None, Some(distances))
 }
 
@@ -80,7 +81,7 @@ fn mean_of<T: Real>(
 }
 
 /// The scalar product of each row with the start vector.
-fn projections<T: Real>(view: &View<'_, T>, start: PowerStart) -> Vec<f64> {
+fn projections<T: Real>(view: &View<'_, T>, start: PowerStart) -> Result<Vec<f64>, Fault> {
     view.sum(&Projections(start), view.n())
 }
 

@@ -1,14 +1,15 @@
 //! What rules end in: weights over the rows, applied in one pass, and the evidence behind them.
 
 use super::element::Real;
+use super::error::Fault;
 use super::point::Point;
 use super::view::View;
-use crate::decide::{Combination, DecisionError, Selection, Square};
+use crate::decide::{Combination, Selection, Square};
 
 /// What a rule made of a round.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aggregate {
-    /// The d coordinates, in the unit of the rows; all finite.
+    /// The d coordinates, in the unit of the rows; all finite. None where they went to a [`Sink`](super::Sink).
     pub values: Vec<f64>,
     /// For each row *after* the stages, whether it was used as a whole; `None` for rules that don't select.
     pub selected: Option<Vec<bool>>,
@@ -83,18 +84,18 @@ impl Decision {
     }
 
     /// The one pass that makes the result, over the rows given: mixing them first would cost n passes.
-    pub(super) fn combine<T: Real>(
-        self,
-        view: &View<'_, T>,
-        start: Option<&[f64]>,
-    ) -> Result<Aggregate, DecisionError> {
+    pub(super) fn combine<T: Real>(self, view: &View<'_, T>, start: Option<&[f64]>) -> Result<Aggregate, Fault> {
         let weights = view.weights_given(&self.weights)?;
+        // Rows of no weight need not be read again, but once they must have been.
+        let read = |&row: &usize| !view.checked() || weights[row] != 0.0;
+        let rows: Vec<usize> = (0..weights.len()).filter(read).collect();
+        let picked: Vec<f64> = rows.iter().map(|&row| weights[row]).collect();
         let point = Point {
-            weights: &weights,
+            weights: &picked,
             divisor: self.divisor,
             start: start.map(|start| (self.start_weight, start)),
         };
-        let values = point.values(&view.unmixed());
+        let values = point.values(&view.unmixed().picked(&rows))?;
         Ok(Aggregate {
             values,
             weights: Some(weights.iter().map(|weight| weight / self.divisor).collect()),

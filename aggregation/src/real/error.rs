@@ -1,7 +1,9 @@
 //! Why a rule on floating-point rows has no result.
 
 use super::MAX_MAGNITUDE;
+use super::spool::StorageError;
 use super::stage::MAX_STAGES;
+use super::table::TableError;
 use crate::decide::DecisionError;
 use thiserror::Error;
 
@@ -92,10 +94,52 @@ pub enum RuleError {
         /// Rows it was made for.
         got: usize,
     },
+    /// A value of a [`Spool`](super::Spool) is refused, or can't be read.
+    #[error(transparent)]
+    Rows(#[from] TableError),
+    /// A part of the result could not be handed over.
+    #[error("the result can't be written from coordinate {coordinate} on: {error}")]
+    Write {
+        /// Index of the part's first coordinate.
+        coordinate: usize,
+        /// What whoever writes says.
+        error: StorageError,
+    },
     /// More stages before the rule than [`MAX_STAGES`].
     #[error("too many stages before the rule: expected at most {MAX_STAGES}, got {got}")]
     TooManyStages {
         /// Stages given.
         got: usize,
     },
+}
+
+/// Why a pass or a decision ended early; whoever knows the rule's name makes a [`RuleError`] of it.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Decision(DecisionError),
+    Rows(TableError),
+    Write { coordinate: usize, error: StorageError },
+}
+
+impl Fault {
+    /// The error of the rule or stage of this name.
+    pub(super) fn of(self, rule: &'static str) -> RuleError {
+        match self {
+            Fault::Decision(error) => RuleError::Decision { rule, error },
+            Fault::Rows(error) => RuleError::Rows(error),
+            Fault::Write { coordinate, error } => RuleError::Write { coordinate, error },
+        }
+    }
+}
+
+impl From<DecisionError> for Fault {
+    fn from(error: DecisionError) -> Self {
+        Fault::Decision(error)
+    }
+}
+
+impl From<TableError> for Fault {
+    fn from(error: TableError) -> Self {
+        Fault::Rows(error)
+    }
 }

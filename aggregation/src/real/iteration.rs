@@ -5,7 +5,7 @@
 //! kept between them. Steps that no longer change the weights are left out: they would give the same bits.
 
 use super::element::Real;
-use super::error::RuleError;
+use super::error::{Fault, RuleError};
 use super::point::{Point, squared_norms};
 use super::view::View;
 use crate::decide::{Combination, DecisionError, centered_clipping, weiszfeld};
@@ -21,7 +21,7 @@ pub(super) fn geometric_median<T: Real>(
     nu: f64,
     iterations: u32,
     start: Option<&[f64]>,
-) -> Result<Reached, DecisionError> {
+) -> Result<Reached, Fault> {
     iterate(view, iterations, start, |_, distances| weiszfeld::step(distances, nu))
 }
 
@@ -30,7 +30,7 @@ pub(super) fn centered_clipping<T: Real>(
     tau: f64,
     iterations: u32,
     start: Option<&[f64]>,
-) -> Result<Reached, DecisionError> {
+) -> Result<Reached, Fault> {
     iterate(view, iterations, start, |from, distances| {
         centered_clipping::step(from, distances, tau)
     })
@@ -41,13 +41,13 @@ fn iterate<T: Real>(
     iterations: u32,
     start: Option<&[f64]>,
     next: impl Fn(&Combination, &[f64]) -> Result<Combination, DecisionError>,
-) -> Result<Reached, DecisionError> {
+) -> Result<Reached, Fault> {
     let mut at = Combination::start(view.n());
     let mut scores = None;
     for step in 0..iterations {
         let squared = match start {
-            None if step == 0 => squared_norms(view),
-            _ => squared_distances(view, &at, start),
+            None if step == 0 => squared_norms(view)?,
+            _ => squared_distances(view, &at, start)?,
         };
         let distances: Vec<f64> = squared.iter().map(|squared| squared.sqrt()).collect();
         let reached = next(&at, &distances)?;
@@ -61,7 +61,7 @@ fn iterate<T: Real>(
     Ok((at, scores))
 }
 
-fn squared_distances<T: Real>(view: &View<'_, T>, at: &Combination, start: Option<&[f64]>) -> Vec<f64> {
+fn squared_distances<T: Real>(view: &View<'_, T>, at: &Combination, start: Option<&[f64]>) -> Result<Vec<f64>, Fault> {
     let point = Point {
         weights: &at.weights,
         divisor: 1.0,

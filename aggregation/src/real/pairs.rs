@@ -10,6 +10,7 @@
 //! Memory: a block of rows per thread, and the partial sums of [`super::view`].
 
 use super::element::Real;
+use super::error::{Fault, RuleError};
 use super::strip::{STRIP, Strip, product, squared_difference, strips};
 use super::table::Table;
 use super::view::{Kernel, View};
@@ -22,27 +23,27 @@ const TILE: usize = 2;
 /// the values, squared.
 ///
 /// # Errors
-/// [`DecisionError::Size`] for more than [`MAX_SQUARE`] rows.
-pub fn distances<T: Real>(table: &Table<'_, T>) -> Result<Square<f64>, DecisionError> {
-    squared_distances(&View::of(table))
+/// [`RuleError::Decision`] for more than [`MAX_SQUARE`] rows.
+pub fn distances<T: Real>(table: &Table<'_, T>) -> Result<Square<f64>, RuleError> {
+    squared_distances(&View::of(table)).map_err(|fault| fault.of("distances"))
 }
 
 /// The scalar products of all pairs of rows (the Gram matrix): symmetric, squared norms on the diagonal, finite.
 ///
 /// # Errors
-/// [`DecisionError::Size`] for more than [`MAX_SQUARE`] rows.
-pub fn gram<T: Real>(table: &Table<'_, T>) -> Result<Square<f64>, DecisionError> {
-    scalar_products(&View::of(table))
+/// [`RuleError::Decision`] for more than [`MAX_SQUARE`] rows.
+pub fn gram<T: Real>(table: &Table<'_, T>) -> Result<Square<f64>, RuleError> {
+    scalar_products(&View::of(table)).map_err(|fault| fault.of("gram"))
 }
 
-pub(crate) fn squared_distances<T: Real>(view: &View<'_, T>) -> Result<Square<f64>, DecisionError> {
+pub(crate) fn squared_distances<T: Real>(view: &View<'_, T>) -> Result<Square<f64>, Fault> {
     let n = view.n();
     fits(n)?;
-    let upper = view.sum(&Pairs::<false> { added: None }, n * (n - 1) / 2);
-    Square::symmetric(n, &upper, |_| 0.0)
+    let upper = view.sum(&Pairs::<false> { added: None }, n * (n - 1) / 2)?;
+    Ok(Square::symmetric(n, &upper, |_| 0.0)?)
 }
 
-pub(crate) fn scalar_products<T: Real>(view: &View<'_, T>) -> Result<Square<f64>, DecisionError> {
+pub(crate) fn scalar_products<T: Real>(view: &View<'_, T>) -> Result<Square<f64>, Fault> {
     scalar_products_with(view, None)
 }
 
@@ -50,12 +51,12 @@ pub(crate) fn scalar_products<T: Real>(view: &View<'_, T>) -> Result<Square<f64>
 pub(crate) fn scalar_products_with<T: Real>(
     view: &View<'_, T>,
     added: Option<&[Vec<f64>]>,
-) -> Result<Square<f64>, DecisionError> {
+) -> Result<Square<f64>, Fault> {
     let n = view.n();
     fits(n)?;
-    let sums = view.sum(&Pairs::<true> { added }, n * (n - 1) / 2 + n);
+    let sums = view.sum(&Pairs::<true> { added }, n * (n - 1) / 2 + n)?;
     let (norms, upper) = sums.split_at(n);
-    Square::symmetric(n, upper, |i| norms[i])
+    Ok(Square::symmetric(n, upper, |i| norms[i])?)
 }
 
 /// Before a pass is made for nothing.

@@ -9,6 +9,7 @@
 //! pass, twice that with distances.
 
 use super::element::Real;
+use super::error::Fault;
 use super::strip;
 use super::view::{Kernel, View};
 
@@ -25,12 +26,12 @@ pub(crate) struct Point<'a> {
 
 impl Point<'_> {
     /// The point, d numbers.
-    pub(crate) fn values<T: Real>(&self, view: &View<'_, T>) -> Vec<f64> {
+    pub(crate) fn values<T: Real>(&self, view: &View<'_, T>) -> Result<Vec<f64>, Fault> {
         view.map(self)
     }
 
     /// The squared Euclidean distances from the point to each of the n rows; the point itself is made of the same rows.
-    pub(crate) fn squared_distances<T: Real>(&self, view: &View<'_, T>) -> Vec<f64> {
+    pub(crate) fn squared_distances<T: Real>(&self, view: &View<'_, T>) -> Result<Vec<f64>, Fault> {
         view.sum(&ToPoint(self), view.n())
     }
 
@@ -92,7 +93,7 @@ impl Kernel for ToPoint<'_> {
 }
 
 /// The squared Euclidean norm of each of the n rows, in one pass.
-pub(crate) fn squared_norms<T: Real>(view: &View<'_, T>) -> Vec<f64> {
+pub(crate) fn squared_norms<T: Real>(view: &View<'_, T>) -> Result<Vec<f64>, Fault> {
     view.sum(&Norms, view.n())
 }
 
@@ -111,9 +112,20 @@ impl Kernel for Norms {
     }
 }
 
-/// Adds the weighted rows to `out`; all rows have its length. Four terms are taken in one pass over `out`.
+/// Adds the weighted rows to `out`; all rows have its length. Four terms are added to one another, then to `out`; eight are
+/// taken in one pass over it, which changes no sum and halves what is loaded and stored.
 pub(crate) fn add_weighted<E: Real>(terms: &[(f64, &[E])], out: &mut [f64]) {
-    let (fours, rest) = terms.as_chunks::<4>();
+    let (eights, rest) = terms.as_chunks::<8>();
+    for &[(a, x), (b, y), (c, z), (e, w), (f, s), (g, t), (h, u), (k, v)] in eights {
+        let first = x.iter().zip(y).zip(z).zip(w);
+        let second = s.iter().zip(t).zip(u).zip(v);
+        for ((out, (((&x, &y), &z), &w)), (((&s, &t), &u), &v)) in out.iter_mut().zip(first).zip(second) {
+            let first = (a * x.into() + b * y.into()) + (c * z.into() + e * w.into());
+            let second = (f * s.into() + g * t.into()) + (h * u.into() + k * v.into());
+            *out = (*out + first) + second;
+        }
+    }
+    let (fours, rest) = rest.as_chunks::<4>();
     for &[(a, x), (b, y), (c, z), (e, w)] in fours {
         for ((((out, &x), &y), &z), &w) in out.iter_mut().zip(x).zip(y).zip(z).zip(w) {
             *out += (a * x.into() + b * y.into()) + (c * z.into() + e * w.into());

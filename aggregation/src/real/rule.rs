@@ -2,15 +2,16 @@
 
 use super::decision::{Aggregate, Decision};
 use super::element::Real;
-use super::error::RuleError;
+use super::error::{Fault, RuleError};
 use super::iteration;
 use super::meamed::Meamed;
 use super::point::squared_norms;
 use super::sampled::{self, Coordinates};
 use super::sign_majority::SignMajority;
+use super::spool::{Sink, Spool};
 use super::stage::{self, Stage};
 use super::state::State;
-use super::table::Table;
+use super::table::{Table, TableError};
 use super::view::View;
 use super::{by_angle, by_distance, median, trimmed_mean};
 use crate::decide::caf::{MAX_POWER, PowerStart};
@@ -152,7 +153,30 @@ impl Rule {
         pre: &[Stage],
         state: State<'_>,
     ) -> Result<Aggregate, RuleError> {
-        let view = &stage::chain(View::of(table), pre)?;
+        self.run(View::of(table), pre, state)
+    }
+
+    /// The same for rows that are not in memory: the same bits, handed to `into` block by block instead of being returned. A
+    /// result may have been handed over in part where an error is returned.
+    ///
+    /// # Errors
+    /// As [`Rule::aggregate`]; [`RuleError::Rows`] where a value is refused or a part of a row can't be read,
+    /// [`RuleError::Write`] where `into` fails.
+    pub fn aggregate_spool<T: Real>(
+        &self,
+        spool: &Spool<'_, T>,
+        pre: &[Stage],
+        state: State<'_>,
+        into: &Sink<'_>,
+    ) -> Result<Aggregate, RuleError> {
+        match self.run(View::of_spool(spool, into), pre, state) {
+            Err(RuleError::Rows(found @ TableError::Value { .. })) => Err(spool.first_at_fault(found).into()),
+            outcome => outcome,
+        }
+    }
+
+    fn run<T: Real>(&self, view: View<'_, T>, pre: &[Stage], state: State<'_>) -> Result<Aggregate, RuleError> {
+        let view = &stage::chain(view, pre)?;
         let (n, d) = (view.n(), view.d());
         self.check(n, d)?;
         state.check(n, d)?;
@@ -164,27 +188,19 @@ impl Rule {
             });
         }
         self.decide(view, state, reference)
-            .map_err(|error| RuleError::Decision {
-                rule: self.name(),
-                error,
-            })
+            .map_err(|fault| fault.of(self.name()))
     }
 
     /// The rule itself; what it is given has been checked.
-    fn decide<T: Real>(
-        &self,
-        view: &View<'_, T>,
-        state: State<'_>,
-        reference: &[f64],
-    ) -> Result<Aggregate, DecisionError> {
+    fn decide<T: Real>(&self, view: &View<'_, T>, state: State<'_>, reference: &[f64]) -> Result<Aggregate, Fault> {
         let n = view.n();
         match self {
             Rule::Mean => Decision::weighted(vec![1.0; n], n as f64).combine(view, None),
             Rule::WeightedMean { weights, cap } => Decision::weighted(capped(weights, *cap)?, 1.0).combine(view, None),
-            Rule::Median => Ok(Aggregate::column_wise(view.map(&median::kernel(n)))),
-            Rule::TrimmedMean { f } => Ok(Aggregate::column_wise(view.map(&trimmed_mean::kernel(n, *f)))),
-            Rule::Meamed { f } => Ok(Aggregate::column_wise(view.map(&Meamed::new(n, *f)))),
-            Rule::SignMajority => Ok(Aggregate::column_wise(view.map(&SignMajority))),
+            Rule::Median => Ok(Aggregate::column_wise(view.map(&median::kernel(n))?)),
+            Rule::TrimmedMean { f } => Ok(Aggregate::column_wise(view.map(&trimmed_mean::kernel(n, *f))?)),
+            Rule::Meamed { f } => Ok(Aggregate::column_wise(view.map(&Meamed::new(n, *f))?)),
+            Rule::SignMajority => Ok(Aggregate::column_wise(view.map(&SignMajority)?)),
             Rule::Krum { f, neighbours } => by_distance::multi_krum(view, *f, 1, *neighbours),
             Rule::MultiKrum { f, select, neighbours } => by_distance::multi_krum(view, *f, *select, *neighbours),
             Rule::Bulyan { f, stage, neighbours } => by_distance::bulyan(view, *f, *stage, *neighbours),
@@ -197,7 +213,7 @@ impl Rule {
             Rule::Flame => by_angle::flame(view),
             Rule::FoolsGold { kappa } => by_angle::foolsgold(view, state.history, *kappa),
             Rule::NormClipping { norm } => {
-                let norms: Vec<f64> = squared_norms(view).into_iter().map(f64::sqrt).collect();
+                let norms: Vec<f64> = squared_norms(view)?.into_iter().map(f64::sqrt).collect();
                 let decision = Decision::weighted(clipping::factors(&norms, *norm)?, n as f64);
                 decision.with_scores(Some(norms)).combine(view, None)
             }

@@ -5,6 +5,7 @@
 
 use super::decision::{Aggregate, Decision};
 use super::element::Real;
+use super::error::Fault;
 use super::view::View;
 use crate::decide::{DecisionError, dnc};
 use crate::rows::MAX_COORDINATES;
@@ -110,10 +111,11 @@ pub(super) fn aggregate<T: Real>(
     f: usize,
     filter: f64,
     coordinates: &Coordinates,
-) -> Result<Aggregate, DecisionError> {
+) -> Result<Aggregate, Fault> {
     let removals = dnc::removals(f, filter)?;
     let lists = coordinates.lists(view.d());
-    let samples: Vec<Vec<Vec<f64>>> = lists.iter().map(|list| view.at(list)).collect();
+    let samples = lists.iter().map(|list| view.at(list));
+    let samples = samples.collect::<Result<Vec<Vec<Vec<f64>>>, _>>()?;
     let samples: Vec<dnc::Sample<'_>> = samples.iter().map(Vec::as_slice).collect();
     Decision::mean_of(&dnc::select(&samples, f, removals)?).combine(view, None)
 }

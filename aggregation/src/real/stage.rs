@@ -13,11 +13,11 @@
 //! no stage costs memory of the size of the rows; distances and norms of mixed rows are taken from mixed blocks.
 
 use super::element::Real;
-use super::error::RuleError;
+use super::error::{Fault, RuleError};
 use super::pairs::squared_distances;
 use super::point::squared_norms;
 use super::view::View;
-use crate::decide::{DecisionError, Mixing, bucketing, clipping, nnm};
+use crate::decide::{Mixing, bucketing, clipping, nnm};
 
 /// Most stages before a rule. With [`MAX_MIXING`](crate::decide::MAX_MIXING) it bounds how much a chain can enlarge
 /// rows.
@@ -66,14 +66,14 @@ impl Stage {
     }
 
     /// The matrix for the rows seen, which are as many as it takes.
-    fn mixing<T: Real>(&self, view: &View<'_, T>) -> Result<Mixing, DecisionError> {
-        match self {
-            Stage::StaticClip { norm } => Mixing::scaling(&clipping::factors(&norms(view), *norm)?),
-            Stage::Arc { f } => Mixing::scaling(&clipping::arc(&norms(view), *f)?.factors),
-            Stage::Nnm { f } => nnm::mixing(&squared_distances(view)?, *f),
-            Stage::Bucketing { size, permutation } => bucketing::mixing(permutation, *size),
-            Stage::Mix(mixing) => Ok(mixing.clone()),
-        }
+    fn mixing<T: Real>(&self, view: &View<'_, T>) -> Result<Mixing, Fault> {
+        Ok(match self {
+            Stage::StaticClip { norm } => Mixing::scaling(&clipping::factors(&norms(view)?, *norm)?)?,
+            Stage::Arc { f } => Mixing::scaling(&clipping::arc(&norms(view)?, *f)?.factors)?,
+            Stage::Nnm { f } => nnm::mixing(&squared_distances(view)?, *f)?,
+            Stage::Bucketing { size, permutation } => bucketing::mixing(permutation, *size)?,
+            Stage::Mix(mixing) => mixing.clone(),
+        })
     }
 
     fn apply<'t, T: Real>(&self, view: View<'t, T>, stage: usize) -> Result<View<'t, T>, RuleError> {
@@ -89,16 +89,13 @@ impl Stage {
                 got: made_for,
             });
         }
-        let rule = self.name();
-        let mixing = self
-            .mixing(&view)
-            .map_err(|error| RuleError::Decision { rule, error })?;
+        let mixing = self.mixing(&view).map_err(|fault| fault.of(self.name()))?;
         Ok(view.mixed(mixing))
     }
 }
 
-fn norms<T: Real>(view: &View<'_, T>) -> Vec<f64> {
-    squared_norms(view).into_iter().map(f64::sqrt).collect()
+fn norms<T: Real>(view: &View<'_, T>) -> Result<Vec<f64>, Fault> {
+    Ok(squared_norms(view)?.into_iter().map(f64::sqrt).collect())
 }
 
 /// The view after all stages.

@@ -1,7 +1,7 @@
 //! What rules carry over from earlier rounds or are told from outside; the caller keeps it.
 
 use super::element::Real;
-use super::error::RuleError;
+use super::error::{Fault, RuleError};
 use super::point::Point;
 use super::stage::{self, Stage};
 use super::table::Table;
@@ -44,16 +44,14 @@ pub fn add_to_history<T: Real>(history: &mut [Vec<f64>], table: &Table<'_, T>, p
     for (row, sums) in history.iter_mut().enumerate() {
         let mut weights = vec![0.0; view.n()];
         weights[row] = 1.0;
-        let rule = "foolsgold";
-        let weights = view
-            .weights_given(&weights)
-            .map_err(|error| RuleError::Decision { rule, error })?;
+        let named = |fault: Fault| fault.of("foolsgold");
+        let weights = view.weights_given(&weights).map_err(|error| named(error.into()))?;
         let point = Point {
             weights: &weights,
             divisor: 1.0,
             start: None,
         };
-        for (sum, v) in sums.iter_mut().zip(point.values(&view.unmixed())) {
+        for (sum, v) in sums.iter_mut().zip(point.values(&view.unmixed()).map_err(named)?) {
             *sum += v;
         }
     }

@@ -3,9 +3,10 @@
 //! [`Table`] borrows what the caller holds and copies no coordinate. Once it exists there is at least one row and one
 //! coordinate, both counts are within [`MAX_ROWS`] and [`MAX_COORDINATES`], rows have equal lengths, and no value is
 //! NaN, infinite or above [`MAX_MAGNITUDE`]: so no rule ever meets one, and none of their sums overflows. The check
-//! reads every value once.
+//! reads every value once. Rows that don't fit in memory are a [`Spool`](super::Spool).
 
 use super::element::{MAX_MAGNITUDE, Real};
+use super::spool::{StorageError, check_values};
 use crate::rows::{MAX_COORDINATES, MAX_ROWS};
 use rayon::prelude::*;
 use thiserror::Error;
@@ -61,6 +62,16 @@ pub enum TableError {
         /// The value found.
         got: f64,
     },
+    /// A part of a row that is not in memory could not be read.
+    #[error("row {row} can't be read from coordinate {coordinate} on: {error}")]
+    Read {
+        /// Index of the row.
+        row: usize,
+        /// Index of the first coordinate asked for.
+        coordinate: usize,
+        /// What whoever reads says.
+        error: StorageError,
+    },
 }
 
 impl<'a, T: Real> Table<'a, T> {
@@ -71,26 +82,17 @@ impl<'a, T: Real> Table<'a, T> {
     /// not admissible.
     pub fn new(rows: Vec<&'a [T]>) -> Result<Self, TableError> {
         let d = rows.first().ok_or(TableError::NoRows)?.len();
-        if d == 0 {
-            return Err(TableError::NoCoordinates);
-        }
-        if rows.len() > MAX_ROWS {
-            return Err(TableError::TooManyRows { got: rows.len() });
-        }
-        if d > MAX_COORDINATES {
-            return Err(TableError::TooManyCoordinates { got: d });
-        }
+        check_counts(rows.len(), d)?;
         if let Some(row) = rows.iter().position(|row| row.len() != d) {
             let got = rows[row].len();
             return Err(TableError::Length { row, expected: d, got });
         }
         for (row, values) in rows.iter().enumerate() {
-            if values.par_chunks(CHUNK).all(admissible) {
-                continue;
-            }
-            if let Some(coordinate) = values.iter().position(|v| !v.admissible()) {
-                let got = values[coordinate].into();
-                return Err(TableError::Value { row, coordinate, got });
+            let chunks = values.par_chunks(CHUNK).enumerate();
+            let checked = chunks.map(|(chunk, values)| check_values(row, chunk * CHUNK, values));
+            // The first chunk that has one, whichever thread was first.
+            if let Some(error) = checked.find_map_first(Result::err) {
+                return Err(error);
             }
         }
         Ok(Self { rows, d })
@@ -116,9 +118,21 @@ impl<'a, T: Real> Table<'a, T> {
     }
 }
 
-/// Whether all values are; without a branch per value, so that vector units do it.
-fn admissible<T: Real>(values: &[T]) -> bool {
-    values.iter().fold(true, |all, v| all & v.admissible())
+/// Whether there may be n rows of d coordinates.
+pub(super) fn check_counts(n: usize, d: usize) -> Result<(), TableError> {
+    if n == 0 {
+        return Err(TableError::NoRows);
+    }
+    if d == 0 {
+        return Err(TableError::NoCoordinates);
+    }
+    if n > MAX_ROWS {
+        return Err(TableError::TooManyRows { got: n });
+    }
+    if d > MAX_COORDINATES {
+        return Err(TableError::TooManyCoordinates { got: d });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

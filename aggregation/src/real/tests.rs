@@ -1,3 +1,5 @@
+mod spooled;
+
 use super::reference::{self, hostile, table};
 use super::*;
 use crate::Neighbours;

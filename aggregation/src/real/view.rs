@@ -3,12 +3,15 @@
 //! How: columns are cut into segments, and segments into blocks that stay in cache. A [`Kernel`] is called with one
 //! block of every row at a time. Where there is a [`Mixing`], the block's rows are mixed into scratch memory first.
 //! Segments are spread over the current rayon pool; where they are and in which order their sums are added depends on n
-//! and d only. So the same bits come out on any number of threads. Extra memory: a block of every row per thread, and
-//! for sums a few MiB of partial ones, whatever d is.
+//! and d only. So the same bits come out on any number of threads, wherever the rows are ([`super::window`]). Extra memory: a
+//! block of every row per thread, and for sums a few MiB of partial ones, whatever d is.
 
 use super::element::Real;
+use super::error::Fault;
 use super::point::add_weighted;
-use super::table::Table;
+use super::spool::{Sink, Spool};
+use super::table::{Table, TableError};
+use super::window::{Rows, Stored, Window};
 use crate::decide::{DecisionError, Mixing};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -41,20 +44,31 @@ pub(crate) trait Kernel: Sync {
     fn block<E: Real>(&self, scratch: &mut Self::Scratch<E>, start: usize, rows: &[&[E]], out: &mut [f64]);
 }
 
-/// The rows of a table, mixed or as they are.
-#[derive(Clone, Debug)]
+/// The rows of a table or spool, mixed or as they are, and where a result goes.
 pub(crate) struct View<'t, T: Real> {
-    rows: Vec<&'t [T]>,
+    rows: Rows<'t, T>,
     d: usize,
     mixing: Option<Mixing>,
+    into: Option<&'t Sink<'t>>,
 }
 
 impl<'t, T: Real> View<'t, T> {
     pub(crate) fn of(table: &Table<'t, T>) -> Self {
         Self {
-            rows: table.slices().to_vec(),
+            rows: Rows::Held(table.slices().to_vec()),
             d: table.d(),
             mixing: None,
+            into: None,
+        }
+    }
+
+    /// Results go to the sink; [`View::map`] gives none.
+    pub(crate) fn of_spool(spool: &Spool<'t, T>, into: &'t Sink<'t>) -> Self {
+        Self {
+            rows: Rows::Stored(Stored::of(spool.source(), spool.n())),
+            d: spool.d(),
+            mixing: None,
+            into: Some(into),
         }
     }
 
@@ -69,7 +83,7 @@ impl<'t, T: Real> View<'t, T> {
 
     /// Number of rows seen.
     pub(crate) fn n(&self) -> usize {
-        self.mixing.as_ref().map_or(self.rows.len(), Mixing::outputs)
+        self.mixing.as_ref().map_or(self.rows.n(), Mixing::outputs)
     }
 
     /// Number of coordinates.
@@ -79,26 +93,28 @@ impl<'t, T: Real> View<'t, T> {
 
     /// The rows as given, without the mixing.
     pub(crate) fn unmixed(&self) -> Self {
-        Self {
-            rows: self.rows.clone(),
-            d: self.d,
-            mixing: None,
-        }
+        self.with(self.rows.clone(), None)
     }
 
     /// Only the rows named, all of them below [`View::n`].
     pub(crate) fn picked(&self, rows: &[usize]) -> Self {
         match &self.mixing {
-            None => Self {
-                rows: rows.iter().map(|&row| self.rows[row]).collect(),
-                d: self.d,
-                mixing: None,
-            },
-            Some(mixing) => Self {
-                rows: self.rows.clone(),
-                d: self.d,
-                mixing: Some(mixing.picked(rows)),
-            },
+            None => self.with(self.rows.picked(rows), None),
+            Some(mixing) => self.with(self.rows.clone(), Some(mixing.picked(rows))),
+        }
+    }
+
+    /// Whether every value of every row given has been checked, so that a pass may leave some rows out.
+    pub(crate) fn checked(&self) -> bool {
+        self.rows.checked()
+    }
+
+    fn with(&self, rows: Rows<'t, T>, mixing: Option<Mixing>) -> Self {
+        Self {
+            rows,
+            d: self.d,
+            mixing,
+            into: self.into,
         }
     }
 
@@ -111,77 +127,91 @@ impl<'t, T: Real> View<'t, T> {
     }
 
     /// The values of every row seen at some columns, all below [`View::d`].
-    pub(crate) fn at(&self, columns: &[usize]) -> Vec<Vec<f64>> {
-        let given = self
-            .rows
-            .iter()
-            .map(|row| columns.iter().map(|&c| row[c].into()).collect());
-        let given: Vec<Vec<f64>> = given.collect();
-        let Some(mixing) = &self.mixing else { return given };
+    pub(crate) fn at(&self, columns: &[usize]) -> Result<Vec<Vec<f64>>, Fault> {
+        let rows = 0..self.rows.n();
+        let given = rows.into_par_iter().map(|row| self.rows.at(row, columns));
+        let given = given.collect::<Result<Vec<Vec<f64>>, _>>()?;
+        let Some(mixing) = &self.mixing else { return Ok(given) };
         let mixed = mixing.terms().iter().map(|terms| {
             let terms: Vec<(f64, &[f64])> = terms.iter().map(|&(row, weight)| (weight, &given[row][..])).collect();
             let mut values = vec![0.0; columns.len()];
             add_weighted(&terms, &mut values);
             values
         });
-        mixed.collect()
+        Ok(mixed.collect())
     }
 
-    /// d numbers, each computed from one column.
-    pub(crate) fn map<K: Kernel>(&self, kernel: &K) -> Vec<f64> {
-        let mut values = vec![0.0; self.d()];
-        values.par_chunks_mut(MAP_SEGMENT).enumerate().for_each_init(
-            || Worker::new(self, kernel),
-            |worker, (segment, out)| {
-                let start = segment * MAP_SEGMENT;
-                for (block, out) in out.chunks_mut(worker.width).enumerate() {
-                    let first = start + block * worker.width;
-                    worker.block(first..first + out.len(), out);
-                }
-            },
-        );
-        values
+    /// d numbers, each computed from one column; none where the view has a sink, to which they went.
+    pub(crate) fn map<K: Kernel>(&self, kernel: &K) -> Result<Vec<f64>, Fault> {
+        let mut values = vec![0.0; if self.into.is_some() { 0 } else { self.d }];
+        match self.into {
+            None => values.par_chunks_mut(MAP_SEGMENT).enumerate().try_for_each_init(
+                || Worker::new(self, kernel, MAP_SEGMENT),
+                |worker, (segment, out)| worker.segment(segment * MAP_SEGMENT, out),
+            )?,
+            Some(sink) => {
+                // A column's number doesn't depend on its block, so that blocks may be as narrow as a buffer.
+                let len = self.rows.room().unwrap_or(MAP_SEGMENT);
+                let made = || (Worker::new(self, kernel, len), vec![0.0; len.min(self.d)]);
+                let segments = (0..self.d.div_ceil(len)).into_par_iter();
+                segments.try_for_each_init(made, |(worker, out), segment| {
+                    let start = segment * len;
+                    let out = &mut out[..len.min(self.d - start)];
+                    worker.segment(start, out)?;
+                    sink(start, out).map_err(|error| Fault::Write {
+                        coordinate: start,
+                        error,
+                    })
+                })?;
+            }
+        }
+        self.rows.passed();
+        Ok(values)
     }
 
     /// `len` sums over all columns.
-    pub(crate) fn sum<K: Kernel>(&self, kernel: &K, len: usize) -> Vec<f64> {
+    pub(crate) fn sum<K: Kernel>(&self, kernel: &K, len: usize) -> Result<Vec<f64>, Fault> {
         let blocks = self.d().div_ceil(K::WIDTH);
         let segments = (PARTIAL_SUMS / len.max(1))
             .clamp(SEGMENTS.start, SEGMENTS.end)
             .min(blocks);
         let partial = |segment: usize| {
             let mut totals = vec![0.0; len];
-            let mut worker = Worker::new(self, kernel);
+            let mut worker = Worker::new(self, kernel, K::WIDTH);
             let columns =
                 blocks * segment / segments * K::WIDTH..self.d().min(blocks * (segment + 1) / segments * K::WIDTH);
             for start in columns.clone().step_by(worker.width) {
-                worker.block(start..columns.end.min(start + worker.width), &mut totals);
+                worker.block(start..columns.end.min(start + worker.width), columns.end, &mut totals)?;
             }
-            totals
+            Ok(totals)
         };
-        let parts: Vec<Vec<f64>> = (0..segments).into_par_iter().map(partial).collect();
+        let parts = (0..segments).into_par_iter().map(partial);
+        let parts = parts.collect::<Result<Vec<Vec<f64>>, TableError>>()?;
         let mut totals = vec![0.0; len];
         for part in parts {
             for (total, part) in totals.iter_mut().zip(part) {
                 *total += part;
             }
         }
-        totals
+        self.rows.passed();
+        Ok(totals)
     }
 }
 
 /// One thread's memory for a pass.
 struct Worker<'v, T: Real, K: Kernel> {
     kernel: &'v K,
-    rows: &'v [&'v [T]],
     width: usize,
-    source: Source<'v, T, K>,
+    window: Window<'v, T>,
+    /// Empty between blocks; kept for its memory.
+    parts: Vec<&'static [T]>,
+    rows: Seen<'v, T, K>,
 }
 
-enum Source<'v, T: Real, K: Kernel> {
+/// What a kernel sees of the rows in the window.
+enum Seen<'v, T: Real, K: Kernel> {
     Plain {
         scratch: K::Scratch<T>,
-        parts: Vec<&'v [T]>,
     },
     Mixed {
         scratch: K::Scratch<f64>,
@@ -192,64 +222,83 @@ enum Source<'v, T: Real, K: Kernel> {
 }
 
 impl<'v, T: Real, K: Kernel> Worker<'v, T, K> {
-    fn new(view: &'v View<'v, T>, kernel: &'v K) -> Self {
-        let (n, rows) = (view.n(), &view.rows[..]);
-        let width = if view.mixing.is_some() {
+    /// For blocks of at most `most` columns.
+    fn new(view: &'v View<'v, T>, kernel: &'v K, most: usize) -> Self {
+        let (n, given) = (view.n(), view.rows.n());
+        let width = most.min(if view.mixing.is_some() {
             K::WIDTH.min(MIXED_WIDTH)
         } else {
             K::WIDTH
-        };
-        let source = match &view.mixing {
-            None => Source::Plain {
+        });
+        let rows = match &view.mixing {
+            None => Seen::Plain {
                 scratch: kernel.scratch(n),
-                parts: Vec::with_capacity(n),
             },
-            Some(mixing) => Source::Mixed {
+            Some(mixing) => Seen::Mixed {
                 scratch: kernel.scratch(n),
                 mixing,
-                given: vec![0.0; rows.len() * width],
+                given: vec![0.0; given * width],
                 made: vec![0.0; n * width],
             },
         };
         Self {
             kernel,
-            rows,
             width,
-            source,
+            window: Window::new(&view.rows, width),
+            parts: Vec::with_capacity(given),
+            rows,
         }
     }
 
-    fn block(&mut self, columns: Range<usize>, out: &mut [f64]) {
-        let start = columns.start;
-        match &mut self.source {
-            Source::Plain { scratch, parts } => {
-                parts.clear();
-                parts.extend(self.rows.iter().map(|row| &row[columns.clone()]));
-                self.kernel.block(scratch, start, parts, out);
-            }
-            Source::Mixed {
+    /// A result's part from column `start` on.
+    fn segment(&mut self, start: usize, out: &mut [f64]) -> Result<(), TableError> {
+        let (end, width) = (start + out.len(), self.width);
+        for (block, out) in out.chunks_mut(width).enumerate() {
+            let first = start + block * width;
+            self.block(first..first + out.len(), end, out)?;
+        }
+        Ok(())
+    }
+
+    /// One block; columns up to `end` are going to be asked for.
+    fn block(&mut self, columns: Range<usize>, end: usize, out: &mut [f64]) -> Result<(), TableError> {
+        let (start, len) = (columns.start, columns.len());
+        self.window.cover(&columns, end)?;
+        let mut rows = emptied(std::mem::take(&mut self.parts));
+        self.window.parts(&columns, &mut rows);
+        match &mut self.rows {
+            Seen::Plain { scratch } => self.kernel.block(scratch, start, &rows, out),
+            Seen::Mixed {
                 scratch,
                 mixing,
                 given,
                 made,
             } => {
-                let len = columns.len();
-                for (given, row) in given.chunks_mut(self.width).zip(self.rows) {
-                    for (given, &v) in given.iter_mut().zip(&row[columns.clone()]) {
+                let width = self.width;
+                for (given, row) in given.chunks_mut(width).zip(&rows) {
+                    for (given, &v) in given.iter_mut().zip(*row) {
                         *given = v.into();
                     }
                 }
-                let part = |i: usize| &given[i * self.width..i * self.width + len];
-                let mut terms = Vec::with_capacity(self.rows.len());
-                for (made, row) in made.chunks_mut(self.width).zip(mixing.terms()) {
+                let part = |i: usize| &given[i * width..i * width + len];
+                let mut terms = Vec::with_capacity(rows.len());
+                for (made, row) in made.chunks_mut(width).zip(mixing.terms()) {
                     terms.clear();
                     terms.extend(row.iter().map(|&(i, weight)| (weight, part(i))));
                     made[..len].fill(0.0);
                     add_weighted(&terms, &mut made[..len]);
                 }
-                let parts: Vec<&[f64]> = made.chunks(self.width).map(|row| &row[..len]).collect();
+                let parts: Vec<&[f64]> = made.chunks(width).map(|row| &row[..len]).collect();
                 self.kernel.block(scratch, start, &parts, out);
             }
         }
+        self.parts = emptied(rows);
+        Ok(())
     }
+}
+
+/// The vector's memory, for slices that live as long as they like; the compiler turns this into nothing.
+fn emptied<'b, T>(mut slices: Vec<&[T]>) -> Vec<&'b [T]> {
+    slices.clear();
+    slices.into_iter().map(|_| -> &'b [T] { &[] }).collect()
 }

@@ -3,6 +3,7 @@
 pub(super) mod catalogue;
 mod params;
 mod stages;
+mod updates;
 pub(super) mod vectors;
 
 use std::{
@@ -15,9 +16,10 @@ use std::{
 use serde_json::{Value, json};
 use xfl_aggregation::{Rows, decide::Square, real};
 
+use self::updates::Updates;
 use crate::{
     failure::Failure,
-    npy::{self, Array, Kind},
+    npy::{self, Array, Kind, VectorParts},
     printer::{Outcome, Printer, list, table},
 };
 
@@ -26,9 +28,9 @@ pub(super) use self::{params::Params, stages::parse as parse_stages};
 /// Arguments of `xfl aggregate`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The updates, one a row: a 2-d .npy file of f32, f64 or i32.
+    /// The updates, one a row: a 2-d .npy file of f32, f64 or i32, or several files of one or more rows each.
     #[arg(value_name = "INPUT.npy", required_unless_present = "list")]
-    input: Option<PathBuf>,
+    input: Vec<PathBuf>,
     /// The rule; `--list` names them all.
     #[arg(long, required_unless_present = "list", env = "XFL_RULE", hide_env_values = true)]
     rule: Option<String>,
@@ -62,6 +64,16 @@ pub(crate) struct Args {
     /// Where the aggregate goes: f64 of floats, i32 of integers.
     #[arg(short, long, value_name = "OUT.npy", env = "XFL_OUT", hide_env_values = true)]
     out: Option<PathBuf>,
+    /// Rows of floats that take up to this much memory are held in it; more are read in blocks, anew in each pass, and the
+    /// aggregate is written in blocks. The result is the same.
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 512,
+        env = "XFL_MEMORY",
+        hide_env_values = true
+    )]
+    memory: u64,
     /// Threads to compute on; all cores where absent.
     #[arg(long, env = "XFL_THREADS", hide_env_values = true)]
     threads: Option<NonZeroUsize>,
@@ -74,6 +86,8 @@ pub(crate) struct Args {
 enum Values {
     Floats(Vec<f64>),
     Integers(Vec<i32>),
+    /// Handed on in blocks already, to a file if there is one.
+    Handed(Option<VectorParts<f64>>),
 }
 
 /// What a rule made of the rows, and what it was decided by.
@@ -91,7 +105,7 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     if args.list {
         return listed();
     }
-    let (Some(input), Some(rule)) = (&args.input, &args.rule) else {
+    let Some(rule) = &args.rule else {
         return Err(Failure::usage("an input and --rule are needed"));
     };
     let threads = args.threads.map_or(0, NonZeroUsize::get);
@@ -99,24 +113,24 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     let pool = pool.map_err(|error| Failure::failed(format!("can't start threads: {error}")))?;
 
     let began = Instant::now();
-    let array = rows(input)?;
+    let updates = Updates::open(&args.input)?;
     let params = Params::parse(&args.param)?;
-    let (made, [read, aggregated]) = pool.install(|| match array.kind() {
-        Kind::F32 => floats::<f32>(&array, rule, args, params, began),
-        Kind::F64 => floats::<f64>(&array, rule, args, params, began),
-        Kind::I32 => integers(&array, rule, args, params, began),
-        Kind::I64 => Err(Failure::usage(format!("{}: rows of i64", input.display()))
-            .hint("f32, f64 and i32 can be aggregated; save it with .astype(numpy.int32)")),
+    let (mut made, [read, aggregated]) = pool.install(|| match updates.kind() {
+        Kind::F32 => floats::<f32>(&updates, rule, args, params, began),
+        Kind::F64 => floats::<f64>(&updates, rule, args, params, began),
+        Kind::I32 => integers(&updates, rule, args, params, began),
+        Kind::I64 => Err(Failure::usage("rows of i64")
+            .hint("f32, f64 and i32 can be aggregated; save them with .astype(numpy.int32)")),
     })?;
     let began = Instant::now();
-    if let Some(out) = &args.out {
-        match &made.values {
-            Values::Floats(values) => npy::write_vector(out, values)?,
-            Values::Integers(values) => npy::write_vector(out, values)?,
-        }
+    match (std::mem::replace(&mut made.values, Values::Handed(None)), &args.out) {
+        (Values::Floats(values), Some(out)) => npy::write_vector(out, &values)?,
+        (Values::Integers(values), Some(out)) => npy::write_vector(out, &values)?,
+        (Values::Handed(Some(parts)), _) => parts.finish()?,
+        (_, None) | (Values::Handed(None), _) => {}
     }
     let seconds = json!({ "read": read, "rule": aggregated, "write": began.elapsed().as_secs_f64() });
-    outcome(args, rule, &array, &made, &seconds)
+    outcome(args, rule, &updates, &made, &seconds)
 }
 
 /// A table of rows in a file.
@@ -133,24 +147,42 @@ pub(super) fn rows(path: &Path) -> Result<Array, Failure> {
 }
 
 fn floats<T: real::Real + npy::Element>(
-    array: &Array,
+    updates: &Updates,
     rule: &str,
     args: &Args,
     mut params: Params,
     began: Instant,
 ) -> Result<(Made, [f64; 2]), Failure> {
-    let d = array.columns();
-    let values = array.to_vec::<T>()?;
-    array.unchanged()?;
-    let stages = stages::parse(&args.pre, args.byzantine, array.rows(), &mut params)?;
+    let d = updates.d();
+    let stages = stages::parse(&args.pre, args.byzantine, updates.n(), &mut params)?;
     let rule = catalogue::rule(rule, args.byzantine, stages.rows, &mut params)?;
     let told = Told::read(&rule, d, &mut params)?;
     params.finish(rule.name())?;
-    let table = real::Table::new(values.chunks_exact(d).collect());
-    let table = table.map_err(|error| in_file(array, &error))?;
-    let read = began.elapsed().as_secs_f64();
-    let made = rule.aggregate(&table, &stages.stages, told.state());
-    let made = made.map_err(|error| in_file(array, &error))?;
+    let (pre, state) = (&stages.stages[..], told.state());
+    let (read, made, values);
+    if updates.bytes() <= args.memory.saturating_mul(1 << 20) {
+        let rows = updates.to_vec::<T>()?;
+        let table = real::Table::new(rows.chunks_exact(d).collect());
+        let table = table.map_err(|error| updates.refused(&error))?;
+        read = began.elapsed().as_secs_f64();
+        let whole = rule.aggregate(&table, pre, state);
+        let mut whole = whole.map_err(|error| updates.failure(&error))?;
+        values = Values::Floats(std::mem::take(&mut whole.values));
+        made = whole;
+    } else {
+        let spool = real::Spool::new(updates as &dyn real::Source<T>);
+        let spool = spool.map_err(|error| updates.refused(&error))?;
+        let out = args.out.as_deref().map(|out| VectorParts::create(out, d)).transpose()?;
+        let into = |first: usize, part: &[f64]| match &out {
+            Some(out) => out.write(first, part).map_err(real::StorageError::new),
+            None => Ok(()),
+        };
+        read = began.elapsed().as_secs_f64();
+        let all = rule.aggregate_spool(&spool, pre, state, &into);
+        made = all.map_err(|error| updates.failure(&error))?;
+        updates.unchanged()?;
+        values = Values::Handed(out);
+    }
     let aggregated = began.elapsed().as_secs_f64() - read;
     let square = |s: Square<f64>| {
         (0..s.n())
@@ -158,7 +190,7 @@ fn floats<T: real::Real + npy::Element>(
             .collect()
     };
     let made = Made {
-        values: Values::Floats(made.values),
+        values,
         selected: made.selected,
         weights: made.weights,
         scores: made.scores,
@@ -168,7 +200,7 @@ fn floats<T: real::Real + npy::Element>(
 }
 
 fn integers(
-    array: &Array,
+    updates: &Updates,
     rule: &str,
     args: &Args,
     mut params: Params,
@@ -180,14 +212,14 @@ fn integers(
                 .hint("save the rows as f64, or leave --pre out"),
         );
     }
-    let (n, d) = (array.rows(), array.columns());
-    let values = array.to_vec::<i32>()?;
-    array.unchanged()?;
+    let (n, d) = (updates.n(), updates.d());
+    let values = updates.to_vec::<i32>()?;
     let rule = catalogue::exact(rule, args.byzantine, n, &mut params)?;
     params.finish(rule.name())?;
-    let rows = Rows::new(values.chunks_exact(d).collect()).map_err(|error| in_file(array, &error))?;
+    let failed = |error: &dyn Display| Failure::usage(format!("{}: {error}", args.input[0].display()));
+    let rows = Rows::new(values.chunks_exact(d).collect()).map_err(|error| failed(&error))?;
     let read = began.elapsed().as_secs_f64();
-    let made = rule.aggregate(&rows).map_err(|error| in_file(array, &error))?;
+    let made = rule.aggregate(&rows).map_err(|error| failed(&error))?;
     let aggregated = began.elapsed().as_secs_f64() - read;
     let selects = made.distances.is_some();
     // Exact integers don't fit every reader's numbers.
@@ -252,17 +284,16 @@ impl Told {
     }
 }
 
-fn in_file(array: &Array, error: &dyn Display) -> Failure {
-    Failure::usage(format!("{}: {error}", array.path().display()))
-}
-
-fn outcome(args: &Args, rule: &str, array: &Array, made: &Made, seconds: &Value) -> Result<Outcome, Failure> {
+fn outcome(args: &Args, rule: &str, updates: &Updates, made: &Made, seconds: &Value) -> Result<Outcome, Failure> {
     let chosen = |all: &[bool]| -> Vec<usize> { (0..all.len()).filter(|i| all[*i]).collect() };
     let selected = made.selected.as_deref().map(chosen);
-    let (n, d) = (array.rows(), array.columns());
+    let (n, d) = (updates.n(), updates.d());
     let mut lines = vec![
         vec!["rule".to_owned(), rule.to_owned()],
-        vec!["rows".to_owned(), format!("{n} of {d} coordinates ({})", array.kind())],
+        vec![
+            "rows".to_owned(),
+            format!("{n} of {d} coordinates ({})", updates.kind()),
+        ],
     ];
     if let Some(selected) = &selected {
         lines.push(vec!["selected".to_owned(), format!("{selected:?}")]);

@@ -1,11 +1,13 @@
 //! Writing an array: to a new file beside the old one, which replaces it in one step.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
+
+use tempfile::NamedTempFile;
 
 use super::{BUFFER, Element, NpyError, header::Header};
 
@@ -53,15 +55,22 @@ fn write<T: Element>(
     })
 }
 
-fn replace<T: Element>(path: &Path, header: Header, values: &[T]) -> io::Result<()> {
+/// A new file beside the path with a header in it, and the byte after that.
+pub(super) fn begin(path: &Path, header: Header) -> io::Result<(NamedTempFile<File>, u64)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut new = tempfile::Builder::new()
         .prefix(".xfl-")
         .make_in(folder.unwrap_or(Path::new(".")), |name| {
             OpenOptions::new().write(true).create_new(true).mode(0o644).open(name)
         })?;
+    let header = header.to_bytes();
+    new.write_all(&header)?;
+    Ok((new, header.len() as u64))
+}
+
+fn replace<T: Element>(path: &Path, header: Header, values: &[T]) -> io::Result<()> {
+    let (mut new, _) = begin(path, header)?;
     let mut out = BufWriter::with_capacity(BUFFER, new.as_file_mut());
-    out.write_all(&header.to_bytes())?;
     let mut bytes = [0; BUFFER];
     for values in values.chunks(BUFFER / T::KIND.size()) {
         let bytes = &mut bytes[..values.len() * T::KIND.size()];
