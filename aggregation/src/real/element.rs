@@ -24,8 +24,95 @@ impl Real for f64 {
     }
 }
 
-mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
+/// What the crate does with rows of a type, compiled here once for each of the two types instead of wherever a generic
+/// function is called.
+pub(super) mod sealed {
+    use crate::decide::Square;
+    use crate::real::decision::Aggregate;
+    use crate::real::spool::{Sink, Spool};
+    use crate::real::table::{Table, TableError, check_rows};
+    use crate::real::{Rule, RuleError, Stage, State, pairs, state};
+
+    pub trait Sealed: Sized {
+        fn aggregate(
+            rule: &Rule,
+            table: &Table<'_, Self>,
+            pre: &[Stage],
+            state: State<'_>,
+        ) -> Result<Aggregate, RuleError>
+        where
+            Self: super::Real;
+
+        fn aggregate_spool(
+            rule: &Rule,
+            spool: &Spool<'_, Self>,
+            pre: &[Stage],
+            state: State<'_>,
+            into: &Sink<'_>,
+        ) -> Result<Aggregate, RuleError>
+        where
+            Self: super::Real;
+
+        fn check(rows: &[&[Self]]) -> Result<(), TableError>;
+
+        fn distances(table: &Table<'_, Self>) -> Result<Square<f64>, RuleError>
+        where
+            Self: super::Real;
+
+        fn gram(table: &Table<'_, Self>) -> Result<Square<f64>, RuleError>
+        where
+            Self: super::Real;
+
+        fn add_to_history(history: &mut [Vec<f64>], table: &Table<'_, Self>, pre: &[Stage]) -> Result<(), RuleError>
+        where
+            Self: super::Real;
+    }
+
+    macro_rules! compiled {
+        ($real:ty) => {
+            impl Sealed for $real {
+                fn aggregate(
+                    rule: &Rule,
+                    table: &Table<'_, Self>,
+                    pre: &[Stage],
+                    state: State<'_>,
+                ) -> Result<Aggregate, RuleError> {
+                    rule.run_on(table, pre, state)
+                }
+
+                fn aggregate_spool(
+                    rule: &Rule,
+                    spool: &Spool<'_, Self>,
+                    pre: &[Stage],
+                    state: State<'_>,
+                    into: &Sink<'_>,
+                ) -> Result<Aggregate, RuleError> {
+                    rule.run_on_spool(spool, pre, state, into)
+                }
+
+                fn check(rows: &[&[Self]]) -> Result<(), TableError> {
+                    check_rows(rows)
+                }
+
+                fn distances(table: &Table<'_, Self>) -> Result<Square<f64>, RuleError> {
+                    pairs::distances_of(table)
+                }
+
+                fn gram(table: &Table<'_, Self>) -> Result<Square<f64>, RuleError> {
+                    pairs::gram_of(table)
+                }
+
+                fn add_to_history(
+                    history: &mut [Vec<f64>],
+                    table: &Table<'_, Self>,
+                    pre: &[Stage],
+                ) -> Result<(), RuleError> {
+                    state::add_rows(history, table, pre)
+                }
+            }
+        };
+    }
+
+    compiled!(f32);
+    compiled!(f64);
 }

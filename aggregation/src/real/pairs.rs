@@ -25,7 +25,7 @@ const TILE: usize = 2;
 /// # Errors
 /// [`RuleError::Decision`] for more than [`MAX_SQUARE`] rows.
 pub fn distances<T: Real>(table: &Table<'_, T>) -> Result<Square<f64>, RuleError> {
-    squared_distances(&View::of(table)).map_err(|fault| fault.of("distances"))
+    T::distances(table)
 }
 
 /// The scalar products of all pairs of rows (the Gram matrix): symmetric, squared norms on the diagonal, finite.
@@ -33,6 +33,14 @@ pub fn distances<T: Real>(table: &Table<'_, T>) -> Result<Square<f64>, RuleError
 /// # Errors
 /// [`RuleError::Decision`] for more than [`MAX_SQUARE`] rows.
 pub fn gram<T: Real>(table: &Table<'_, T>) -> Result<Square<f64>, RuleError> {
+    T::gram(table)
+}
+
+pub(super) fn distances_of<T: Real>(table: &Table<'_, T>) -> Result<Square<f64>, RuleError> {
+    squared_distances(&View::of(table)).map_err(|fault| fault.of("distances"))
+}
+
+pub(super) fn gram_of<T: Real>(table: &Table<'_, T>) -> Result<Square<f64>, RuleError> {
     scalar_products(&View::of(table)).map_err(|fault| fault.of("gram"))
 }
 

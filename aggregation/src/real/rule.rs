@@ -153,7 +153,7 @@ impl Rule {
         pre: &[Stage],
         state: State<'_>,
     ) -> Result<Aggregate, RuleError> {
-        self.run(View::of(table), pre, state)
+        T::aggregate(self, table, pre, state)
     }
 
     /// The same for rows that are not in memory: the same bits, handed to `into` block by block instead of being returned. A
@@ -163,6 +163,25 @@ impl Rule {
     /// As [`Rule::aggregate`]; [`RuleError::Rows`] where a value is refused or a part of a row can't be read,
     /// [`RuleError::Write`] where `into` fails.
     pub fn aggregate_spool<T: Real>(
+        &self,
+        spool: &Spool<'_, T>,
+        pre: &[Stage],
+        state: State<'_>,
+        into: &Sink<'_>,
+    ) -> Result<Aggregate, RuleError> {
+        T::aggregate_spool(self, spool, pre, state, into)
+    }
+
+    pub(super) fn run_on<T: Real>(
+        &self,
+        table: &Table<'_, T>,
+        pre: &[Stage],
+        state: State<'_>,
+    ) -> Result<Aggregate, RuleError> {
+        self.run(View::of(table), pre, state)
+    }
+
+    pub(super) fn run_on_spool<T: Real>(
         &self,
         spool: &Spool<'_, T>,
         pre: &[Stage],

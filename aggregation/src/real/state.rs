@@ -39,6 +39,14 @@ impl State<'_> {
 /// # Errors
 /// [`RuleError`] where a stage does not fit the rows or the history is not one vector of d admissible numbers per row.
 pub fn add_to_history<T: Real>(history: &mut [Vec<f64>], table: &Table<'_, T>, pre: &[Stage]) -> Result<(), RuleError> {
+    T::add_to_history(history, table, pre)
+}
+
+pub(super) fn add_rows<T: Real>(
+    history: &mut [Vec<f64>],
+    table: &Table<'_, T>,
+    pre: &[Stage],
+) -> Result<(), RuleError> {
     let view = stage::chain(View::of(table), pre)?;
     check_history(history, view.n(), view.d())?;
     for (row, sums) in history.iter_mut().enumerate() {

@@ -87,14 +87,7 @@ impl<'a, T: Real> Table<'a, T> {
             let got = rows[row].len();
             return Err(TableError::Length { row, expected: d, got });
         }
-        for (row, values) in rows.iter().enumerate() {
-            let chunks = values.par_chunks(CHUNK).enumerate();
-            let checked = chunks.map(|(chunk, values)| check_values(row, chunk * CHUNK, values));
-            // The first chunk that has one, whichever thread was first.
-            if let Some(error) = checked.find_map_first(Result::err) {
-                return Err(error);
-            }
-        }
+        T::check(&rows)?;
         Ok(Self { rows, d })
     }
 
@@ -116,6 +109,19 @@ impl<'a, T: Real> Table<'a, T> {
     pub(crate) fn slices(&self) -> &[&'a [T]] {
         &self.rows
     }
+}
+
+/// That every value is admissible.
+pub(super) fn check_rows<T: Real>(rows: &[&[T]]) -> Result<(), TableError> {
+    for (row, values) in rows.iter().enumerate() {
+        let chunks = values.par_chunks(CHUNK).enumerate();
+        let checked = chunks.map(|(chunk, values)| check_values(row, chunk * CHUNK, values));
+        // The first chunk that has one, whichever thread was first.
+        if let Some(error) = checked.find_map_first(Result::err) {
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// Whether there may be n rows of d coordinates.

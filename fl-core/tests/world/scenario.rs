@@ -214,7 +214,7 @@ fn rule(quorum: usize, random: &mut Stream) -> String {
     let pre = match random.below(6) {
         0 if quorum >= 3 => "pre = [\"nnm\"]\n",
         1 => "pre = [\"clipping\", \"arc\"]\nnorm = 0.5\n",
-        2 if quorum.div_ceil(2) >= *need => "pre = [\"bucketing\"]\n",
+        2 if quorum.div_ceil(2) >= *need && *name != "foolsgold" => "pre = [\"bucketing\"]\n",
         _ => "",
     };
     format!("rule = \"{name}\"\nbyzantine = {f}\n{pre}")
