@@ -68,7 +68,7 @@ mod quantile;
 mod sign_flip;
 
 pub use alie::AlieFactor;
-pub use defence::{Defence, RealDefence};
+pub use defence::{Defence, ExactDefence, RealDefence};
 pub use error::{AttackError, DefenceError};
 pub use free_rider::Idle;
 pub use gaussian::Noise;

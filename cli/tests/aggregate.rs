@@ -128,6 +128,124 @@ fn integers_are_aggregated_exactly() {
     assert_eq!(last, [i32::MAX - 1, -8]);
 }
 
+fn wides(rows: &[&[i64]]) -> Vec<u8> {
+    let bytes: Vec<u8> = rows
+        .iter()
+        .flat_map(|r| r.iter().flat_map(|v| v.to_le_bytes()))
+        .collect();
+    npy("<i8", rows.len(), rows[0].len(), &bytes)
+}
+
+/// The integers of a one-dimensional file of i32.
+fn steps(path: &Path, n: usize) -> Vec<i32> {
+    let bytes = fs::read(path).unwrap();
+    assert!(bytes.starts_with(b"\x93NUMPY") && String::from_utf8_lossy(&bytes).contains("'<i4'"));
+    let (body, _) = bytes[bytes.len() - 4 * n..].as_chunks::<4>();
+    body.iter().map(|b| i32::from_le_bytes(*b)).collect()
+}
+
+#[test]
+fn stages_before_a_rule_on_integers_are_exact() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let rows: [&[i32]; 5] = [&[10, -4], &[11, -5], &[9, -4], &[10, -6], &[i32::MAX, i32::MIN]];
+    fs::write(at.join("in.npy"), integers(&rows)).unwrap();
+    fs::write(at.join("order.npy"), wides(&[&[4, 0, 1, 2, 3]])).unwrap();
+    let made = |line: &str| {
+        let said = json(at, &format!("aggregate in.npy {line} -o out.npy"), 0);
+        (steps(&at.join("out.npy"), 2), said["data"].clone())
+    };
+    // The four rows nearest to each honest row are the honest ones: (40, -19) / 4, floored.
+    let (values, _) = made("--rule median -f 1 --pre nnm");
+    assert_eq!(values, [10, -5]);
+    // The honest rows are shorter than 13. The last one is shortened by floor(2^30 * 13 / 3037000499) = 4 times 2^-30 to (7, -8).
+    let (values, data) = made("--rule mean --pre clipping --param norm=13");
+    assert_eq!(values, [47 / 5, (-27_i32).div_euclid(5)]);
+    let weight = data["weights"][4].as_f64().unwrap();
+    assert!(weight > 0.0 && weight < 1e-8, "{weight}");
+    // Buckets {4, 0}, {1, 2}, {3}: what was chosen is said of the rows that were given.
+    let (values, data) =
+        made("--rule krum -f 1 --pre bucketing --param size=2 --param permutation=order.npy --param neighbours=byzfl");
+    assert_eq!((values, &data["selected"]), (vec![10, -5], &serde_json::json!([1, 2])));
+    assert_eq!(data["squared_distances"].as_array().unwrap().len(), 3);
+    for (threads, file) in [(1, "t1.npy"), (2, "t2.npy")] {
+        let line = format!("aggregate in.npy --rule flame --pre arc,nnm -f 1 --threads {threads} -o {file}");
+        json(at, &line, 0);
+    }
+    assert_eq!(
+        fs::read(at.join("t1.npy")).unwrap(),
+        fs::read(at.join("t2.npy")).unwrap()
+    );
+}
+
+#[test]
+fn integer_rules_read_integers_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let rows: [&[i32]; 3] = [&[100, 0, 10], &[-100, -100, 500], &[-90, -110, 500]];
+    fs::write(at.join("in.npy"), integers(&rows)).unwrap();
+    let file = |name: &str, bytes: Vec<u8>| fs::write(at.join(name), bytes).unwrap();
+    file("weights.npy", wides(&[&[3, 1, 0]]));
+    file("reference.npy", integers(&[&[200, 0, 20]]));
+    file("start.npy", integers(&[&[7, 7, 7]]));
+    file(
+        "history.npy",
+        wides(&[&[0, 900, -90], &[-4000, -4000, 20_000], &[-4000, -4000, 20_000]]),
+    );
+    file("short.npy", integers(&[&[1, 2]]));
+    file("floats.npy", floats(&[&[1.0, 2.0, 3.0]]));
+    file("negative.npy", integers(&[&[1, -2, 3]]));
+    file("large.npy", wides(&[&[1, 2, 1 << 40]]));
+    for (line, expected) in [
+        ("weighted-mean --param weights=weights.npy", [50, -25, 132]),
+        ("weighted-mean --param weights=weights.npy --param cap=1", [0, -50, 255]),
+        ("fltrust --param reference=reference.npy", [200, 0, 20]),
+        ("foolsgold --param history=history.npy", [100, 0, 10]),
+        ("centered-clipping --param start=start.npy --param tau=0", [7, 7, 7]),
+        (
+            "geometric-median --param start=start.npy --param iterations=0",
+            [7, 7, 7],
+        ),
+    ] {
+        json(at, &format!("aggregate in.npy --rule {line} -o out.npy"), 0);
+        assert_eq!(steps(&at.join("out.npy"), 3), expected, "{line}");
+        fs::remove_file(at.join("out.npy")).unwrap();
+    }
+    for (line, words) in [
+        ("weighted-mean", "weights is missing"),
+        (
+            "weighted-mean --param weights=negative.npy",
+            "-2, expected a whole number of at least 0",
+        ),
+        ("weighted-mean --param weights=weights.npy --param cap=1.5", "cap=1.5"),
+        (
+            "weighted-mean --param weights=weights.npy --param cap-share=0.5",
+            "no parameter \"cap-share\"",
+        ),
+        ("fltrust", "reference is missing"),
+        ("fltrust --param reference=floats.npy", "expected whole numbers"),
+        ("fltrust --param reference=large.npy", "expected an integer of 32 bits"),
+        ("fltrust --param reference=short.npy", "2 numbers, expected 3"),
+        (
+            "foolsgold --param history=short.npy",
+            "expected one vector per row, 3, got 1",
+        ),
+        ("foolsgold --param kappa=-1", "kappa=-1"),
+        ("dnc", "seed is missing"),
+        ("mean --pre clipping --param norm=1.5", "norm=1.5"),
+        (
+            "mean --pre nnm -f 3",
+            "cohort too small for nnm: expected at least 4 rows, got 3",
+        ),
+        ("meen", "no rule \"meen\""),
+    ] {
+        let said = json(at, &format!("aggregate in.npy --rule {line} -o out.npy"), 2);
+        let text = said["error"].to_string().replace("\\\"", "\"");
+        assert!(text.contains(words), "{line}: {text}");
+        assert!(!at.join("out.npy").exists(), "{line}");
+    }
+}
+
 #[test]
 fn what_cannot_be_aggregated_is_said_with_a_hint_and_nothing_is_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -169,6 +287,33 @@ fn the_list_names_every_rule_that_can_be_asked_for() {
     fs::write(folder.path().join("in.npy"), floats(&rows)).unwrap();
     fs::write(folder.path().join("weights.npy"), floats(&[&[1.0; 12]])).unwrap();
     fs::write(folder.path().join("reference.npy"), floats(&[&[1.0; 3]])).unwrap();
+    let whole: Vec<Vec<i32>> = (0..12).map(|i| vec![i, 1, -3 * i]).collect();
+    let whole: Vec<&[i32]> = whole.iter().map(Vec::as_slice).collect();
+    fs::write(folder.path().join("whole.npy"), integers(&whole)).unwrap();
+    fs::write(folder.path().join("whole-weights.npy"), integers(&[&[1; 12]])).unwrap();
+    fs::write(folder.path().join("whole-reference.npy"), integers(&[&[1, 1, -1]])).unwrap();
+    for rule in rules {
+        assert_eq!(rule["on"], "i32, f32, f64");
+        let name = rule["name"].as_str().unwrap();
+        let extra = match name {
+            "norm-clipping" => "--param norm=1",
+            "dnc" => "--param seed=7",
+            "weighted-mean" => "--param weights=whole-weights.npy",
+            "fltrust" => "--param reference=whole-reference.npy",
+            "centered-clipping" => "--param tau=5",
+            _ => "",
+        };
+        // To FoolsGold, rows that are mixed look like copies.
+        let stages = if name == "foolsgold" {
+            &[""][..]
+        } else {
+            &["", "--pre nnm", "--pre arc,nnm"]
+        };
+        for pre in stages {
+            let line = format!("aggregate whole.npy --rule {name} -f 2 {extra} {pre}");
+            json(folder.path(), &line, 0);
+        }
+    }
     for rule in rules {
         let name = rule["name"].as_str().unwrap();
         let extra = match name {

@@ -32,6 +32,24 @@ impl<T: Real> Defence<T> for RealDefence<'_> {
     }
 }
 
+/// An exact rule on rows of integers with the stages before it and its state.
+#[derive(Clone, Copy, Debug)]
+pub struct ExactDefence<'a> {
+    /// The rule.
+    pub rule: &'a crate::Rule,
+    /// The stages before it, in their order.
+    pub pre: &'a [crate::Stage],
+    /// What it carries over from earlier rounds.
+    pub state: crate::State<'a>,
+}
+
+impl Defence<i32> for ExactDefence<'_> {
+    fn aggregate(&self, rows: Vec<&[i32]>) -> Result<Vec<f64>, DefenceError> {
+        let aggregate = self.rule.aggregate_after(&Rows::new(rows)?, self.pre, self.state)?;
+        Ok(aggregate.values.into_iter().map(f64::from).collect())
+    }
+}
+
 impl Defence<i32> for crate::Rule {
     fn aggregate(&self, rows: Vec<&[i32]>) -> Result<Vec<f64>, DefenceError> {
         let aggregate = crate::Rule::aggregate(self, &Rows::new(rows)?)?;

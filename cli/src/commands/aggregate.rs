@@ -1,6 +1,7 @@
 //! `xfl aggregate`: a rule on the rows of a .npy file, as the rounds use it; for whoever wants the rules without the rounds.
 
 pub(super) mod catalogue;
+mod integers;
 mod params;
 mod stages;
 mod updates;
@@ -14,7 +15,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use xfl_aggregation::{Rows, decide::Square, real};
+use xfl_aggregation::{decide::Square, real};
 
 use self::updates::Updates;
 use crate::{
@@ -23,7 +24,10 @@ use crate::{
     printer::{Outcome, Printer, list, table},
 };
 
-pub(super) use self::{params::Params, stages::parse as parse_stages};
+pub(super) use self::{
+    params::Params,
+    stages::{exact as exact_stages, parse as parse_stages},
+};
 
 /// Arguments of `xfl aggregate`.
 #[derive(Debug, clap::Args)]
@@ -203,43 +207,18 @@ fn integers(
     updates: &Updates,
     rule: &str,
     args: &Args,
-    mut params: Params,
+    params: Params,
     began: Instant,
 ) -> Result<(Made, [f64; 2]), Failure> {
-    if let Some(pre) = args.pre.first() {
-        return Err(
-            Failure::usage(format!("--pre {pre} mixes rows, which integers can't be exactly"))
-                .hint("save the rows as f64, or leave --pre out"),
-        );
-    }
-    let (n, d) = (updates.n(), updates.d());
     let values = updates.to_vec::<i32>()?;
-    let rule = catalogue::exact(rule, args.byzantine, n, &mut params)?;
-    params.finish(rule.name())?;
-    let failed = |error: &dyn Display| Failure::usage(format!("{}: {error}", args.input[0].display()));
-    let rows = Rows::new(values.chunks_exact(d).collect()).map_err(|error| failed(&error))?;
-    let read = began.elapsed().as_secs_f64();
-    let made = rule.aggregate(&rows).map_err(|error| failed(&error))?;
-    let aggregated = began.elapsed().as_secs_f64() - read;
-    let selects = made.distances.is_some();
-    // Exact integers don't fit every reader's numbers.
-    let exact = |i, j| {
-        json!(
-            made.distances
-                .as_ref()
-                .and_then(|k| k.squared.get(i, j))
-                .map(|v| v.to_string())
-        )
+    let asked = integers::Asked {
+        rule,
+        pre: &args.pre,
+        byzantine: args.byzantine,
+        began,
+        refused: &|error| Failure::usage(format!("{}: {error}", args.input[0].display())),
     };
-    let distances = selects.then(|| (0..n).map(|i| (0..n).map(|j| exact(i, j)).collect()).collect());
-    let made = Made {
-        values: Values::Integers(made.values),
-        selected: selects.then_some(made.selected),
-        weights: None,
-        scores: None,
-        distances,
-    };
-    Ok((made, [read, aggregated]))
+    integers::aggregate(&values, updates.d(), &asked, params)
 }
 
 /// What a rule is told besides the rows.
@@ -323,10 +302,10 @@ fn listed() -> Result<Outcome, Failure> {
             .to_vec()
     };
     let rules: Vec<_> = std::iter::once(head).chain(catalogue::RULES.iter().map(row)).collect();
-    let head = ["before a rule", "what it does", "parameters", "source"]
+    let head = ["before a rule", "what it does", "parameters", "on", "source"]
         .map(str::to_owned)
         .to_vec();
-    let row = |s: &stages::Entry| [s.name, s.does, s.params, s.source].map(str::to_owned).to_vec();
+    let row = |s: &stages::Entry| [s.name, s.does, s.params, s.on, s.source].map(str::to_owned).to_vec();
     let stages: Vec<_> = std::iter::once(head).chain(stages::STAGES.iter().map(row)).collect();
     Outcome::new(
         json!({ "rules": catalogue::RULES, "pre": stages::STAGES }),

@@ -9,13 +9,13 @@ use rand_chacha::{
 };
 use serde_json::json;
 use xfl_aggregation::{
-    Rows,
-    attack::{Attack, Defence, Grid, Honest, Knowledge, Malicious, Noise, RealDefence, Value},
+    Rows, State as ExactState,
+    attack::{Attack, Defence, ExactDefence, Grid, Honest, Knowledge, Malicious, Noise, RealDefence, Value},
     limits::Limits,
     real::{Real, State, Table},
 };
 
-use super::aggregate::{Params, catalogue, parse_stages, rows, vectors};
+use super::aggregate::{Params, catalogue, exact_stages, parse_stages, rows, vectors};
 use crate::{
     failure::Failure,
     npy::{self, Array, Element, Kind},
@@ -155,17 +155,23 @@ fn integers(args: &Args, attack: &Attack, array: &Array) -> Result<Outcome, Fail
     let honest = Grid::new(&rows, limits).map_err(|error| in_file(array, &error))?;
     let n = array.rows().saturating_add(args.byzantine);
     let mut params = Params::parse(&args.rule_param)?;
+    let stages = exact_stages(&args.pre, args.byzantine, n, &mut params)?;
     let rule = args.rule.as_deref();
     let rule = rule
-        .map(|name| catalogue::exact(name, args.byzantine, n, &mut params))
+        .map(|name| catalogue::exact(name, args.byzantine, stages.rows, &mut params))
         .transpose()?;
     params.finish("the rule attacked")?;
+    let defence = rule.as_ref().map(|rule| ExactDefence {
+        rule,
+        pre: &stages.stages,
+        state: ExactState::default(),
+    });
     made(
         args,
         attack,
         array,
         &honest,
-        rule.as_ref().map(|r| r as &dyn Defence<i32>),
+        defence.as_ref().map(|d| d as &dyn Defence<i32>),
     )
 }
 

@@ -22,8 +22,8 @@ pub(in crate::commands) struct Entry {
     pub(in crate::commands) source: &'static str,
 }
 
-const BOTH: &str = "i32, f32, f64";
-const FLOATS: &str = "f32, f64";
+/// The numbers that every rule and stage takes.
+pub(super) const BOTH: &str = "i32, f32, f64";
 const NEIGHBOURS: &str = "neighbours=blanchard|byzfl";
 
 const fn entry(
@@ -46,7 +46,7 @@ const fn entry(
 #[rustfmt::skip]
 pub(in crate::commands) const RULES: &[Entry] = &[
     entry("mean", "nothing", "", BOTH, "McMahan et al. 2017"),
-    entry("weighted-mean", "nothing", "weights=FILE cap= cap-share=", FLOATS, "McMahan et al. 2017"),
+    entry("weighted-mean", "nothing", "weights=FILE cap= cap-share=", BOTH, "McMahan et al. 2017"),
     entry("median", "f < n/2", "", BOTH, "Yin et al. 2018"),
     entry("trimmed-mean", "f < n/2", "", BOTH, "Yin et al. 2018"),
     entry("meamed", "f < n/2", "", BOTH, "Xie et al. 2018"),
@@ -57,13 +57,13 @@ pub(in crate::commands) const RULES: &[Entry] = &[
     entry("mda", "f < n/2", "", BOTH, "El Mhamdi et al. 2021"),
     entry("monna", "f < n/2, row index good", "index=0", BOTH, "Farhadkhani et al. 2023"),
     entry("caf", "f < n/2", "power-start=ones|seed:N power=1", BOTH, "Allouah et al. 2025"),
-    entry("smea", "f < n/2", "power-start=ones|seed:N power=1", FLOATS, "Allouah et al. 2023"),
-    entry("dnc", "f < n/2", "seed= count=10000 iterations=1 filter=1", FLOATS, "Shejwalkar and Houmansadr 2021"),
+    entry("smea", "f < n/2", "power-start=ones|seed:N power=1", BOTH, "Allouah et al. 2023"),
+    entry("dnc", "f < n/2", "seed= count=10000 iterations=1 filter=1", BOTH, "Shejwalkar and Houmansadr 2021"),
     entry("centered-clipping", "f < n/2, by tau", "tau=100 iterations=1 start=FILE", BOTH, "Karimireddy et al. 2021"),
     entry("norm-clipping", "what the norm bounds", "norm=", BOTH, "Sun et al. 2019"),
-    entry("fltrust", "any f, reference good", "reference=FILE", FLOATS, "Cao et al. 2021"),
-    entry("flame", "f < n/2", "", FLOATS, "Nguyen et al. 2022"),
-    entry("foolsgold", "many copies of one will", "kappa=1 history=FILE", FLOATS, "Fung et al. 2020"),
+    entry("fltrust", "any f, reference good", "reference=FILE", BOTH, "Cao et al. 2021"),
+    entry("flame", "f < n/2", "", BOTH, "Nguyen et al. 2022"),
+    entry("foolsgold", "many copies of one will", "kappa=1 history=FILE", BOTH, "Fung et al. 2020"),
     entry("sign-majority", "under half of the votes", "", BOTH, "Bernstein et al. 2019"),
 ];
 
@@ -120,7 +120,7 @@ pub(in crate::commands) fn rule(name: &str, f: usize, n: usize, params: &mut Par
             f,
             filter: params.or("filter", 1.0)?,
             coordinates: Coordinates::Drawn {
-                seed: params.needed("seed", "a number that no sender of a row could know when it sent it")?,
+                seed: params.needed("seed", SEED)?,
                 count: params.or("count", 10_000)?,
                 iterations: params.or("iterations", 1)?,
             },
@@ -138,9 +138,7 @@ pub(in crate::commands) fn rule(name: &str, f: usize, n: usize, params: &mut Par
             kappa: params.or("kappa", KAPPA)?,
         },
         "sign-majority" => Rule::SignMajority,
-        _ => {
-            return Err(Failure::usage(format!("no rule {name:?}")).hint(format!("there are {}", names())));
-        }
+        _ => return Err(unknown(name)),
     })
 }
 
@@ -148,7 +146,10 @@ pub(in crate::commands) fn rule(name: &str, f: usize, n: usize, params: &mut Par
 pub(in crate::commands) const NORM: &str =
     "the largest Euclidean norm of a row that is left, in the unit of the values";
 
-/// The exact rule of this name for `n` rows of integers of which `f` may be bad.
+/// The same of rows of integers.
+pub(super) const STEPS: &str = "the largest Euclidean norm of a row that is left, a whole number of grid steps";
+
+/// The exact rule of this name, all but weighted-mean, for `n` rows of integers of which `f` may be bad.
 pub(in crate::commands) fn exact(name: &str, f: usize, n: usize, params: &mut Params) -> Result<Exact, Failure> {
     Ok(match name {
         "mean" => Exact::Mean,
@@ -180,6 +181,23 @@ pub(in crate::commands) fn exact(name: &str, f: usize, n: usize, params: &mut Pa
             start: power_start(params)?,
             power: params.or("power", 1)?,
         },
+        "smea" => Exact::Smea {
+            f,
+            start: power_start(params)?,
+            power: params.or("power", 1)?,
+        },
+        "dnc" => Exact::Dnc {
+            f,
+            filter_ppm: ppm("filter", params)?,
+            seed: params.needed("seed", SEED)?,
+            count: params.or("count", 10_000)?,
+            iterations: params.or("iterations", 1)?,
+        },
+        "fltrust" => Exact::FlTrust,
+        "flame" => Exact::Flame,
+        "foolsgold" => Exact::FoolsGold {
+            kappa_ppm: ppm("kappa", params)?,
+        },
         "geometric-median" => Exact::GeometricMedian {
             nu: params.or("nu", 1)?,
             iterations: params.or("iterations", 3)?,
@@ -189,16 +207,33 @@ pub(in crate::commands) fn exact(name: &str, f: usize, n: usize, params: &mut Pa
             iterations: params.or("iterations", 1)?,
         },
         "norm-clipping" => Exact::NormClipping {
-            norm: params.needed("norm", NORM)?,
+            norm: params.needed("norm", STEPS)?,
         },
-        _ => {
-            rule(name, f, n, params)?;
-            return Err(
-                Failure::usage(format!("{name} is for floats, and the rows are integers"))
-                    .hint("save the rows as f64, or choose a rule of `--list` that is on i32"),
-            );
+        "weighted-mean" => {
+            return Err(Failure::usage("weighted-mean weighs rows by a file of their weights")
+                .hint("here the rows are not all known beforehand; name another rule"));
         }
+        _ => return Err(unknown(name)),
     })
+}
+
+/// What DnC's coordinates are drawn by.
+const SEED: &str = "a number that no sender of a row could know when it sent it";
+
+/// A number of at least 0 in parts per million, 1 where it is absent.
+fn ppm(name: &'static str, params: &mut Params) -> Result<u64, Failure> {
+    let value: f64 = params.or(name, 1.0)?;
+    match (0.0..=1e12).contains(&value) {
+        true => Ok((value * 1e6).round() as u64),
+        false => {
+            Err(Failure::usage(format!("--param {name}={value}"))
+                .hint("it is a number from 0 to 1e12, to six decimals"))
+        }
+    }
+}
+
+fn unknown(name: &str) -> Failure {
+    Failure::usage(format!("no rule {name:?}")).hint(format!("there are {}", names()))
 }
 
 fn neighbours(params: &mut Params) -> Result<Neighbours, Failure> {
