@@ -1,16 +1,12 @@
 //! `xfl aggregate`: a rule on the rows of a .npy file, as the rounds use it; for whoever wants the rules without the rounds.
 
 pub(super) mod catalogue;
+pub(super) mod input;
 mod params;
 mod stages;
 pub(super) mod vectors;
 
-use std::{
-    fmt::Display,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{num::NonZeroUsize, path::PathBuf, time::Instant};
 
 use serde_json::{Value, json};
 use xfl_aggregation::{Rows, decide::Square, real};
@@ -21,6 +17,7 @@ use crate::{
     printer::{Outcome, Printer, list, table},
 };
 
+use self::input::{in_file, rows, too_wide};
 pub(super) use self::{params::Params, stages::parse as parse_stages};
 
 /// Arguments of `xfl aggregate`.
@@ -94,19 +91,14 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     let (Some(input), Some(rule)) = (&args.input, &args.rule) else {
         return Err(Failure::usage("an input and --rule are needed"));
     };
-    let threads = args.threads.map_or(0, NonZeroUsize::get);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|error| Failure::failed(format!("can't start threads: {error}")))?;
-
     let began = Instant::now();
     let array = rows(input)?;
     let params = Params::parse(&args.param)?;
-    let (made, [read, aggregated]) = pool.install(|| match array.kind() {
+    let (made, [read, aggregated]) = input::on(args.threads, || match array.kind() {
         Kind::F32 => floats::<f32>(&array, rule, args, params, began),
         Kind::F64 => floats::<f64>(&array, rule, args, params, began),
         Kind::I32 => integers(&array, rule, args, params, began),
-        Kind::I64 => Err(Failure::usage(format!("{}: rows of i64", input.display()))
-            .hint("f32, f64 and i32 can be aggregated; save it with .astype(numpy.int32)")),
+        Kind::I64 => Err(too_wide(&array)),
     })?;
     let began = Instant::now();
     if let Some(out) = &args.out {
@@ -117,19 +109,6 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     }
     let seconds = json!({ "read": read, "rule": aggregated, "write": began.elapsed().as_secs_f64() });
     outcome(args, rule, &array, &made, &seconds)
-}
-
-/// A table of rows in a file.
-pub(super) fn rows(path: &Path) -> Result<Array, Failure> {
-    let array = Array::open(path)?;
-    if array.dimensions() != 2 {
-        let what = format!(
-            "{}: an array of one dimension, expected rows of numbers",
-            path.display()
-        );
-        return Err(Failure::usage(what).hint("save a single row as x.reshape(1, -1)"));
-    }
-    Ok(array)
 }
 
 fn floats<T: real::Real + npy::Element>(
@@ -211,14 +190,14 @@ fn integers(
 }
 
 /// What a rule is told besides the rows.
-struct Told {
+pub(super) struct Told {
     start: Option<Vec<f64>>,
     reference: Option<Vec<f64>>,
     history: Option<Vec<Vec<f64>>>,
 }
 
 impl Told {
-    fn read(rule: &real::Rule, d: usize, params: &mut Params) -> Result<Self, Failure> {
+    pub(super) fn read(rule: &real::Rule, d: usize, params: &mut Params) -> Result<Self, Failure> {
         use real::Rule::{CenteredClipping, FlTrust, FoolsGold, GeometricMedian};
         let mut told = Self {
             start: None,
@@ -243,17 +222,13 @@ impl Told {
         Ok(told)
     }
 
-    fn state(&self) -> real::State<'_> {
+    pub(super) fn state(&self) -> real::State<'_> {
         real::State {
             start: self.start.as_deref(),
             reference: self.reference.as_deref(),
             history: self.history.as_deref(),
         }
     }
-}
-
-fn in_file(array: &Array, error: &dyn Display) -> Failure {
-    Failure::usage(format!("{}: {error}", array.path().display()))
 }
 
 fn outcome(args: &Args, rule: &str, array: &Array, made: &Made, seconds: &Value) -> Result<Outcome, Failure> {
