@@ -13,6 +13,7 @@ pub(crate) mod join;
 pub(crate) mod keygen;
 pub(crate) mod member;
 pub(crate) mod round;
+pub(crate) mod score;
 pub(crate) mod simulate;
 pub(crate) mod status;
 
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Simulate(simulate::Args),
     /// Aggregate the rows of a .npy file by a robust rule, without any federation around it.
     Aggregate(Box<aggregate::Args>),
+    /// Say what each row of a .npy file contributed, and what it should be paid, without any federation around it.
+    Score(Box<score::Args>),
     /// Write the rows that malicious institutions would send, given the honest rows of a .npy file.
     Attack(Box<attack::Args>),
     /// Print a completion script for a shell.
@@ -72,6 +75,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Outcome, Failur
         Command::Demo(args) => crate::runtime()?.block_on(demo::run(args, *printer)),
         Command::Simulate(args) => simulate::run(&args, *printer),
         Command::Aggregate(args) => aggregate::run(&args, printer),
+        Command::Score(args) => score::run(&args, printer),
         Command::Attack(args) => attack::run(&args, printer),
         Command::Completions(args) => completions::run(&args, printer),
     }

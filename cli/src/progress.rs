@@ -92,6 +92,31 @@ impl Progress {
     }
 }
 
+/// Models that are evaluated: a bar on a terminal, nothing elsewhere. Shared by the threads that evaluate.
+pub(crate) struct Evaluations(Option<ProgressBar>);
+
+impl Evaluations {
+    /// Up to `most` of them.
+    pub(crate) fn new(printer: Printer, most: u64) -> Self {
+        let bar = || ProgressBar::new(most).with_style(style("evaluations {bar:30} {pos}/{len}  {eta}"));
+        Self(printer.draws().then(bar))
+    }
+
+    /// One more is done.
+    pub(crate) fn tick(&self) {
+        if let Some(bar) = &self.0 {
+            bar.inc(1);
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn clear(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 fn style(template: &str) -> ProgressStyle {
     // The templates are constants that indicatif knows; the default is the worst that could come of a mistake.
     ProgressStyle::with_template(template)

@@ -1,26 +1,22 @@
 //! `xfl aggregate`: a rule on the rows of a .npy file, as the rounds use it; for whoever wants the rules without the rounds.
 
 pub(super) mod catalogue;
+pub(super) mod input;
 mod integers;
 mod params;
 mod stages;
 mod updates;
 pub(super) mod vectors;
 
-use std::{
-    fmt::Display,
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{num::NonZeroUsize, path::PathBuf, time::Instant};
 
 use serde_json::{Value, json};
 use xfl_aggregation::{decide::Square, real};
 
-use self::updates::Updates;
+use self::{input::too_wide, updates::Updates};
 use crate::{
     failure::Failure,
-    npy::{self, Array, Kind, VectorParts},
+    npy::{self, Kind, VectorParts},
     printer::{Outcome, Printer, list, table},
 };
 
@@ -112,19 +108,14 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     let Some(rule) = &args.rule else {
         return Err(Failure::usage("an input and --rule are needed"));
     };
-    let threads = args.threads.map_or(0, NonZeroUsize::get);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-    let pool = pool.map_err(|error| Failure::failed(format!("can't start threads: {error}")))?;
-
     let began = Instant::now();
     let updates = Updates::open(&args.input)?;
     let params = Params::parse(&args.param)?;
-    let (mut made, [read, aggregated]) = pool.install(|| match updates.kind() {
+    let (mut made, [read, aggregated]) = input::on(args.threads, || match updates.kind() {
         Kind::F32 => floats::<f32>(&updates, rule, args, params, began),
         Kind::F64 => floats::<f64>(&updates, rule, args, params, began),
         Kind::I32 => integers(&updates, rule, args, params, began),
-        Kind::I64 => Err(Failure::usage("rows of i64")
-            .hint("f32, f64 and i32 can be aggregated; save them with .astype(numpy.int32)")),
+        Kind::I64 => Err(too_wide(&args.input[0])),
     })?;
     let began = Instant::now();
     match (std::mem::replace(&mut made.values, Values::Handed(None)), &args.out) {
@@ -135,19 +126,6 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     }
     let seconds = json!({ "read": read, "rule": aggregated, "write": began.elapsed().as_secs_f64() });
     outcome(args, rule, &updates, &made, &seconds)
-}
-
-/// A table of rows in a file.
-pub(super) fn rows(path: &Path) -> Result<Array, Failure> {
-    let array = Array::open(path)?;
-    if array.dimensions() != 2 {
-        let what = format!(
-            "{}: an array of one dimension, expected rows of numbers",
-            path.display()
-        );
-        return Err(Failure::usage(what).hint("save a single row as x.reshape(1, -1)"));
-    }
-    Ok(array)
 }
 
 fn floats<T: real::Real + npy::Element>(
@@ -222,14 +200,14 @@ fn integers(
 }
 
 /// What a rule is told besides the rows.
-struct Told {
+pub(super) struct Told {
     start: Option<Vec<f64>>,
     reference: Option<Vec<f64>>,
     history: Option<Vec<Vec<f64>>>,
 }
 
 impl Told {
-    fn read(rule: &real::Rule, d: usize, params: &mut Params) -> Result<Self, Failure> {
+    pub(super) fn read(rule: &real::Rule, d: usize, params: &mut Params) -> Result<Self, Failure> {
         use real::Rule::{CenteredClipping, FlTrust, FoolsGold, GeometricMedian};
         let mut told = Self {
             start: None,
@@ -254,7 +232,7 @@ impl Told {
         Ok(told)
     }
 
-    fn state(&self) -> real::State<'_> {
+    pub(super) fn state(&self) -> real::State<'_> {
         real::State {
             start: self.start.as_deref(),
             reference: self.reference.as_deref(),

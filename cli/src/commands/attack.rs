@@ -15,7 +15,11 @@ use xfl_aggregation::{
     real::{Real, State, Table},
 };
 
-use super::aggregate::{Params, catalogue, exact_stages, parse_stages, rows, vectors};
+use super::aggregate::{
+    Params, catalogue, exact_stages,
+    input::{in_file, rows, too_wide},
+    parse_stages, vectors,
+};
 use crate::{
     failure::Failure,
     npy::{self, Array, Element, Kind},
@@ -98,8 +102,7 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
         Kind::F32 => floats::<f32>(args, &attack, &array),
         Kind::F64 => floats::<f64>(args, &attack, &array),
         Kind::I32 => integers(args, &attack, &array),
-        Kind::I64 => Err(Failure::usage(format!("{}: rows of i64", input.display()))
-            .hint("f32, f64 and i32 are known; save it with .astype(numpy.int32)")),
+        Kind::I64 => Err(too_wide(array.path())),
     }
 }
 
@@ -241,10 +244,6 @@ fn outcome<V>(args: &Args, attack: &Attack, array: &Array, made: &Malicious<V>) 
         "factor": made.factor, "copied": made.copied, "evaluations": made.evaluations, "out": args.out,
     });
     Outcome::new(data, list(&lines))
-}
-
-fn in_file(array: &Array, error: &dyn std::fmt::Display) -> Failure {
-    Failure::usage(format!("{}: {error}", array.path().display()))
 }
 
 fn listed() -> Result<Outcome, Failure> {

@@ -397,7 +397,11 @@ impl Plan {
         }
         if a.rule == RuleName::FoolsGold && stage(StageName::Bucketing) {
             let hint = "take another rule, or leave bucketing out";
-            return Err(PlanError::at("aggregation.pre", "foolsgold remembers members, and buckets have none", hint));
+            return Err(PlanError::at(
+                "aggregation.pre",
+                "foolsgold remembers members, and buckets have none",
+                hint,
+            ));
         }
         if a.pre.len() > xfl_aggregation::real::MAX_STAGES {
             let what = format!("{} stages", a.pre.len());

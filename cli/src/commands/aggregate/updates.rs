@@ -28,7 +28,7 @@ impl Updates {
     /// Opens the files. One file has two dimensions; where there are several, one dimension is a row.
     pub(super) fn open(paths: &[PathBuf]) -> Result<Self, Failure> {
         let files = match paths {
-            [path] => vec![super::rows(path)?],
+            [path] => vec![super::input::rows(path)?],
             paths => paths
                 .iter()
                 .map(|path| Array::open(path))
