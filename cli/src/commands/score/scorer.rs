@@ -139,13 +139,14 @@ impl Scorer {
     /// The most coalitions of `n` rows that it asks for.
     pub(super) fn most_evaluations(&self, n: usize) -> u64 {
         let n = n as u64;
+        let all = 1 << n.min(63);
         let walks = |orders: &Orders, usually: u64| {
             let orders = orders.count.map_or(usually, |count| count as u64);
-            orders.saturating_mul(n.saturating_sub(1)).saturating_add(2)
+            orders.saturating_mul(n.saturating_sub(1)).saturating_add(2).min(all)
         };
         match self {
             Self::LeaveOneOut => n + 1,
-            Self::Shapley => 1 << n.min(63),
+            Self::Shapley => all,
             Self::TruncatedShapley { orders, .. } => walks(orders, USUALLY as u64),
             Self::GtgShapley { orders, .. } => walks(orders, (USUALLY_GUIDED as u64).max(n)),
             Self::Cosine | Self::Cgsv { .. } | Self::Copies => 0,

@@ -12,7 +12,12 @@ use xfl_aggregation::{
     limits::Limits,
     score::{Coalition, Cosines, Game, GameError, Ppm, cosine_game, equal_reputations},
 };
-use xfl_core::{plan::Plan, round::aggregate::moved, seed::Seed, train::Device, train::HeldOut};
+use xfl_core::{
+    plan::Plan,
+    round::aggregate::moved,
+    seed::Seed,
+    train::{Device, HeldOut, TrainError},
+};
 
 use super::{
     table::{Table, Unit},
@@ -29,7 +34,7 @@ pub(super) struct Args {
     /// The plan, for the schema, the model and the grid of integers; with --held-out or --rule plan.
     #[arg(long, default_value = "federation.toml", env = "XFL_PLAN", hide_env_values = true)]
     plan: PathBuf,
-    /// The model that the rows move, a safetensors file; the plan's initialisation where absent.
+    /// The model that the rows move, a safetensors file: the result of the round before theirs; the plan's initialisation where absent.
     #[arg(long, value_name = "MODEL.safetensors", env = "XFL_MODEL", hide_env_values = true)]
     model: Option<PathBuf>,
     /// A table of what coalitions are worth, JSON or CSV; `--list` shows the forms.
@@ -173,8 +178,17 @@ impl Models {
                 by.map(|(p, a)| (f64::from(*p) + a) as f32).collect()
             }
         };
-        let evaluation = self.held_out.evaluate(&model);
-        let evaluation = evaluation.map_err(|error| of_rows(rows, error.into()))?;
+        let evaluation = self.held_out.evaluate(&model).map_err(|error| {
+            let failure = match error {
+                TrainError::NotFiniteParameter { .. } | TrainError::Diverged { .. } => {
+                    let what = "the model that these rows make has no finite loss";
+                    Failure::usage(what)
+                        .hint("is a row poisoned, or in another unit? leave it out, or take a --rule that bounds it")
+                }
+                error => error.into(),
+            };
+            of_rows(rows, failure)
+        })?;
         // As the rounds' referee rounds it; the cast saturates.
         Ok(Ppm((-evaluation.loss * 1e6).round() as i64))
     }
