@@ -9,7 +9,10 @@
 //! ```
 //!
 //! minimised over alpha by OpenDP's conversion (the one behind its `make_zCDP_to_approxDP`), whose arithmetic rounds towards more
-//! loss; its inverse in epsilon is a bisection that ends above the root. So every epsilon from here is at least the true one for its rho.
+//! loss; its inverse in epsilon is a bisection that ends above the root. OpenDP looks at alpha from 1.01 on; where rho is so large that
+//! a smaller one is better, that one is taken, rounded up too. So every epsilon from here is at least the true one for its rho.
+//!
+//! Sampled steps, Rényi divergences and privacy loss distributions: [`Accountant`] over a [`Composition`].
 //!
 //! **Not claimed.** Tightness for Gaussian noise beyond what zCDP keeps: the exact curve of the Gaussian mechanism is lower by some
 //! per cent.
@@ -28,6 +31,18 @@ use thiserror::Error;
 use crate::mechanism::Mechanism;
 use crate::neighbour::{Relation, Unit};
 use crate::parameter::{Delta, Epsilon, NoiseMultiplier, Rho};
+
+mod accountant;
+mod composition;
+mod conversion;
+mod exact;
+mod normal;
+pub mod pld;
+mod quadrature;
+pub mod rdp;
+
+pub use accountant::{Accountant, CalibrationError, rho};
+pub use composition::{Composition, CompositionError, MAX_KINDS, Neighbours, Sampling, Step};
 
 /// Noise that can't be calibrated.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
@@ -63,14 +78,14 @@ pub fn epsilon(rho: Rho, delta: Delta) -> Epsilon {
     while delta_at(rho, high) > delta {
         (low, high) = (high, high * 2.0);
         if !high.is_finite() {
-            return Epsilon::INFINITE;
+            return Epsilon::result(conversion::direct(rho, delta).max(0.0));
         }
     }
     // What is returned has been checked: only bisection's fineness rests on monotonicity.
     loop {
         let middle = low + (high - low) / 2.0;
         if middle <= low || middle >= high {
-            return Epsilon::result(high);
+            return Epsilon::result(high.min(conversion::direct(rho, delta).max(0.0)));
         }
         if delta_at(rho, middle) > delta {
             low = middle
@@ -86,7 +101,8 @@ pub fn largest_rho(epsilon: Epsilon, delta: Delta) -> Rho {
     if !epsilon.is_finite() {
         return Rho::INFINITE;
     }
-    let within = |rho: f64| delta_at(rho, epsilon.get()) <= delta.get();
+    let within =
+        |rho: f64| delta_at(rho, epsilon.get()) <= delta.get() || conversion::direct(rho, delta.get()) <= epsilon.get();
     let (mut low, mut high) = (0.0f64, epsilon.get());
     while high.is_finite() && within(high) {
         (low, high) = (high, high * 2.0);
@@ -185,5 +201,7 @@ impl fmt::Display for Guarantee {
     }
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;

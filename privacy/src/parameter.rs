@@ -30,6 +30,11 @@ pub enum ParameterError {
         "delta is {0}, expected more than 0 and less than 1; write less than one over the number of records, for example 1e-5"
     )]
     Delta(f64),
+    /// The sampling rate is not between 0 and 1.
+    #[error(
+        "sample rate is {0}, expected a number from 0 to 1; write the batch size over the number of records, for example 0.01"
+    )]
+    SampleRate(f64),
     /// Rho is negative or not a number.
     #[error("rho is {0}, expected 0 or more")]
     Rho(f64),
@@ -109,6 +114,13 @@ parameter!(
 );
 
 parameter!(
+    /// The probability with which a record takes part in a step (Poisson sampling), or the share of the records that does
+    /// (fixed size): from 0 (never) to 1 (always).
+    SampleRate,
+    |value| (0.0..=1.0).contains(&value)
+);
+
+parameter!(
     /// Zero-concentrated differential privacy (Bun and Steinke 2016): losses add up over releases. Infinite for a release
     /// without noise.
     Rho,
@@ -127,6 +139,11 @@ impl Grid {
     pub fn step(self) -> f64 {
         self.0
     }
+}
+
+impl NoiseMultiplier {
+    /// No noise.
+    pub const ZERO: Self = Self(0.0);
 }
 
 impl Epsilon {
@@ -248,6 +265,9 @@ mod tests {
         }
         for bad in [-1e-300, f64::NAN, f64::INFINITY] {
             assert!(NoiseMultiplier::new(bad).is_err());
+        }
+        for bad in [-0.1, 1.0f64.next_up(), f64::NAN, f64::INFINITY] {
+            assert!(SampleRate::new(bad).is_err());
         }
         assert!(Rho::new(-0.1).is_err() && Rho::new(f64::NAN).is_err());
         assert!(NoiseMultiplier::new(-0.0).unwrap().get().is_sign_positive());
