@@ -9,16 +9,16 @@ Exits with 1 where answers differ by more than 1e-8 of the larger of the largest
 
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-import peer
+import measure
 import vectors
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -43,22 +43,6 @@ SPEED = [
 ]
 
 
-def run(xfl, case, source, target, folder, threads):
-    """Runs xfl once: its JSON, the process's seconds and its largest resident memory in MiB."""
-    words = peer.command(xfl, case, source, target, folder)
-    began = time.perf_counter()
-    environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
-    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
-    output = child.stdout.read()
-    complaint = child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
-    if child.returncode:
-        raise RuntimeError(f"{' '.join(words)}: exit code {child.returncode}: {output} {complaint}")
-    return json.loads(output)["data"], seconds, usage.ru_maxrss / 1024
-
-
 def agree(given):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
@@ -67,12 +51,13 @@ def agree(given):
         asked = [("byzfl", made["inputs"], case) for case in made["cases"]]
         asked += [("flower", kept["inputs"], case) for case in flower["cases"]]
         worst, failed = {}, []
+        program = measure.Program(given.xfl)
         for peers_name, inputs, case in asked:
             source = inputs[case["input"]]
             np.save(folder / "in.npy", np.array(source["rows"]))
             title = f"{peers_name}: " + " + ".join([*case["pre"], case["rule"]])
             try:
-                run(given.xfl, case, folder / "in.npy", folder / "out.npy", folder, 1)
+                program.run(case, folder / "in.npy", folder / "out.npy", folder, 1)
             except RuntimeError as error:
                 failed.append(str(error))
                 continue
@@ -81,6 +66,7 @@ def agree(given):
             difference = np.abs(np.load(folder / "out.npy") - values).max() / size if size else 0.0
             count, most, where = worst.get(title, (0, -1.0, ""))
             worst[title] = (count + 1, *max((most, where), (float(difference), case["input"])))
+        program.end()
     print(f"{'rule':40} {'cases':>5} {'largest difference':>18}  on")
     for title, (count, most, where) in sorted(worst.items()):
         print(f"{title:40} {count:5} {most:18.1e}  {where}{'' if most <= vectors.TOLERANCE else '  DIFFERS'}")
@@ -90,29 +76,39 @@ def agree(given):
 
 
 class Peer:
-    """A process that runs one case with ByzFL whenever it is asked."""
+    """A process that runs a case with ByzFL whenever it is asked."""
 
-    def __init__(self, case, source, threads):
-        words = [sys.executable, HERE / "peer.py", json.dumps(case), source, str(threads)]
-        limit = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-        pipe = subprocess.PIPE
-        self.child = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, env={**os.environ, **limit})
-        self.answer()
+    def __init__(self, source):
+        words = [sys.executable, HERE / "peer.py", source]
+        self.child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def answer(self):
+    def ask(self, case, threads, target):
+        asked = {"case": case, "threads": threads, "target": str(target)}
+        self.child.stdin.write(json.dumps(asked) + "\n")
+        self.child.stdin.flush()
         line = self.child.stdout.readline()
         if not line:
             raise RuntimeError("ByzFL's process ended")
         return json.loads(line)
 
-    def ask(self, target=""):
-        self.child.stdin.write(f"{target}\n")
-        self.child.stdin.flush()
-        return self.answer()
-
     def end(self):
         self.child.stdin.close()
         self.child.wait()
+
+
+def copying(rows, threads):
+    """Seconds for a plain copy of the rows, memory to memory, the best of nine."""
+    into, best = np.empty_like(rows), []
+    parts = [(into[i::threads], rows[i::threads]) for i in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(9):
+            began = time.perf_counter()
+            list(pool.map(lambda part: np.copyto(*part), parts))
+            best.append(time.perf_counter() - began)
+    return min(best)
+
+
+HEAD = ["rule", "threads", "ByzFL s", "xfl s", "ratio", "of copy", "stored s", "ByzFL MiB", "xfl MiB", "stored MiB", "difference"]
 
 
 def speed(given):
@@ -120,22 +116,21 @@ def speed(given):
     fine = True
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        source = folder / "in.npy"
+        source, little = folder / "in.npy", folder / "little.npy"
         rows = draw.standard_normal((given.n, given.d), dtype="f4")
         rows[given.n - given.f :] *= -10
         np.save(source, rows)
+        np.save(little, rows[:, :1])
         honest, size = float(np.abs(rows[: given.n - given.f]).max()), rows.nbytes / 2**20
-        copies = []
-        for _ in range(5):
-            began = time.perf_counter()
-            rows.copy()
-            copies.append(time.perf_counter() - began)
+        copies = {threads: copying(rows, threads) for threads in given.threads}
         permutation = [int(i) for i in draw.permutation(given.n)]
         del rows
-        print(f"n {given.n}, f {given.f}, d {given.d}, f32, {size:.0f} MiB; a plain copy takes {min(copies):.4f} s")
-        print("seconds: the best of", given.runs, "alternating runs, reading the file not counted; memory: MiB on top of the input")
-        head = ["rule", "threads", "ByzFL s", "xfl s", "ratio", "process s", "ByzFL MiB", "xfl MiB", "difference"]
-        print(f"{head[0]:28}" + "".join(f"{word:>11}" for word in head[1:]))
+        rates = ", ".join(f"{seconds:.4f} s on {threads}" for threads, seconds in copies.items())
+        print(f"n {given.n}, f {given.f}, d {given.d}, f32, {size:.0f} MiB; a plain copy takes {rates}")
+        print("Seconds: the best of", given.runs, "alternating runs, reading the file not counted; stored: rows stay in the file, reading counted.")
+        print("MiB: largest resident memory, the result included, less the rows held and what the program has for one coordinate.")
+        print(f"{HEAD[0]:28}" + "".join(f"{word:>11}" for word in HEAD[1:]))
+        program, other = measure.Program(given.xfl), Peer(source)
         for rule, pre, parameters in SPEED:
             title = " + ".join([*pre, rule])
             if given.only and title not in given.only:
@@ -144,20 +139,25 @@ def speed(given):
             if "bucketing" in pre:
                 case["parameters"]["permutation"] = permutation
             for threads in given.threads:
-                theirs, ours = [], []
-                other = Peer(case, source, threads)
+                theirs, held, stored = [], [], []
+                ask = lambda source, memory: program.run(case, source, folder / "ours.npy", folder, threads, memory)
+                least = ask(little, 0)[2]
                 for _ in range(given.runs):
-                    theirs.append(other.ask(folder / "theirs.npy"))
-                    ours.append(run(given.xfl, case, source, folder / "ours.npy", folder, threads))
-                other.end()
-                slow, fast = min(run["seconds"] for run in theirs), min(data["timings"]["rule"] for data, _, _ in ours)
-                extra, memory = max(run["extra"] for run in theirs), max(memory for _, _, memory in ours) - size
-                process = min(seconds for _, seconds, _ in ours)
+                    theirs.append(other.ask(case, threads, folder / "theirs.npy"))
+                    stored.append(ask(source, 0))
+                    held.append(ask(source, 1 << 20))
+                slow = min(run["seconds"] for run in theirs)
+                fast, streamed = (min(data["timings"]["rule"] for data, _, _ in runs) for runs in (held, stored))
+                extra = max(run["extra"] for run in theirs)
+                memory = max(peak for _, _, peak in held) - size - least
+                blocks = max(peak for _, _, peak in stored) - least
                 difference = np.abs(np.load(folder / "ours.npy") - np.load(folder / "theirs.npy")).max() / honest
                 fine &= bool(difference < 1e-3)
-                cells = [f"{threads}", f"{slow:.4f}", f"{fast:.4f}", f"{slow / fast:.1f}", f"{process:.3f}"]
-                cells += [f"{extra:.0f}", f"{memory:.0f}", f"{difference:.1e}"]
+                cells = [f"{threads}", f"{slow:.4f}", f"{fast:.4f}", f"{slow / fast:.1f}", f"{100 * copies[threads] / fast:.0f}%"]
+                cells += [f"{streamed:.4f}", f"{extra:.0f}", f"{memory:.0f}", f"{blocks:.0f}", f"{difference:.1e}"]
                 print(f"{title:28}" + "".join(f"{cell:>11}" for cell in cells), flush=True)
+        program.end()
+        other.end()
     return fine
 
 

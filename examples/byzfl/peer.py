@@ -72,20 +72,6 @@ def aggregate(rows, case):
         return rule(case)(rows)
 
 
-def command(xfl, case, source, target, folder):
-    """The command line that asks xfl for the same; vectors among the parameters are saved in `folder`."""
-    words = [xfl, "--json", "aggregate", "--rule", case["rule"], "--byzantine", str(case["f"])]
-    for name in case["pre"]:
-        words += ["--pre", name]
-    for name, value in case["parameters"].items():
-        if isinstance(value, list):
-            path = folder / f"{name}.npy"
-            np.save(path, np.array(value, "<i8" if name == "permutation" else "<f8"))
-            value = path
-        words += ["--param", f"{name}={value}"]
-    return [str(word) for word in [*words, source, "-o", target]]
-
-
 def peak():
     """The largest resident memory so far and the present one, in MiB."""
     with open("/proc/self/status") as file:
@@ -93,15 +79,18 @@ def peak():
     return [int(fields[name].split()[0]) / 1024 for name in ("VmHWM", "VmRSS")]
 
 
-def serve(case, source, threads):
-    """Answers a line on stdin - where to save, or nothing - by running the case once on torch tensors."""
-    torch.set_num_threads(threads)
+def serve(source):
+    """Answers a line on stdin - a case, how many threads, and where to save - by running the case once on torch tensors."""
     rows = torch.from_numpy(np.load(source))
-    in_place = {"clipping", "arc"} & set(case["pre"])
-    aggregate(rows[:, :1000].clone(), case)  # loads what is loaded on first use
-    print(json.dumps({"ready": True}), flush=True)
+    known = []
     for line in sys.stdin:
-        given = rows.clone() if in_place else rows
+        asked = json.loads(line)
+        case = asked["case"]
+        torch.set_num_threads(asked["threads"])
+        if (case, asked["threads"]) not in known:
+            known.append((case, asked["threads"]))
+            aggregate(rows[:, :1000].clone(), case)  # loads what is loaded on first use
+        given = rows.clone() if {"clipping", "arc"} & set(case["pre"]) else rows
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
         before_it = peak()[1]
@@ -109,9 +98,9 @@ def serve(case, source, threads):
         values = aggregate(given, case)
         seconds = time.perf_counter() - began
         print(json.dumps({"seconds": seconds, "extra": peak()[0] - before_it}), flush=True)
-        if line.strip():
-            np.save(line.strip(), values.numpy())
+        np.save(asked["target"], values.numpy())
+        del given, values
 
 
 if __name__ == "__main__":
-    serve(json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    serve(sys.argv[1])

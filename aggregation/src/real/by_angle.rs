@@ -11,6 +11,12 @@ use super::strip;
 use super::view::{Kernel, View};
 use crate::decide::{DecisionError, flame, fltrust, foolsgold};
 
+/// Below it, the sum of FoolsGold's rates is lifted.
+const LEAST_TOTAL: f64 = 1e-100;
+
+/// 2^600.
+const LIFT: f64 = f64::from_bits((1023 + 600) << 52);
+
 type Outcome = Result<Aggregate, Fault>;
 
 /// `reference` has d coordinates.
@@ -38,7 +44,11 @@ pub(super) fn foolsgold<T: Real>(view: &View<'_, T>, history: Option<&[Vec<f64>]
     if total == 0.0 {
         return Err(DecisionError::NothingLeft { decision: "foolsgold" }.into());
     }
-    let decision = Decision::weighted(rates.clone(), total);
+    // Next to zero, products with a rate would be rounded to whole numbers of the least number there is; a power of two on both
+    // sides of the quotient changes nothing else.
+    let lift = if total < LEAST_TOTAL { LIFT } else { 1.0 };
+    let lifted = rates.iter().map(|rate| rate * lift).collect();
+    let decision = Decision::weighted(lifted, total * lift);
     decision.with_scores(Some(rates)).combine(view, None)
 }
 

@@ -35,21 +35,29 @@ pub(super) fn sum<A: Real, B: Real>(a: &[A], b: &[B], term: impl Fn(f64, f64) ->
 
 /// The sums over one strip of a row's terms with each of `N` others, loading the row once for all.
 #[inline(always)]
+#[allow(
+    clippy::needless_range_loop,
+    reason = "iterators over N rows are calls where they are compiled in another unit: 30 times slower"
+)]
 pub(super) fn strips<const N: usize>(a: &Strip, others: [&Strip; N], term: impl Fn(f64, f64) -> f64) -> [f64; N] {
     let mut lanes = [[0.0; LANES]; N];
     for lane in 0..LANES {
         let mut sums = [0.0; N];
         for group in 0..STRIP / LANES {
             let column = group * LANES + lane;
-            for (sum, other) in sums.iter_mut().zip(&others) {
-                *sum += term(other.0[column], a.0[column]);
+            for i in 0..N {
+                sums[i] += term(others[i].0[column], a.0[column]);
             }
         }
-        for (lanes, sum) in lanes.iter_mut().zip(sums) {
-            lanes[lane] = sum;
+        for i in 0..N {
+            lanes[i][lane] = sums[i];
         }
     }
-    lanes.map(total)
+    let mut totals = [0.0; N];
+    for i in 0..N {
+        totals[i] = total(&lanes[i]);
+    }
+    totals
 }
 
 #[inline(always)]
@@ -62,11 +70,11 @@ fn sum_strip<A: Real, B: Real>(a: &[A; STRIP], b: &[B; STRIP], term: impl Fn(f64
         }
         *out = sum;
     }
-    total(lanes)
+    total(&lanes)
 }
 
 #[inline(always)]
-fn total(lanes: [f64; LANES]) -> f64 {
+fn total(lanes: &[f64; LANES]) -> f64 {
     let quarter = |q: usize| (lanes[4 * q] + lanes[4 * q + 1]) + (lanes[4 * q + 2] + lanes[4 * q + 3]);
     (quarter(0) + quarter(1)) + (quarter(2) + quarter(3))
 }

@@ -666,6 +666,24 @@ fn rules_that_are_told_something_are_their_definition() {
     assert!(matches!(error, RuleError::Decision { rule: "fltrust", .. }), "{error}");
 }
 
+/// With a confidence next to zero the rates are a few times the least number there is, and so were the products with them: the mean
+/// of values of 0.9 came out as 1.
+#[test]
+fn rates_next_to_zero_are_weights_like_others() {
+    let rows = [vec![0.9, 0.1], vec![0.1, -0.9], vec![-0.9, 0.3]];
+    let table = Table::new(rows_of(&rows)).unwrap();
+    for kappa in [5e-324, 1e-310, 1e-200] {
+        let round = Rule::FoolsGold { kappa }
+            .aggregate(&table, &[], State::default())
+            .unwrap();
+        let rates = round.scores.unwrap();
+        let total: f64 = rates.iter().map(|rate| rate * 1e300).sum();
+        let weights: Vec<f64> = rates.iter().map(|rate| rate * 1e300 / total).collect();
+        assert_near(&round.values, &reference::weighted(&rows, &weights), 1.0, &kappa);
+        assert!(total > 0.0);
+    }
+}
+
 #[test]
 fn drawn_coordinates_are_those_listed() {
     let rows = long_rows(9, 500);
