@@ -528,7 +528,11 @@ fn what_cannot_be_scored_is_said_with_a_hint_and_nothing_is_written() {
         ),
         ("--scorer shapley --game text.json", "first line", "JSON"),
         ("--scorer cosine --game two.json", "cosine asks for no values", "--game"),
-        ("two.npy --scorer cosine --aggregate inf.npy", "coordinate 0", "xfl aggregate"),
+        (
+            "two.npy --scorer cosine --aggregate inf.npy",
+            "coordinate 0",
+            "xfl aggregate",
+        ),
         (
             "two.npy --scorer cosine --aggregate grid.npy",
             "186 numbers, expected 2",
