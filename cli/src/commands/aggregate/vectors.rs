@@ -18,6 +18,16 @@ pub(in crate::commands) fn floats(path: &Path, len: usize) -> Result<Vec<f64>, F
     Ok(values)
 }
 
+/// `len` steps of a grid.
+pub(in crate::commands) fn steps(path: &Path, len: usize) -> Result<Vec<i32>, Failure> {
+    let values = Array::open(path)?.to_vec::<i32>()?;
+    if values.len() != len {
+        let what = format!("{}: {} numbers, expected {len}", path.display(), values.len());
+        return Err(Failure::usage(what));
+    }
+    Ok(values)
+}
+
 /// Rows of numbers.
 pub(in crate::commands) fn rows(path: &Path) -> Result<Vec<Vec<f64>>, Failure> {
     let array = Array::open(path)?;

@@ -187,7 +187,7 @@ impl Job<'_> {
         };
         let file = Array::open(path)?;
         let made = match file.kind() {
-            Kind::I32 => Update::Integers(file.to_vec()?),
+            Kind::I32 => Update::Integers(vectors::steps(path, d)?),
             _ => Update::Floats(vectors::floats(path, d)?),
         };
         if let Update::Floats(values) = &made
