@@ -69,6 +69,10 @@ mod tests {
         }
         // Ten of a hundred twice: without a new order the second pass would be the first again.
         assert_ne!(draws[0], draws[2]);
-        assert!(Batches::new(vec![], 5, 2, Seed::from_number(1).stream()).draw().is_empty());
+        assert!(
+            Batches::new(vec![], 5, 2, Seed::from_number(1).stream())
+                .draw()
+                .is_empty()
+        );
     }
 }

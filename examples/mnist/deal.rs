@@ -29,11 +29,7 @@ pub(crate) enum DealError {
 ///
 /// # Errors
 /// Where there are fewer examples than clients, no client, or no class.
-pub(crate) fn sorted_by_label(
-    data: &dyn Data,
-    rows: &[usize],
-    clients: usize,
-) -> Result<Vec<Vec<usize>>, DealError> {
+pub(crate) fn sorted_by_label(data: &dyn Data, rows: &[usize], clients: usize) -> Result<Vec<Vec<usize>>, DealError> {
     enough(rows.len(), clients)?;
     Ok(pieces(by_label(data, rows)?, clients))
 }
@@ -128,7 +124,10 @@ mod tests {
             assert_eq!((own.len(), classes_of(&data, own)), (10, BTreeSet::from([client / 2])));
         }
         let uneven = sorted_by_label(&data, &rows, 7).unwrap();
-        assert_eq!(uneven.iter().map(Vec::len).collect::<Vec<_>>(), [29, 29, 29, 29, 28, 28, 28]);
+        assert_eq!(
+            uneven.iter().map(Vec::len).collect::<Vec<_>>(),
+            [29, 29, 29, 29, 28, 28, 28]
+        );
     }
 
     #[test]

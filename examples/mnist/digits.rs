@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use xfl_core::schema::{Column, Schema, Task};
+use xfl_core::schema::{Column, ImageShape, Schema, Task};
 use xfl_core::train::{Data, Target};
 
 use crate::idx::{self, IdxError};
@@ -34,11 +34,7 @@ pub(crate) enum DigitsError {
     Size { path: PathBuf, got: usize },
     /// Two files that don't belong together.
     #[error("{}: expected as many labels as there are images, {expected}, got {got}", path.display())]
-    Count {
-        path: PathBuf,
-        expected: usize,
-        got: usize,
-    },
+    Count { path: PathBuf, expected: usize, got: usize },
 }
 
 /// Labelled digits.
@@ -105,7 +101,11 @@ pub(crate) fn schema() -> Schema {
             center: 255.0 * MEAN,
             scale: 255.0 * DEVIATION,
         }],
-        image: None,
+        image: Some(ImageShape {
+            height: 28,
+            width: 28,
+            channels: 1,
+        }),
     }
 }
 

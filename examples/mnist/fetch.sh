@@ -10,7 +10,7 @@ ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2  t10k-labels-id
 check() { (cd "$1" && sha256sum --check --quiet <<<"$sums"); }
 
 mkdir -p "$folder"
-if check "$folder" 2>/dev/null; then
+if check "$folder" >/dev/null 2>&1; then
   echo "MNIST is in $folder"
   exit
 fi

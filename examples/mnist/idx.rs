@@ -93,11 +93,7 @@ pub(crate) fn labels(mut file: impl Read, classes: u8) -> Result<Vec<u8>, IdxErr
     }
 }
 
-fn header<const AXES: usize>(
-    file: &mut impl Read,
-    what: &'static str,
-    expected: u32,
-) -> Result<[u32; AXES], IdxError> {
+fn header<const AXES: usize>(file: &mut impl Read, what: &'static str, expected: u32) -> Result<[u32; AXES], IdxError> {
     let got = number(file)?;
     if got != expected {
         return Err(IdxError::Magic { what, expected, got });

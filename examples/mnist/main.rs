@@ -1,5 +1,5 @@
 //! Published results on MNIST under attack, reproduced in shape with the toolkit's models, rules, stages and attacks:
-//! `examples/mnist/fetch.sh`, then `cargo run --release -p xfl-examples --bin mnist`. See `examples/mnist/README.md`.
+//! `examples/mnist/run.sh`. See `examples/mnist/README.md`.
 
 mod adversary;
 mod batches;
@@ -56,8 +56,11 @@ struct Arguments {
     #[arg(long, env = "XFL_MNIST_QUICK")]
     quick: bool,
     /// Hidden units of the model
-    #[arg(long, env = "XFL_MNIST_HIDDEN", value_name = "N", default_value_t = 100)]
+    #[arg(long, env = "XFL_MNIST_HIDDEN", value_name = "N", default_value_t = 50)]
     hidden: usize,
+    /// Channels of convolutions before the hidden layer, such as 8,16 [default: none, a perceptron]
+    #[arg(long, env = "XFL_MNIST_CHANNELS", value_name = "N,N", value_delimiter = ',')]
+    channels: Vec<usize>,
     /// Runs side by side, each on one thread [default: as many as there are processors]
     #[arg(long, env = "XFL_MNIST_THREADS", value_name = "N")]
     threads: Option<usize>,
@@ -89,10 +92,19 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let folder = arguments.data.clone().or_else(cache).ok_or("no home folder: say --data FOLDER")?;
+    let folder = arguments
+        .data
+        .clone()
+        .or_else(cache)
+        .ok_or("no home folder: say --data FOLDER")?;
     let [train, test] = digits::load(&folder)?;
-    let spec = ModelSpec::Mlp {
-        hidden: vec![arguments.hidden],
+    let hidden = vec![arguments.hidden];
+    let spec = match arguments.channels.is_empty() {
+        true => ModelSpec::Mlp { hidden },
+        false => ModelSpec::Cnn {
+            channels: arguments.channels.clone(),
+            hidden,
+        },
     };
     let model = spec.build(&digits::schema(), Device::Cpu)?;
     let bench = Bench {
@@ -116,7 +128,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let report = Report {
         version: 1,
-        hidden: arguments.hidden,
+        model: spec,
         seeds: (1..=bench.seeds).collect(),
         tables,
     };
@@ -131,7 +143,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
 /// Where fetch.sh puts the files.
 fn cache() -> Option<PathBuf> {
-    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let folder = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let base = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
     Some(base.join("xfl/mnist"))
 }
@@ -242,7 +258,9 @@ impl Bench<'_> {
             steps: cells.first().map_or(0, |cell| cell.setting.steps),
             seconds: began.elapsed().as_secs_f64(),
             threads: self.threads,
-            lines: lines.map(|(cell, curves)| Line::of(cell, &scores(curves), curves.to_vec())).collect(),
+            lines: lines
+                .map(|(cell, curves)| Line::of(cell, &scores(curves), curves.to_vec()))
+                .collect(),
         })
     }
 }

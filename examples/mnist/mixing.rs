@@ -125,7 +125,10 @@ pub(crate) fn scores(curves: &[Curve]) -> Vec<f64> {
             best
         }
     });
-    curves.iter().filter_map(|curve| Some(curve.points.get(best)?.test)).collect()
+    curves
+        .iter()
+        .filter_map(|curve| Some(curve.points.get(best)?.test))
+        .collect()
 }
 
 /// The lines with, after those of each gamma, the one under the worst attack, which alone keeps the published figure.
@@ -181,8 +184,14 @@ mod tests {
         let lines = with_worst(lines.collect());
         let worst: Vec<_> = lines.iter().filter(|line| line.attack == WORST).collect();
         assert_eq!((lines.len(), worst.len()), (8, 2));
-        assert_eq!((worst[0].gamma, worst[0].ours, worst[0].published), (Some(1.0), 97.0, Some(98.0)));
-        assert_eq!((worst[1].gamma, worst[1].ours, worst[1].published), (Some(0.33), 90.0, Some(91.0)));
+        assert_eq!(
+            (worst[0].gamma, worst[0].ours, worst[0].published),
+            (Some(1.0), 97.0, Some(98.0))
+        );
+        assert_eq!(
+            (worst[1].gamma, worst[1].ours, worst[1].published),
+            (Some(0.33), 90.0, Some(91.0))
+        );
         assert_eq!(lines.iter().filter(|line| line.published.is_some()).count(), 2);
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use xfl_core::spec::ModelSpec;
 
 use crate::cell::Line;
 
@@ -11,8 +12,8 @@ use crate::cell::Line;
 pub(crate) struct Report {
     /// 1.
     pub(crate) version: u32,
-    /// Hidden units of the model.
-    pub(crate) hidden: usize,
+    /// The model trained.
+    pub(crate) model: ModelSpec,
     /// Seeds of the runs.
     pub(crate) seeds: Vec<u64>,
     /// One entry for each table.
@@ -58,7 +59,8 @@ impl Table {
                 line.rule,
                 line.before,
                 line.attack,
-                line.published.map_or_else(String::new, |published| format!("{published:.1}")),
+                line.published
+                    .map_or_else(String::new, |published| format!("{published:.1}")),
                 ours(line),
                 difference.unwrap_or_default(),
             )?;
