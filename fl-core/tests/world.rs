@@ -8,6 +8,8 @@
 
 #[path = "world/cast.rs"]
 mod cast;
+#[path = "world/liar.rs"]
+mod liar;
 #[path = "world/member.rs"]
 mod member;
 #[path = "world/office.rs"]
@@ -118,4 +120,15 @@ fn every_world_ends_well_or_says_why() {
         tallies[&Class::Hopeless].failed > 0 && tallies[&Class::Transient].crashes > 0,
         "faults are injected"
     );
+}
+
+#[test]
+fn a_coordinator_that_lies_about_values_scores_or_rewards_is_noticed() {
+    let mut tried = 0;
+    for seed in (0..400).step_by(10).filter(|seed| seed % 4 != 3) {
+        let mut world = World::new(seed);
+        assert_eq!((world.scenario.class, world.run()), (Class::Calm, End::Finished));
+        tried += liar::lies(&world);
+    }
+    assert!(tried > 5, "{tried} rounds had values to lie about");
 }
