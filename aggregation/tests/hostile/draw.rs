@@ -64,7 +64,7 @@ impl Draw {
         match self.below(12) {
             0 => self.of_these(&[usize::MAX, usize::MAX / 2, usize::MAX / 4, 1 << 40]),
             1 => n.saturating_sub(self.below(3)),
-            2 => (n + 1) / 2,
+            2 => n.div_ceil(2),
             3 => n.saturating_sub(1) / 2,
             4 => n.saturating_sub(3) / 4,
             5 => 0,
