@@ -4,9 +4,9 @@
 #[path = "support/npy.rs"]
 mod npy;
 
-use std::fs;
+use std::{fs, path::Path};
 
-use npy::{doubles, floats, integers, json};
+use npy::{doubles, floats, integers, json, npy};
 
 #[test]
 fn a_poisoned_row_is_survived_and_named() {

@@ -416,6 +416,13 @@ impl Plan {
 }
 
 impl Aggregation {
+    /// Whether there is nothing but a rule, f, and Multi-Krum's selection.
+    pub fn is_plain(&self) -> bool {
+        let lengths = self.nu.is_none() && self.tau.is_none() && self.norm.is_none();
+        let counts = self.iterations.is_none() && self.bucket.is_none() && self.sampled.is_none();
+        self.pre.is_empty() && self.neighbours.is_none() && lengths && counts
+    }
+
     fn bucket_size(&self) -> usize {
         self.bucket.unwrap_or(2).max(1)
     }

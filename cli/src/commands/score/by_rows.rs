@@ -166,8 +166,14 @@ impl Job<'_> {
         }
         let plan = args.worth.plan()?;
         let terms = &plan.terms().aggregation;
+        if !terms.is_plain() {
+            return Err(
+                Failure::usage("the plan's rule has stages or parameters that score doesn't take from a plan")
+                    .hint("name the rule with --rule and --rule-param, or its result with --aggregate"),
+            );
+        }
         let select = terms.select.map(|select| format!("select={select}"));
-        let name = plan.terms().aggregation.rule.name();
+        let name = terms.rule.name();
         let params: Vec<String> = select.into_iter().filter(|_| name == "multi-krum").collect();
         Combine::new(name, terms.byzantine, &params, updates)
     }
