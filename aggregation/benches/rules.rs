@@ -11,7 +11,8 @@
 use rayon::prelude::*;
 use std::hint::black_box;
 use std::time::Instant;
-use xfl_aggregation::{Neighbours, Rows, Rule, score};
+use xfl_aggregation::decide::caf::PowerStart;
+use xfl_aggregation::{Neighbours, Rows, Rule, Stage, State, score};
 
 const N: usize = 20;
 const F: usize = 4;
@@ -68,7 +69,39 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Rule::TrimmedMean { f: F },
         krum(1),
         krum(N - F),
+        Rule::Meamed { f: F },
+        Rule::Monna { f: F, index: 0 },
+        Rule::Smea {
+            f: F,
+            start: PowerStart::Ones,
+            power: 1,
+        },
+        Rule::Dnc {
+            f: F,
+            filter_ppm: 1_000_000,
+            seed: 1,
+            count: 10_000,
+            iterations: 1,
+        },
+        Rule::GeometricMedian { nu: 1, iterations: 3 },
+        Rule::CenteredClipping {
+            tau: 1 << 24,
+            iterations: 1,
+        },
+        Rule::FlTrust,
+        Rule::Flame,
+        Rule::FoolsGold { kappa_ppm: 1_000_000 },
     ];
+    let (nnm, arc) = (Stage::Nnm { f: F }, Stage::Arc { f: F });
+    let bucketing = Stage::Bucketing {
+        size: 2,
+        permutation: (0..N).rev().collect(),
+    };
+    let chains = [vec![nnm.clone()], vec![arc.clone()], vec![bucketing], vec![arc, nnm]];
+    let state = State {
+        reference: near.row(0),
+        ..State::default()
+    };
     println!("n = {N}, f = {F}, d = {d}, best and median of {RUNS} runs");
     println!(
         "{:<58} {:>7} {:>9} {:>9} {:>7}",
@@ -97,8 +130,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         print("read every value once".into(), read);
         for rule in rules {
-            rule.aggregate(&near)?;
-            print(rule.to_string(), time(&|| drop(black_box(rule.aggregate(&near)))));
+            rule.aggregate_after(&near, &[], state)?;
+            let run = || drop(black_box(rule.aggregate_after(&near, &[], state)));
+            print(rule.to_string(), time(&run));
+        }
+        for chain in &chains {
+            let names: Vec<&str> = chain.iter().map(Stage::name).collect();
+            let rule = Rule::TrimmedMean { f: F };
+            rule.aggregate_after(&near, chain, state)?;
+            let run = || drop(black_box(rule.aggregate_after(&near, chain, state)));
+            print(format!("{}, {rule}", names.join(", ")), time(&run));
         }
         print(
             format!("{}, bad rows at 2^30", krum(N - F)),

@@ -1,7 +1,7 @@
 //! Robust aggregation and contribution scores on integers, exact and reproducible.
 //!
-//! A round's updates arrive as integers on a fixed-point grid. This crate turns n of them into one ([`Rule`]), says how much
-//! each mattered ([`score`]), and checks that each stays within a plan's bounds ([`limits`]).
+//! A round's updates arrive as integers on a fixed-point grid. This crate turns n of them into one ([`Rule`]), clips or mixes them
+//! before that ([`Stage`]), says how much each mattered ([`score`]), and checks that each stays within a plan's bounds ([`limits`]).
 //!
 //! - **Exact.** Sums, order statistics, distances and scores are integers of sufficient width; each rounding is stated (means
 //!   round towards negative infinity, scores towards zero). The same rows give the same bits on every machine, on any number of
@@ -11,15 +11,14 @@
 //! - **Small.** Columns are worked in cache-sized blocks; nothing of size n*d is copied.
 //! - **Pure.** No IO, clock or entropy; rayon's current pool is the only thing used besides the arguments.
 //!
-//! The same rules and more for f32 and f64 rows, as a library, with what is done to rows before a rule (mixing, bucketing,
-//! clipping), are in [`real`]; they are reproducible, not exact. What rules decide by is in [`decide`], for both; what a server
+//! The same rules and stages for f32 and f64 rows, as a library, are in [`real`]; they are reproducible, not exact. What rules decide by is in [`decide`], for both; what a server
 //! does with an aggregate is in [`server`].
 //!
 //! It does not decide what is honest: a rule tolerates as many bad rows as its `f` says and no more, and no rule can see through noise
 //! larger than the updates. It does not authenticate rows or weigh them by what clients claim.
 //!
 //! ```
-//! use xfl_aggregation::{Neighbours, Rows, Rule, limits::Limits, score};
+//! use xfl_aggregation::{Neighbours, Rows, Rule, Stage, State, limits::Limits, score};
 //!
 //! // Six updates of three coordinates; the last one is poisoned.
 //! let updates = [[10, -4, 7], [11, -5, 7], [9, -4, 8], [10, -5, 6], [10, -4, 7], [9_000, 9_000, 9_000]];
@@ -33,6 +32,10 @@
 //! assert!(!round.selected[5]);
 //! // The plain mean is lost to one bad row.
 //! assert_eq!(Rule::Mean.aggregate(&rows)?.values, [1508, 1496, 1505]);
+//!
+//! // Clipped to norm 14 and mixed with its neighbours first, it can't do that: every coordinate is an exact integer again.
+//! let pre = [Stage::Clipping { norm: 14 }, Stage::Nnm { f: 1 }];
+//! assert_eq!(Rule::Mean.aggregate_after(&rows, &pre, State::default())?.values, [9, -5, 7]);
 //!
 //! // A plan's bounds would have refused the poisoned row before any rule saw it.
 //! let limits = Limits { max_abs: 100, max_norm_squared: 1_000 };

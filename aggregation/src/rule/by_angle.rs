@@ -50,17 +50,19 @@ fn trusted_sum(view: &View<'_>, weights: &[f64]) -> Vec<i32> {
     let one = (1_u64 << FINE) as f64;
     // Multiplying by a power of two is exact; the conversion cuts towards zero.
     let fine: Vec<i128> = used.iter().map(|&row| (weights[row] * one) as i128).collect();
-    view.picked(&used).map(
-        || (),
-        |(), _, rows, out| {
-            for (column, out) in out.iter_mut().enumerate() {
-                let terms = fine.iter().zip(rows);
-                let sum: i128 = terms.map(|(weight, row)| weight * i128::from(row[column])).sum();
-                let nearest = (sum + (1 << (FINE - 1))) >> FINE;
-                *out = nearest.clamp(i128::from(i32::MIN), i128::from(i32::MAX)) as i32;
+    let write = |sums: &mut Vec<i128>, _: usize, rows: &[&[i32]], out: &mut [i32]| {
+        sums.clear();
+        sums.resize(out.len(), 1 << (FINE - 1));
+        for (weight, row) in fine.iter().zip(rows) {
+            for (sum, &v) in sums.iter_mut().zip(*row) {
+                *sum += weight * i128::from(v);
             }
-        },
-    )
+        }
+        for (out, sum) in out.iter_mut().zip(&*sums) {
+            *out = (sum >> FINE).clamp(i128::from(i32::MIN), i128::from(i32::MAX)) as i32;
+        }
+    };
+    view.picked(&used).map(Vec::new, write)
 }
 
 pub(super) fn flame(view: &View<'_>) -> Result<Aggregate, RuleError> {

@@ -6,6 +6,7 @@ use crate::reference::{self, hostile, table};
 use crate::rows::MAX_ROWS;
 use proptest::prelude::*;
 
+mod extremes;
 mod floats;
 mod stages;
 mod told;

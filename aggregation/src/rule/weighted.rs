@@ -73,15 +73,17 @@ pub(super) fn on_shares(view: &View<'_>, start: Option<&[i32]>, shares: &[f64]) 
 pub(super) fn floored(view: &View<'_>, start: Option<(u64, &[i32])>, weights: &[u64], divisor: u128) -> Vec<i32> {
     let used: Vec<usize> = (0..weights.len()).filter(|&row| weights[row] > 0).collect();
     let start = start.filter(|&(weight, _)| weight > 0);
-    view.picked(&used).map(Vec::new, |sums, first, rows, out| {
-        let start = start.map(|(weight, start)| (weight, &start[first..first + out.len()]));
-        let rows = used.iter().zip(rows).map(|(&row, &part)| (weights[row], part));
-        let terms: Vec<(u64, &[i32])> = start.into_iter().chain(rows).collect();
-        match i64::try_from(divisor) {
-            Ok(divisor) if divisor < 1 << 32 => narrow(&terms, divisor, sums, out),
-            _ => wide(&terms, divisor as i128, out),
-        }
-    })
+    let scratch = || (Vec::new(), Vec::new());
+    view.picked(&used)
+        .map(scratch, |(narrow_sums, wide_sums), first, rows, out| {
+            let start = start.map(|(weight, start)| (weight, &start[first..first + out.len()]));
+            let rows = used.iter().zip(rows).map(|(&row, &part)| (weights[row], part));
+            let terms: Vec<(u64, &[i32])> = start.into_iter().chain(rows).collect();
+            match i64::try_from(divisor) {
+                Ok(divisor) if divisor < 1 << 32 => narrow(&terms, divisor, narrow_sums, out),
+                _ => wide(&terms, divisor as i128, wide_sums, out),
+            }
+        })
 }
 
 /// Weights that sum to less than 2^32, of values of at most 2^31: no sum leaves 63 bits.
@@ -99,12 +101,15 @@ fn narrow(terms: &[(u64, &[i32])], divisor: i64, sums: &mut Vec<i64>, out: &mut 
 }
 
 /// Any weights: fewer than 2^16 below 2^64 each, of values of at most 2^31, sum to less than 2^111.
-fn wide(terms: &[(u64, &[i32])], divisor: i128, out: &mut [i32]) {
-    for (column, out) in out.iter_mut().enumerate() {
-        let sum: i128 = terms
-            .iter()
-            .map(|&(weight, row)| i128::from(weight) * i128::from(row[column]))
-            .sum();
+fn wide(terms: &[(u64, &[i32])], divisor: i128, sums: &mut Vec<i128>, out: &mut [i32]) {
+    sums.clear();
+    sums.resize(out.len(), 0);
+    for &(weight, row) in terms {
+        for (sum, &v) in sums.iter_mut().zip(row) {
+            *sum += i128::from(weight) * i128::from(v);
+        }
+    }
+    for (out, &sum) in out.iter_mut().zip(&*sums) {
         *out = sum.div_euclid(divisor) as i32;
     }
 }

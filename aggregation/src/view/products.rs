@@ -1,12 +1,17 @@
 //! Exact scalar products between all pairs of rows, with what is carried over from earlier rounds added to each row.
 //!
-//! How: 256 columns of every row are widened to 64 bits and what is added is added. Where the values of two parts have b and b'
-//! bits with b + b' <= 54, their 256 products sum to less than 2^63 and are summed in 64 bits, else in 128. Values are below 2^43
-//! in absolute value ([`MAX_ADDED`] and a row's own), so over 2^40 coordinates a sum stays below 2^126. Cost n^2*d/2
+//! Of the rows alone, x.y = (|x|^2 + |y|^2 - |x - y|^2) / 2, all of them exact integers: so the fast pass that measures distances makes
+//! the products too, and nothing cancels.
+//!
+//! With something added: 256 columns of every row are widened to 64 bits and what is added is added. Where the values of two parts
+//! have b and b' bits with b + b' <= 54, their 256 products sum to less than 2^63 and are summed in 64 bits, else in 128. Values
+//! are below 2^43 in absolute value ([`MAX_ADDED`] and a row's own), so over 2^40 coordinates a sum stays below 2^126. Cost n^2*d/2
 //! multiplications; memory n*256 words and n^2/2 sums per unit of work.
 
 use super::View;
+use super::passes::squared_norms;
 use crate::decide::{DecisionError, Square};
+use crate::distances::SquaredDistances;
 
 /// Largest absolute value of what may be added to a row.
 pub(crate) const MAX_ADDED: i64 = 1 << 42;
@@ -30,6 +35,23 @@ struct Part {
 /// # Errors
 /// [`DecisionError::Size`] for more rows than a [`Square`] has.
 pub(crate) fn scalar_products(view: &View<'_>, added: Option<&[Vec<i64>]>) -> Result<Square<f64>, DecisionError> {
+    match added {
+        Some(added) => of_sums(view, added),
+        None => of_rows(view),
+    }
+}
+
+fn of_rows(view: &View<'_>) -> Result<Square<f64>, DecisionError> {
+    let squared = Square::try_from(&SquaredDistances::seen(view))?;
+    let norms = squared_norms(view);
+    Square::from_fn(view.n(), |i, j| {
+        // Norms are below 2^102 and distances below 2^104.
+        let twice = (norms[i] + norms[j]) as i128 - squared.at(i, j) as i128;
+        (twice / 2) as f64
+    })
+}
+
+fn of_sums(view: &View<'_>, added: &[Vec<i64>]) -> Result<Square<f64>, DecisionError> {
     let n = view.n();
     let empty = Part {
         values: [0; WIDTH],
@@ -41,7 +63,7 @@ pub(crate) fn scalar_products(view: &View<'_>, added: Option<&[Vec<i64>]>) -> Re
         || vec![empty.clone(); n],
         |parts, first, rows, sums: &mut [i128]| {
             for (i, (part, row)) in parts.iter_mut().zip(rows).enumerate() {
-                part.load(row, added.map(|added| &added[i][first..first + row.len()]));
+                part.load(row, &added[i][first..]);
             }
             let (norms, pairs) = sums.split_at_mut(n);
             for (norm, part) in norms.iter_mut().zip(&*parts) {
@@ -62,13 +84,13 @@ pub(crate) fn scalar_products(view: &View<'_>, added: Option<&[Vec<i64>]>) -> Re
 
 impl Part {
     /// Columns past the block's end are zero and add nothing.
-    fn load(&mut self, row: &[i32], added: Option<&[i64]>) {
+    fn load(&mut self, row: &[i32], added: &[i64]) {
         let (own, rest) = self.values.split_at_mut(row.len());
         for (own, &v) in own.iter_mut().zip(row) {
             *own = i64::from(v);
         }
         rest.fill(0);
-        for (own, &added) in own.iter_mut().zip(added.unwrap_or_default()) {
+        for (own, &added) in own.iter_mut().zip(added) {
             *own = own.wrapping_add(added);
         }
         let spread = self.values.iter().fold(0, |spread, &v| spread | (v ^ (v >> 63)));
@@ -106,10 +128,14 @@ mod tests {
             let added: Vec<Vec<i64>> = rows.iter().map(carried).collect();
             let sum = |i: usize, c: usize| i128::from(rows[i][c]) + i128::from(added[i][c]);
             let got = scalar_products(&view, Some(&added)).unwrap();
+            let alone = scalar_products(&view, None).unwrap();
             for i in 0..rows.len() {
                 for j in 0..rows.len() {
                     let exact: i128 = (0..rows[0].len()).map(|c| sum(i, c) * sum(j, c)).sum();
                     prop_assert_eq!(got.at(i, j), exact as f64);
+                    let pairs = rows[i].iter().zip(&rows[j]);
+                    let exact: i128 = pairs.map(|(&a, &b)| i128::from(a) * i128::from(b)).sum();
+                    prop_assert_eq!(alone.at(i, j), exact as f64);
                 }
             }
         }
