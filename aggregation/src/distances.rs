@@ -3,15 +3,15 @@
 //! Claim: every distance is the exact integer, for every `i32` input, on any number of threads and any block size. Floating-point
 //! implementations lose it: with weights near 100 that differ by 0.01, |a|^2 + |b|^2 - 2ab in f32 names the wrong neighbour.
 //!
-//! How: columns are read once, a block of 256 at a time; the block's n*(n-1)/2 sums are added to 128-bit totals. Memory: a block of
-//! n*256 words and one triangle of totals per unit of work (two per thread). Cost n^2*d/2 multiplications.
+//! How: columns are read once, a block of at most 256 at a time; the block's n*(n-1)/2 sums are added to 128-bit totals. Memory: a
+//! block of n*256 words and one triangle of totals per unit of work (two per thread). Cost n^2*d/2 multiplications.
 //! See [`kernel`] for the two ways a block is summed and why each is exact.
 
 mod kernel;
 
 use crate::rows::Rows;
+use crate::view::View;
 use kernel::Block;
-use rayon::prelude::*;
 
 /// The exact squared distances between n rows, in squared grid units. Symmetric, zero on the diagonal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,36 +24,22 @@ pub struct SquaredDistances {
 impl SquaredDistances {
     /// All distances between the rows, computed on the current rayon pool.
     pub fn of(rows: &Rows<'_>) -> Self {
-        Self::in_blocks(rows, kernel::WIDTH)
+        Self::seen(&View::of(rows))
     }
 
-    /// `block` columns at a time, at most [`kernel::WIDTH`].
-    fn in_blocks(rows: &Rows<'_>, block: usize) -> Self {
-        let n = rows.n();
-        let blocks = rows.d().div_ceil(block);
-        let units = (2 * rayon::current_num_threads()).min(blocks);
-        let upper = (0..units)
-            .into_par_iter()
-            .map(|unit| {
-                let mut upper = vec![0; pairs(n)];
-                let mut scratch = Block::new(n);
-                for index in blocks * unit / units..blocks * (unit + 1) / units {
-                    let start = index * block;
-                    scratch.load(rows.slices(), start..rows.d().min(start + block));
-                    scratch.add_distances(&mut upper);
-                }
-                upper
-            })
-            .reduce_with(|mut total, part| {
-                for (total, part) in total.iter_mut().zip(part) {
-                    *total += part;
-                }
-                total
-            });
-        Self {
-            n,
-            upper: upper.unwrap_or_else(|| vec![0; pairs(n)]),
-        }
+    /// The same between the rows seen.
+    pub(crate) fn seen(view: &View<'_>) -> Self {
+        let n = view.n();
+        let upper = view.sum(
+            kernel::WIDTH,
+            pairs(n),
+            || Block::new(n),
+            |block, _, rows, upper: &mut [u128]| {
+                block.load(rows);
+                block.add_distances(upper);
+            },
+        );
+        Self { n, upper }
     }
 
     /// Number of rows the distances are between.

@@ -58,10 +58,16 @@ mod rows;
 mod rule;
 pub mod score;
 pub mod server;
+mod stage;
+mod view;
 
 #[cfg(test)]
 mod reference;
 
 pub use distances::SquaredDistances;
 pub use rows::{MAX_COORDINATES, MAX_ROWS, Rows, RowsError};
-pub use rule::{Aggregate, KrumDistances, MAX_KRUM_ROWS, Neighbours, Rule, RuleError, mean_of_sum, weighted_mean};
+pub use rule::{
+    Aggregate, KrumDistances, MAX_HISTORY, MAX_KRUM_ROWS, Neighbours, Rule, RuleError, State, add_to_history,
+    add_to_history_after, mean_of_sum, weighted_mean, weighted_mean_after,
+};
+pub use stage::Stage;

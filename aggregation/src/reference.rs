@@ -1,8 +1,12 @@
 //! The rules and distances written down as plainly as possible in 128-bit integers, and inputs to try them on (tests only).
 
 use crate::decide::weights::on_grid;
-use crate::decide::{Combination, Square, bulyan, caf, centered_clipping, weiszfeld};
-use crate::rule::{Neighbours, Rule};
+use crate::decide::{Combination, Square, bulyan, caf, centered_clipping, clipping, dnc, flame, fltrust, foolsgold};
+use crate::decide::{smea, weiszfeld};
+use crate::real::Coordinates;
+use crate::rule::{Neighbours, Rule, State};
+use crate::score::wide::full_product;
+use crate::stage::Stage;
 use proptest::prelude::*;
 use std::ops::Range;
 
@@ -60,8 +64,122 @@ pub(crate) fn squared_distance(a: &[i32], b: &[i32]) -> u128 {
         .sum()
 }
 
+/// What a stage leaves, row by row.
+pub(crate) fn staged(rows: Vec<Vec<i32>>, stage: &Stage) -> Vec<Vec<i32>> {
+    let n = rows.len();
+    let slices: Vec<&[i32]> = rows.iter().map(Vec::as_slice).collect();
+    let of = |set: &[usize]| mean(&set.iter().map(|&i| slices[i]).collect::<Vec<_>>());
+    let zero = vec![0; rows[0].len()];
+    let norms: Vec<u128> = slices.iter().map(|row| squared_distance(row, &zero)).collect();
+    let clip = |bound: u128| {
+        let pairs = rows.iter().zip(&norms);
+        pairs.map(|(row, &norm)| shortened(row, norm, bound)).collect()
+    };
+    match stage {
+        Stage::Clipping { norm } => clip(u128::from(*norm).pow(2)),
+        Stage::Arc { f } => {
+            let mut sorted = norms.clone();
+            sorted.sort();
+            clip(sorted[n - 1 - 2 * f * (n - f) / n])
+        }
+        Stage::Nnm { f } => {
+            let nearest = |i: usize| {
+                let mut order: Vec<usize> = (0..n).collect();
+                order.sort_by_key(|&j| (i != j, squared_distance(&rows[i], &rows[j]), j));
+                of(&order[..n - f])
+            };
+            (0..n).map(nearest).collect()
+        }
+        Stage::Bucketing { size, permutation } => permutation.chunks(*size).map(of).collect(),
+    }
+}
+
+/// The row times the largest weight on the grid of 2^-30, at most 1, that keeps its norm within the bound, towards zero.
+fn shortened(row: &[i32], norm: u128, bound: u128) -> Vec<i32> {
+    let keeps = |w: u128| norm <= bound || full_product(w * w, norm) <= full_product(bound, 1 << 60);
+    let (mut least, mut most) = (0_u128, 1 << 30);
+    while least < most {
+        let middle = (least + most).div_ceil(2);
+        (least, most) = if keeps(middle) {
+            (middle, most)
+        } else {
+            (least, middle - 1)
+        };
+    }
+    row.iter()
+        .map(|&v| (i128::from(v) * least as i128 / (1 << 30)) as i32)
+        .collect()
+}
+
 /// The values of a rule, and which rows it selected.
 pub(crate) fn aggregate(rule: Rule, rows: &[&[i32]]) -> (Vec<i32>, Vec<bool>) {
+    aggregate_told(rule, rows, State::default()).unwrap()
+}
+
+/// The same of a rule that is told something; `None` where it trusts nobody.
+pub(crate) fn aggregate_told(rule: Rule, rows: &[&[i32]], state: State<'_>) -> Option<(Vec<i32>, Vec<bool>)> {
+    let exact = |v: i128| v as f64;
+    let positive = |weights: &[f64]| weights.iter().map(|&w| w > 0.0).collect::<Vec<bool>>();
+    match rule {
+        Rule::FlTrust => {
+            let reference = state.reference.unwrap();
+            let products: Vec<f64> = rows.iter().map(|row| exact(product(row, reference))).collect();
+            let norms: Vec<f64> = rows.iter().map(|row| exact(product(row, row)).sqrt()).collect();
+            let length = exact(product(reference, reference)).sqrt();
+            let weights = fltrust::weigh(&products, &norms, length).ok()?.weights;
+            let column = |c: usize| {
+                let terms = rows.iter().zip(&weights);
+                let one = 2_f64.powi(62);
+                let sum: i128 = terms
+                    .map(|(row, w)| (w * one).floor() as i128 * i128::from(row[c]))
+                    .sum();
+                (sum + (1 << 61))
+                    .div_euclid(1 << 62)
+                    .clamp(i32::MIN.into(), i32::MAX.into()) as i32
+            };
+            Some(((0..rows[0].len()).map(column).collect(), positive(&weights)))
+        }
+        Rule::FoolsGold { kappa_ppm } => {
+            let none = vec![vec![0; rows[0].len()]; rows.len()];
+            let history = state.history.unwrap_or(&none);
+            let sums: Vec<Vec<i128>> = rows
+                .iter()
+                .zip(history)
+                .map(|(row, history)| {
+                    row.iter()
+                        .zip(history)
+                        .map(|(&v, &h)| i128::from(v) + i128::from(h))
+                        .collect()
+                })
+                .collect();
+            let entry = |i: usize, j: usize| exact(sums[i].iter().zip(&sums[j]).map(|(a, b)| a * b).sum());
+            let rates = foolsgold::rates(&Square::from_fn(rows.len(), entry).unwrap(), kappa_ppm as f64 / 1e6).unwrap();
+            let grid: Vec<i128> = rates
+                .iter()
+                .map(|rate| (rate * 2_f64.powi(30)).round_ties_even() as i128)
+                .collect();
+            let total: i128 = grid.iter().sum();
+            let column = |c: usize| {
+                let terms = rows.iter().zip(&grid);
+                floored_by(terms.map(|(row, w)| w * i128::from(row[c])).sum(), total)
+            };
+            let selected = grid.iter().map(|&w| w > 0).collect();
+            (total > 0).then(|| ((0..rows[0].len()).map(column).collect(), selected))
+        }
+        _ => Some(aggregate_alone(rule, rows)),
+    }
+}
+
+fn product(a: &[i32], b: &[i32]) -> i128 {
+    a.iter().zip(b).map(|(&a, &b)| i128::from(a) * i128::from(b)).sum()
+}
+
+fn projection(row: &[i32], start: caf::PowerStart) -> f64 {
+    let terms = (0..).zip(row).map(|(c, &v)| start.at(c) as i64 * i64::from(v));
+    terms.sum::<i64>() as f64
+}
+
+fn aggregate_alone(rule: Rule, rows: &[&[i32]]) -> (Vec<i32>, Vec<bool>) {
     let n = rows.len();
     let per_column = |choose: &dyn Fn(&[i128]) -> i32| -> Vec<i32> {
         (0..rows[0].len())
@@ -126,17 +244,55 @@ pub(crate) fn aggregate(rule: Rule, rows: &[&[i32]]) -> (Vec<i32>, Vec<bool>) {
         }
         Rule::Caf { f, start, power } => {
             let squared = Square::from_fn(n, |i, j| squared_distance(rows[i], rows[j]) as f64).unwrap();
-            let project = |row: &&[i32]| {
-                (0..)
-                    .zip(*row)
-                    .map(|(c, &v)| start.at(c) as i64 * i64::from(v))
-                    .sum::<i64>() as f64
-            };
-            let projections: Vec<f64> = rows.iter().map(project).collect();
+            let projections: Vec<f64> = rows.iter().map(|row| projection(row, start)).collect();
             let weights = caf::filter(&squared, &projections, f, power).unwrap().weights;
             let values = combined(rows, &rows[0].iter().map(|_| 0).collect::<Vec<i32>>(), 0.0, &weights);
             return (values, weights.iter().map(|&w| w > 0.0).collect());
         }
+        Rule::Smea { f, start, power } => {
+            let squared = Square::from_fn(n, |i, j| squared_distance(rows[i], rows[j]) as f64).unwrap();
+            let projections: Vec<f64> = rows.iter().map(|row| projection(row, start)).collect();
+            return average(
+                rows,
+                smea::select(&squared, &projections, f, power).unwrap().selection.rows(),
+            );
+        }
+        Rule::Dnc {
+            f,
+            filter_ppm,
+            seed,
+            count,
+            iterations,
+        } => {
+            let drawn = Coordinates::Drawn {
+                seed,
+                count,
+                iterations,
+            };
+            let sampled = |list: Vec<usize>| -> Vec<Vec<f64>> {
+                rows.iter()
+                    .map(|row| list.iter().map(|&c| f64::from(row[c])).collect())
+                    .collect()
+            };
+            let samples: Vec<Vec<Vec<f64>>> = drawn.lists(rows[0].len()).into_iter().map(sampled).collect();
+            let samples: Vec<dnc::Sample<'_>> = samples.iter().map(Vec::as_slice).collect();
+            let removals = f * filter_ppm as usize / 1_000_000;
+            return average(rows, dnc::select(&samples, f, removals).unwrap().rows());
+        }
+        Rule::Flame => {
+            let gram = Square::from_fn(n, |i, j| product(rows[i], rows[j]) as f64).unwrap();
+            let flame = flame::select(&gram).unwrap();
+            let norms: Vec<f64> = (0..n).map(|i| gram.at(i, i).sqrt()).collect();
+            let factors = clipping::factors(&norms, flame.bound).unwrap();
+            let admitted = flame.admitted.rows();
+            let column = |c: usize| {
+                let grid = |i: usize| (factors[i] * 2_f64.powi(30)).floor() as i128;
+                let sum = admitted.iter().map(|&i| grid(i) * i128::from(rows[i][c])).sum();
+                floored_by(sum, (admitted.len() as i128) << 30)
+            };
+            return ((0..rows[0].len()).map(column).collect(), flame.admitted.mask());
+        }
+        Rule::FlTrust | Rule::FoolsGold { .. } => panic!("told something"),
         Rule::GeometricMedian { nu, iterations } => (0..iterations).fold(vec![0; rows[0].len()], |z, _| {
             let next = weiszfeld::step(&lengths(rows, &z), f64::from(nu)).unwrap();
             combined(rows, &z, next.start, &next.weights)
@@ -146,7 +302,7 @@ pub(crate) fn aggregate(rule: Rule, rows: &[&[i32]]) -> (Vec<i32>, Vec<bool>) {
             combined(rows, &z, next.start, &next.weights)
         }),
         Rule::NormClipping { norm } => {
-            return aggregate(
+            return aggregate_alone(
                 Rule::CenteredClipping {
                     tau: norm,
                     iterations: 1,

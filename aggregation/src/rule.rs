@@ -12,20 +12,32 @@
 //! | [mda](Rule::Mda) | f < n/2 | n^2*d, and a search that may be refused | no | yes |
 //! | [monna](Rule::Monna) | f < n/2, its own row good | n*d | no | yes |
 //! | [caf](Rule::Caf) | f < n/2 | n^2*d | no | yes |
+//! | [smea](Rule::Smea) | f < n/2 | n^2*d + C(n, f)*n^2, or refused | no | yes |
+//! | [dnc](Rule::Dnc) | f < n/2, no worst case | n*d + n^3 | no | yes |
+//! | [fltrust](Rule::FlTrust) | any, if the reference is right | n*d | no | yes |
+//! | [flame](Rule::Flame) | fewer than n/2 | n^2*d | no | yes |
+//! | [foolsgold](Rule::FoolsGold) | Sybils, not f | n^2*d | no | yes |
 //! | [geometric median](Rule::GeometricMedian) | fewer than n/2 | n*d per step | no | yes |
 //! | [centered clipping](Rule::CenteredClipping) | f bounded by tau | n*d per step | no | yes |
 //! | [norm clipping](Rule::NormClipping) | f bounded by the norm | n*d | no | yes |
 //!
-//! [`weighted_mean`] takes its weights as an argument. All but the last four are integers throughout; those decide in doubles from
-//! exact integers, by a fixed order of + - * / and square roots, put the weights on the grid of 2^-30 and sum exactly.
+//! [`weighted_mean`] takes its weights as an argument. Mean to MoNNA are integers throughout. The others decide in doubles from exact
+//! integers, by a fixed order of + - * / and square roots, and end in exact sums: of the rows selected, or with weights put on the
+//! grid of 2^-30 (FLTrust: 2^-62) first.
+//!
+//! What is done to the rows before a rule is a chain of [`Stage`]s ([`Rule::aggregate_after`]), integers throughout too.
 //!
 //! How: columns are worked in blocks that stay in cache, blocks are spread over the current rayon pool, and every sum
 //! is an integer sum, so neither the block size nor the number of threads can show in the result. Extra memory is a
-//! block per thread (tens of KiB for cohorts of tens) besides the d values returned, and n^2 distances for Krum.
+//! block per thread (tens of KiB for cohorts of tens) besides the d values returned, and n^2 distances for rules that need them.
 //!
 //! A rule does not check that rows are within a plan's bounds ([`crate::limits`]) and does not know who sent them.
 
+mod aggregate;
+mod by_angle;
 mod by_distance;
+mod column;
+mod error;
 mod iterative;
 mod meamed;
 mod mean;
@@ -33,20 +45,29 @@ mod median;
 mod middle;
 mod multi_krum;
 pub(crate) mod network;
+mod properties;
+mod sampled;
 mod sign_majority;
+mod state;
 mod trimmed_mean;
 mod weighted;
 
+pub use aggregate::Aggregate;
+pub use error::RuleError;
+pub(crate) use error::of_rule;
 pub use mean::mean_of_sum;
 pub use multi_krum::{KrumDistances, MAX_KRUM_ROWS, Neighbours};
-pub use weighted::weighted_mean;
+pub use state::{MAX_HISTORY, State, add_to_history, add_to_history_after};
+pub use weighted::{weighted_mean, weighted_mean_after};
 
 use crate::decide::bulyan;
-use crate::decide::caf::{MAX_POWER, PowerStart};
+use crate::decide::caf::PowerStart;
 use crate::distances::SquaredDistances;
-use crate::rows::{MAX_ROWS, Rows};
-use std::fmt;
-use thiserror::Error;
+use crate::real::Coordinates;
+use crate::rows::Rows;
+use crate::stage::{self, Stage};
+use crate::view::View;
+use middle::NETWORK_ROWS;
 
 /// Which rule, with its parameters. `f` is the number of rows that may be arbitrary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,6 +134,38 @@ pub enum Rule {
         /// Steps of the power method, 1 to 10,000; ByzFL takes 1.
         power: usize,
     },
+    /// The floored mean of the n-f rows whose greatest spread along a direction is least.
+    Smea {
+        /// Rows that may be arbitrary; n >= 2f+1.
+        f: usize,
+        /// What the power method starts from.
+        start: PowerStart,
+        /// Steps of the power method, 1 to 10,000; ByzFL takes 1.
+        power: usize,
+    },
+    /// The floored mean of the rows that don't stick out in sampled coordinates.
+    Dnc {
+        /// Rows that may be arbitrary; n >= 2f+1.
+        f: usize,
+        /// floor(filter * f) rows are left out per iteration, in parts per million: 1,000,000 is the paper's 1.
+        filter_ppm: u64,
+        /// What the coordinates are drawn by ([`Coordinates::Drawn`]); from randomness drawn after the rows were fixed.
+        seed: u64,
+        /// Coordinates per iteration, at least 1; the paper's go up to 10,000.
+        count: usize,
+        /// Iterations, at least 1; only rows good in every one are kept.
+        iterations: usize,
+    },
+    /// Rows weighted by how far they point where [`State::reference`] does, each brought to its length.
+    FlTrust,
+    /// The floored mean of the majority that points one way, each row shortened to the median norm; the paper's noise is left to the
+    /// caller.
+    Flame,
+    /// The floored mean weighted by how unlike a row's history ([`State::history`], this round included) is to all others'.
+    FoolsGold {
+        /// The paper's confidence in parts per million, at least 1: 1,000,000 is its 1.
+        kappa_ppm: u64,
+    },
     /// Smoothed Weiszfeld steps towards the point with the least sum of distances, each floored to the grid.
     GeometricMedian {
         /// Distances below it count as it, in grid units; at least 1.
@@ -135,129 +188,14 @@ pub enum Rule {
     },
 }
 
-/// What a rule made of a round.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aggregate {
-    /// The d coordinates of the aggregate, in grid units.
-    pub values: Vec<i32>,
-    /// For each of the n rows, whether the rule used it as a whole; all true for rules that select none.
-    pub selected: Vec<bool>,
-    /// The evidence behind a Krum selection; `None` for other rules.
-    pub distances: Option<KrumDistances>,
-}
-
-/// Why a rule has no result.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum RuleError {
-    /// Fewer rows than the rule's parameters ask for.
-    #[error("cohort too small for {rule}: expected at least {expected} rows, got {got}")]
-    CohortTooSmall {
-        /// The rule's name.
-        rule: &'static str,
-        /// The rule's [`Rule::minimum_cohort`].
-        expected: usize,
-        /// Rows given.
-        got: usize,
-    },
-    /// More rows than the rule works on.
-    #[error("cohort too large for {rule}: expected at most {expected} rows, got {got}")]
-    CohortTooLarge {
-        /// The rule's name.
-        rule: &'static str,
-        /// The most it works on.
-        expected: usize,
-        /// Rows given.
-        got: usize,
-    },
-    /// Multi-Krum was asked to average no row.
-    #[error("nothing to select: expected multi-krum to average at least one row, got select = 0")]
-    SelectsNone,
-    /// Multi-Krum was asked for more rows than can all be honest.
-    #[error("selects too many: expected select of at most n - f = {n} - {f}, got {select}")]
-    SelectsTooMany {
-        /// Rows asked for.
-        select: usize,
-        /// Rows that may be arbitrary.
-        f: usize,
-        /// Rows given.
-        n: usize,
-    },
-    /// A parameter names a row that there is not.
-    #[error("no such row for {rule}: expected an index below {n}, got {row}")]
-    NoSuchRow {
-        /// The rule's name.
-        rule: &'static str,
-        /// Index asked for.
-        row: usize,
-        /// Rows given.
-        n: usize,
-    },
-    /// A parameter is out of its range.
-    #[error("{rule}: expected {parameter} from {least} to {most}, got {got}")]
-    Parameter {
-        /// The rule's name.
-        rule: &'static str,
-        /// The parameter's name.
-        parameter: &'static str,
-        /// The least allowed.
-        least: u64,
-        /// The most allowed.
-        most: u64,
-        /// The value given.
-        got: u64,
-    },
-    /// The start has another length than the rows.
-    #[error("start has another length: expected {expected} coordinates like the rows, got {got}")]
-    StartLength {
-        /// Coordinates in a row.
-        expected: usize,
-        /// Coordinates in the start.
-        got: usize,
-    },
-    /// Not one weight per row.
-    #[error("weights do not fit: expected one per row, {expected}, got {got}")]
-    WeightCount {
-        /// Rows given.
-        expected: usize,
-        /// Weights given.
-        got: usize,
-    },
-    /// All weights are zero.
-    #[error("no weight: expected a positive weight for at least one row, got only zeros")]
-    NoWeight,
-    /// The rows leave the rule nothing to decide on, or its search would take too long.
-    #[error("{rule}: {reason}")]
-    Decision {
-        /// The rule's name.
-        rule: &'static str,
-        /// What its decision says ([`crate::decide::DecisionError`]).
-        reason: String,
-    },
-    /// One coordinate of this rule's result can't be computed from one column.
-    #[error("{rule} is not coordinate-wise: expected mean, median, trimmed-mean, meamed or sign-majority")]
-    NotCoordinateWise {
-        /// The rule's name.
-        rule: &'static str,
-    },
-    /// A sum that n values of `i32` can't have; it was altered, or `n` is wrong.
-    #[error("sum out of range at coordinate {coordinate}: expected a sum of {n} 32-bit values, got {got}")]
-    SumOutOfRange {
-        /// Index of the first coordinate at fault.
-        coordinate: usize,
-        /// Number of values it should be a sum of.
-        n: usize,
-        /// The sum received.
-        got: i64,
-    },
-}
-
 impl Rule {
     /// Aggregates a round.
     ///
     /// # Errors
-    /// [`RuleError`] where the cohort is too small or too large for the parameters, or the selection is impossible.
+    /// [`RuleError`] where the cohort is too small or too large for the parameters, the selection is impossible, or the rows leave the
+    /// rule nothing to decide on; [`RuleError::Missing`] for FLTrust, which needs [`Rule::aggregate_after`].
     pub fn aggregate(&self, rows: &Rows<'_>) -> Result<Aggregate, RuleError> {
-        self.aggregate_with(rows, SquaredDistances::of)
+        self.aggregate_with(rows, SquaredDistances::seen)
     }
 
     /// The same, iterative rules starting from `start` (d grid integers) instead of zero; others don't look at it.
@@ -265,236 +203,91 @@ impl Rule {
     /// # Errors
     /// Those of [`Rule::aggregate`], and [`RuleError::StartLength`].
     pub fn aggregate_from(&self, rows: &Rows<'_>, start: &[i32]) -> Result<Aggregate, RuleError> {
-        if start.len() != rows.d() {
-            return Err(RuleError::StartLength {
-                expected: rows.d(),
-                got: start.len(),
-            });
-        }
-        self.run(rows, Some(start), SquaredDistances::of)
+        let state = State {
+            start: Some(start),
+            ..State::default()
+        };
+        self.aggregate_after(rows, &[], state)
     }
 
-    /// The same, with the distances taken from `distances` where the rule needs them.
+    /// Aggregates what the stages of `pre` leave of a round, with what the rule carries over or is told. Parameters and state count
+    /// the rows after the stages; the [`Aggregate`] says of the rows given who was used.
+    ///
+    /// # Errors
+    /// Those of [`Rule::aggregate`] for the rows after the stages; [`RuleError`] where a stage does not fit its rows
+    /// ([`RuleError::StageSize`], [`RuleError::TooManyStages`]) or the state does not ([`RuleError::StartLength`],
+    /// [`RuleError::VectorLength`], [`RuleError::HistoryRows`], [`RuleError::HistoryValue`]).
+    pub fn aggregate_after(&self, rows: &Rows<'_>, pre: &[Stage], state: State<'_>) -> Result<Aggregate, RuleError> {
+        let view = stage::chain(rows, pre)?;
+        let seen = self.run(&view, state, SquaredDistances::seen)?;
+        Ok(seen.of_rows_given(&view))
+    }
+
+    /// The same without stages or state, with the distances taken from `distances` where the rule needs them.
     pub(crate) fn aggregate_with(
         &self,
         rows: &Rows<'_>,
-        distances: impl FnOnce(&Rows<'_>) -> SquaredDistances,
+        distances: impl FnOnce(&View<'_>) -> SquaredDistances,
     ) -> Result<Aggregate, RuleError> {
-        self.run(rows, None, distances)
+        self.run(&View::of(rows), State::default(), distances)
     }
 
+    /// The rule on the rows seen.
     fn run(
         &self,
-        rows: &Rows<'_>,
-        start: Option<&[i32]>,
-        distances: impl FnOnce(&Rows<'_>) -> SquaredDistances,
+        view: &View<'_>,
+        state: State<'_>,
+        distances: impl FnOnce(&View<'_>) -> SquaredDistances,
     ) -> Result<Aggregate, RuleError> {
-        self.check_cohort(rows.n())?;
-        let values = match *self {
-            Rule::Mean => mean::mean(rows)?,
-            Rule::Median => median::median(rows)?,
-            Rule::TrimmedMean { f } => trimmed_mean::trimmed_mean(rows, f)?,
-            Rule::Meamed { f } => meamed::meamed(rows, f, self.name())?,
-            Rule::SignMajority => sign_majority::sign_majority(rows),
-            Rule::GeometricMedian { nu, iterations } => iterative::geometric_median(rows, nu, iterations, start)?,
-            Rule::CenteredClipping { tau, iterations } => iterative::centered_clipping(rows, tau, iterations, start)?,
-            Rule::NormClipping { norm } => iterative::norm_clipping(rows, norm)?,
-            Rule::Krum { f, neighbours } => return multi_krum::aggregate(rows, f, 1, neighbours, distances(rows)),
-            Rule::MultiKrum { f, select, neighbours } => {
-                return multi_krum::aggregate(rows, f, select, neighbours, distances(rows));
-            }
-            Rule::Bulyan { f, stage, neighbours } => {
-                return by_distance::bulyan(rows, f, stage, neighbours, &distances(rows));
-            }
-            Rule::Mda { f } => return by_distance::mda(rows, f, &distances(rows)),
-            Rule::Monna { f, index } => return by_distance::monna(rows, f, index),
-            Rule::Caf { f, start, power } => return by_distance::caf(rows, f, start, power, &distances(rows)),
-        };
-        Ok(Aggregate {
-            values,
-            selected: vec![true; rows.n()],
-            distances: None,
-        })
-    }
-
-    /// The name used in configuration and on the command line.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Rule::Mean => "mean",
-            Rule::Median => "median",
-            Rule::TrimmedMean { .. } => "trimmed-mean",
-            Rule::MultiKrum { .. } => "multi-krum",
-            Rule::Meamed { .. } => "meamed",
-            Rule::SignMajority => "sign-majority",
-            Rule::Krum { .. } => "krum",
-            Rule::Bulyan { .. } => "bulyan",
-            Rule::Mda { .. } => "mda",
-            Rule::Monna { .. } => "monna",
-            Rule::Caf { .. } => "caf",
-            Rule::GeometricMedian { .. } => "geometric-median",
-            Rule::CenteredClipping { .. } => "centered-clipping",
-            Rule::NormClipping { .. } => "norm-clipping",
-        }
-    }
-
-    /// Whether the rule must see each update; the mean alone can also be taken of a masked sum ([`mean_of_sum`]).
-    pub fn needs_single_updates(&self) -> bool {
-        !matches!(self, Rule::Mean)
-    }
-
-    /// Whether a coordinate of the result depends on that coordinate of the rows only, so that a
-    /// contract can recompute it alone ([`Rule::recompute_coordinate`]).
-    pub fn coordinate_wise(&self) -> bool {
-        matches!(
-            self,
-            Rule::Mean | Rule::Median | Rule::TrimmedMean { .. } | Rule::Meamed { .. } | Rule::SignMajority
-        )
-    }
-
-    /// The fewest rows the rule works on with these parameters. Saturates, so that an absurd `f` is never met.
-    pub fn minimum_cohort(&self) -> usize {
-        match *self {
-            Rule::TrimmedMean { f } | Rule::Meamed { f } | Rule::Mda { f } => majority(f),
-            Rule::Monna { f, .. } | Rule::Caf { f, .. } => majority(f),
-            Rule::Krum { f, neighbours } => neighbours.minimum_cohort(f),
-            Rule::MultiKrum { f, select, neighbours } => neighbours.minimum_cohort(f).max(select.saturating_add(f)),
-            Rule::Bulyan { f, .. } => f.saturating_mul(4).saturating_add(3),
-            _ => 1,
-        }
-    }
-
-    /// One coordinate of the result from that coordinate of every row, by the plainest algorithm: sort, cut, sum, floor.
-    /// What a contract computes, and a check of [`Rule::aggregate`] that shares no code with it. `column` holds n values,
-    /// for Meamed in the order of rows, for the others in any.
-    ///
-    /// # Errors
-    /// [`RuleError::NotCoordinateWise`] for the other rules; otherwise those of [`Rule::aggregate`].
-    pub fn recompute_coordinate(&self, column: &[i32]) -> Result<i32, RuleError> {
-        let n = column.len();
-        if !self.coordinate_wise() {
-            return Err(RuleError::NotCoordinateWise { rule: self.name() });
-        }
+        let (rule, n) = (self.name(), view.n());
         self.check_cohort(n)?;
-        let cut = match *self {
-            Rule::Median => (n - 1) / 2,
-            Rule::TrimmedMean { f } => f,
-            Rule::Meamed { f } => {
-                let sum = meamed::by_row(column.iter().copied(), n - f);
-                return Ok(sum.div_euclid((n - f) as i64) as i32);
-            }
-            Rule::SignMajority => {
-                let votes: i64 = column.iter().map(|v| i64::from(v.signum())).sum();
-                return Ok(votes.signum() as i32);
-            }
-            _ => 0,
-        };
-        let mut sorted = column.to_vec();
-        sorted.sort_unstable();
-        let kept = &sorted[cut..n - cut];
-        let sum: i64 = kept.iter().map(|&v| i64::from(v)).sum();
-        // A mean of values of i32 lies between the least and the largest of them.
-        Ok(sum.div_euclid(kept.len() as i64) as i32)
-    }
-
-    /// Whether the rule works on `n` rows with these parameters.
-    pub(crate) fn check_cohort(&self, n: usize) -> Result<(), RuleError> {
-        let rule = self.name();
-        let in_range = |parameter, least: u64, most: u64, got: u64| match (least..=most).contains(&got) {
-            true => Ok(()),
-            false => Err(RuleError::Parameter {
-                rule,
-                parameter,
-                least,
-                most,
-                got,
-            }),
-        };
-        let mut most = MAX_ROWS;
+        state.check(n, view.d())?;
+        let start = state.start;
         match *self {
+            Rule::Mean => Ok(Aggregate::of_all(mean::mean(view)?, n, true)),
+            Rule::Median => Ok(Aggregate::of_all(median::median(view)?, n, false)),
+            Rule::TrimmedMean { f } => Ok(Aggregate::of_all(trimmed_mean::trimmed_mean(view, f)?, n, false)),
+            Rule::Meamed { f } => Ok(Aggregate::of_all(
+                meamed::meamed(view, f, rule, NETWORK_ROWS)?,
+                n,
+                false,
+            )),
+            Rule::SignMajority => Ok(Aggregate::of_all(sign_majority::sign_majority(view), n, false)),
+            Rule::GeometricMedian { nu, iterations } => iterative::geometric_median(view, nu, iterations, start),
+            Rule::CenteredClipping { tau, iterations } => iterative::centered_clipping(view, tau, iterations, start),
+            Rule::NormClipping { norm } => iterative::norm_clipping(view, norm),
+            Rule::Krum { f, neighbours } => multi_krum::aggregate(view, f, 1, neighbours, distances(view)),
             Rule::MultiKrum { f, select, neighbours } => {
-                most = MAX_KRUM_ROWS;
-                if select == 0 {
-                    return Err(RuleError::SelectsNone);
-                }
-                if n >= neighbours.minimum_cohort(f) && select > n - f {
-                    return Err(RuleError::SelectsTooMany { select, f, n });
-                }
+                multi_krum::aggregate(view, f, select, neighbours, distances(view))
             }
-            Rule::Krum { .. } | Rule::Bulyan { .. } | Rule::Mda { .. } => most = MAX_KRUM_ROWS,
-            Rule::Caf { power, .. } => {
-                most = MAX_KRUM_ROWS;
-                in_range("power", 1, MAX_POWER as u64, power as u64)?;
-            }
-            Rule::Monna { index, .. } if index >= n => return Err(RuleError::NoSuchRow { rule, row: index, n }),
-            Rule::GeometricMedian { nu, iterations } => {
-                in_range("nu", 1, u64::from(u32::MAX), u64::from(nu))?;
-                in_range(
-                    "iterations",
-                    0,
-                    u64::from(iterative::MAX_ITERATIONS),
-                    u64::from(iterations),
-                )?;
-            }
-            Rule::CenteredClipping { iterations, .. } => {
-                in_range(
-                    "iterations",
-                    0,
-                    u64::from(iterative::MAX_ITERATIONS),
-                    u64::from(iterations),
-                )?;
-            }
-            _ => {}
-        }
-        let expected = self.minimum_cohort();
-        if n < expected {
-            return Err(RuleError::CohortTooSmall { rule, expected, got: n });
-        }
-        if n > most {
-            return Err(RuleError::CohortTooLarge {
-                rule,
-                expected: most,
-                got: n,
-            });
-        }
-        Ok(())
-    }
-}
-
-fn majority(f: usize) -> usize {
-    f.saturating_mul(2).saturating_add(1)
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Rule::Mean | Rule::Median | Rule::SignMajority => out.write_str(self.name()),
-            Rule::TrimmedMean { f } | Rule::Meamed { f } | Rule::Mda { f } => write!(out, "{} f={f}", self.name()),
-            Rule::Krum { f, neighbours } => write!(out, "{} f={f} neighbours={neighbours}", self.name()),
-            Rule::Bulyan { f, stage, neighbours } => {
-                let stage = match stage {
-                    bulyan::Stage::Iterated => "iterated",
-                    bulyan::Stage::Once => "once",
+            Rule::Bulyan { f, stage, neighbours } => by_distance::bulyan(view, f, stage, neighbours, &distances(view)),
+            Rule::Mda { f } => by_distance::mda(view, f, &distances(view)),
+            Rule::Monna { f, index } => by_distance::monna(view, f, index),
+            Rule::Caf { f, start, power } => by_distance::caf(view, f, start, power, &distances(view)),
+            Rule::Smea { f, start, power } => by_distance::smea(view, f, start, power, &distances(view)),
+            Rule::Dnc {
+                f,
+                filter_ppm,
+                seed,
+                count,
+                iterations,
+            } => {
+                let coordinates = Coordinates::Drawn {
+                    seed,
+                    count,
+                    iterations,
                 };
-                write!(out, "{} f={f} stage={stage} neighbours={neighbours}", self.name())
+                sampled::aggregate(view, f, sampled::removals(f, filter_ppm), &coordinates)
             }
-            Rule::Monna { f, index } => write!(out, "{} f={f} index={index}", self.name()),
-            Rule::Caf { f, start, power } => {
-                let start = match start {
-                    PowerStart::Ones => "ones".to_owned(),
-                    PowerStart::Seed(seed) => format!("seed:{seed}"),
-                };
-                write!(out, "{} f={f} power-start={start} power={power}", self.name())
-            }
-            Rule::GeometricMedian { nu, iterations } => {
-                write!(out, "{} nu={nu} iterations={iterations}", self.name())
-            }
-            Rule::CenteredClipping { tau, iterations } => {
-                write!(out, "{} tau={tau} iterations={iterations}", self.name())
-            }
-            Rule::NormClipping { norm } => write!(out, "{} norm={norm}", self.name()),
-            Rule::MultiKrum { f, select, neighbours } => {
-                write!(out, "{} f={f} select={select} neighbours={neighbours}", self.name())
-            }
+            Rule::FlTrust => match state.reference {
+                Some(reference) => by_angle::fltrust(view, reference),
+                None => Err(RuleError::Missing {
+                    rule,
+                    what: "reference",
+                }),
+            },
+            Rule::Flame => by_angle::flame(view),
+            Rule::FoolsGold { kappa_ppm } => by_angle::foolsgold(view, state.history, kappa_ppm),
         }
     }
 }

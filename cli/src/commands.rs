@@ -3,6 +3,7 @@
 pub(crate) mod aggregate;
 pub(crate) mod attack;
 pub(crate) mod audit;
+pub(crate) mod budget;
 pub(crate) mod claim;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Round(Box<round::Args>),
     /// Take part in a federation as an institution.
     Join(Box<join::Args>),
+    /// Show what an institution has spent of its privacy, and what a plan would cost it.
+    Budget(budget::Args),
     /// Show where a run stands.
     Status(status::Args),
     /// Measure a model on a data file.
@@ -61,6 +64,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Outcome, Failur
         Command::Member(args) => member::run(&args, printer),
         Command::Round(args) => round::run(&args, printer),
         Command::Join(args) => join::run(&args, printer),
+        Command::Budget(args) => budget::run(&args, printer),
         Command::Status(args) => status::run(&args, printer),
         Command::Evaluate(args) => evaluate::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),

@@ -9,6 +9,7 @@ mod commands;
 mod failure;
 mod files;
 mod members;
+mod node;
 mod npy;
 mod printer;
 mod progress;

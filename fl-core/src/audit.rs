@@ -200,20 +200,23 @@ impl Before {
                 }
             }
             Entry::Scored(s) => {
-                let kind = rounds.plan().terms().score.kind;
-                let held_out = kind == crate::plan::ScoreKind::LeaveOneOut;
-                let (text, verdict) = if held_out && !judged {
-                    (
-                        "rewards follow from the scores; the scores need the held-out data".to_owned(),
-                        Verdict::Unchecked,
-                    )
-                } else {
-                    (
-                        format!("{} scores recomputed, rewards follow from them", s.scores.len()),
-                        Verdict::Holds,
-                    )
-                };
-                audit.push(round, &self.stage, text, verdict);
+                let text = format!("{} scores recomputed, rewards follow from them", s.scores.len());
+                audit.push(round, &self.stage, text, Verdict::Holds);
+                if rounds.plan().terms().score.kind.needs_held_out() {
+                    let values = s.values.len();
+                    let (text, verdict) = if judged {
+                        (
+                            format!("{values} models evaluated, as they were valued"),
+                            Verdict::Holds,
+                        )
+                    } else {
+                        (
+                            format!("{values} models' values need the held-out data"),
+                            Verdict::Unchecked,
+                        )
+                    };
+                    audit.push(round, &self.stage, text, verdict);
+                }
             }
             Entry::Settled { .. } => audit.push(
                 round,

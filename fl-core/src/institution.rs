@@ -8,8 +8,8 @@
 //!
 //! **Claim.** The institution believes nothing that it can compute: it replays the transcript that it is asked to sign with
 //! the coordinator's own rules ([`Rounds`]), finds its own update in it, and signs the header that follows. It keeps its
-//! own copy of the transcript. What it can't check is a score from held-out data that only the coordinator and the
-//! auditor have; the transcript says so ([`crate::plan::ScoreKind::LeaveOneOut`]).
+//! own copy of the transcript. What it can't check are the values of models on held-out data that only the coordinator and the
+//! auditor have; that scores and rewards follow from the values told, it does ([`crate::transcript::Scored::values`]).
 
 mod check;
 mod masked;

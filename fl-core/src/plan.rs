@@ -10,17 +10,22 @@
 //!
 //! **Not here.** Paths, addresses and keys of a single machine: they are flags of a command, not part of what is agreed.
 
+mod aggregation;
 mod check;
 mod error;
+mod score;
+mod server;
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use xfl_aggregation::{Neighbours, Rule};
 use xfl_privacy::{Mechanism, Relation, Settings, Unit};
 
+pub use self::aggregation::{Aggregation, NeighboursName, Pipeline, RuleName, StageName};
 pub use self::check::{Checked, Finding};
 pub use self::error::PlanError;
+pub use self::score::{Reward, Score, ScoreKind};
+pub use self::server::ServerName;
 use crate::{digest::keccak, identity::NodeId, schema::Schema, spec::ModelSpec};
 
 /// Longest plan accepted, in bytes of text.
@@ -106,6 +111,15 @@ pub struct Training {
     /// The coordinator's step: how far the global model follows the aggregate.
     #[serde(default = "defaults::one")]
     pub server_learning_rate: f64,
+    /// The coordinator's optimiser: what it does with an aggregate.
+    #[serde(default)]
+    pub server: ServerName,
+    /// Momentum of `fedavgm`, the first moment's of the adaptive ones; 0.9 where absent.
+    pub server_momentum: Option<f64>,
+    /// The second moment's decay, of `fedadam` and `fedyogi`; 0.99 where absent.
+    pub server_decay: Option<f64>,
+    /// Degree of adaptivity of the adaptive ones, in the model's unit; 0.001 where absent.
+    pub server_tau: Option<f64>,
     /// Local step size (unit `institution` only).
     #[serde(default = "defaults::learning_rate")]
     pub learning_rate: f64,
@@ -168,64 +182,6 @@ pub enum MaskMode {
     Lwe,
 }
 
-/// `[aggregation]`: the rule.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Aggregation {
-    /// `mean`, `median`, `trimmed-mean` or `multi-krum`.
-    pub rule: RuleName,
-    /// Byzantine updates tolerated.
-    #[serde(default)]
-    pub byzantine: usize,
-    /// Rows that Multi-Krum averages; n - f where absent.
-    pub select: Option<usize>,
-}
-
-/// The rules' names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RuleName {
-    /// Floor of the mean.
-    Mean,
-    /// Coordinate-wise median.
-    Median,
-    /// Coordinate-wise trimmed mean.
-    TrimmedMean,
-    /// Multi-Krum.
-    MultiKrum,
-}
-
-/// `[score]`: how contributions are measured.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Score {
-    /// `leave-one-out` (needs held-out data), `cosine` or `participation`.
-    pub kind: ScoreKind,
-    /// By how many parts per million an auditor's re-evaluation of a score may differ.
-    #[serde(default = "defaults::tolerance")]
-    pub tolerance_ppm: u32,
-}
-
-/// The scores' names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ScoreKind {
-    /// Loss on held-out data with and without an update in the mean.
-    LeaveOneOut,
-    /// Cosine of an update and the aggregate; no held-out data.
-    Cosine,
-    /// The same for everyone whose update counted.
-    Participation,
-}
-
-/// `[reward]`: what a round is worth.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reward {
-    /// Tokens (smallest unit) shared out each round.
-    pub budget: u64,
-}
-
 /// `[settlement]`: how rounds are posted.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -286,24 +242,6 @@ impl Plan {
         self.terms.masking.mode == MaskMode::Lwe
     }
 
-    /// The aggregation rule for a round of `n` updates.
-    ///
-    /// # Panics
-    /// Never: Multi-Krum's selection saturates, and the rule itself refuses a cohort that is too small.
-    pub fn rule(&self, n: usize) -> Rule {
-        let f = self.terms.aggregation.byzantine;
-        match self.terms.aggregation.rule {
-            RuleName::Mean => Rule::Mean,
-            RuleName::Median => Rule::Median,
-            RuleName::TrimmedMean => Rule::TrimmedMean { f },
-            RuleName::MultiKrum => Rule::MultiKrum {
-                f,
-                select: self.terms.aggregation.select.unwrap_or_else(|| n.saturating_sub(f)),
-                neighbours: Neighbours::Blanchard,
-            },
-        }
-    }
-
     /// The privacy mechanism for a model of `d` parameters.
     ///
     /// # Errors
@@ -323,13 +261,17 @@ impl Plan {
         .map_err(|e| PlanError::at("privacy", e.to_string(), "adjust clip, step or noise_multiplier"))
     }
 
-    /// How far one grid unit of an aggregate moves a parameter.
+    /// How far one grid unit of an aggregate moves a parameter under plain averaging.
     pub fn parameter_step(&self) -> f64 {
-        let per_unit = match self.terms.privacy.unit {
+        self.grid_unit() * self.terms.training.server_learning_rate
+    }
+
+    /// What one grid unit of an aggregate is, in the model's unit.
+    pub fn grid_unit(&self) -> f64 {
+        match self.terms.privacy.unit {
             Unit::Record => self.terms.privacy.step / self.terms.training.batch as f64,
             Unit::Institution => self.terms.privacy.step,
-        };
-        per_unit * self.terms.training.server_learning_rate
+        }
     }
 
     /// Signatures that a round needs before it is posted.
@@ -354,32 +296,11 @@ impl Plan {
     }
 }
 
-impl Default for Score {
-    fn default() -> Self {
-        Self {
-            kind: ScoreKind::Participation,
-            tolerance_ppm: defaults::tolerance(),
-        }
-    }
-}
-
 impl Default for Settlement {
     fn default() -> Self {
         Self {
             threshold: None,
             activation_seconds: defaults::activation_seconds(),
-        }
-    }
-}
-
-impl RuleName {
-    /// The number that stands for the rule in a round's header.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Mean => 1,
-            Self::Median => 2,
-            Self::TrimmedMean => 3,
-            Self::MultiKrum => 4,
         }
     }
 }
@@ -451,8 +372,5 @@ mod defaults {
     }
     pub(super) fn activation_seconds() -> u64 {
         3_600
-    }
-    pub(super) fn tolerance() -> u32 {
-        50
     }
 }

@@ -8,12 +8,16 @@
 //! computed by [`Rounds::derive`] and compared with what the transcript says. Nothing here reads a clock, draws a random
 //! number or touches a disk; a model is evaluated through [`Referee`] where a score needs it.
 //!
-//! The stages, a file each: [`join`], [`select`], [`commit`], [`upload`], [`mask`], [`aggregate`], [`score`], [`settle`].
+//! The stages, a file each: [`join`], [`select`], [`commit`], [`upload`], [`mask`], [`aggregate`], [`score`], `reward`, [`settle`];
+//! what random choices follow from is in `coin`, what one round remembers of those before in [`past`].
 
 pub mod aggregate;
+mod coin;
 pub mod commit;
 pub mod join;
 pub mod mask;
+pub mod past;
+mod reward;
 pub mod score;
 pub mod select;
 pub mod settle;
@@ -35,6 +39,7 @@ use crate::{
 pub use self::{
     aggregate::Outcome,
     join::Joined,
+    past::Past,
     score::{Referee, RefereeError},
 };
 
@@ -84,6 +89,7 @@ pub struct Rounds {
     parent: [u8; 32],
     ledger: Ledger,
     scores: BTreeMap<NodeId, i64>,
+    past: Past<NodeId>,
     rho: BTreeMap<NodeId, u64>,
     phase: Phase,
     work: Work,
@@ -97,6 +103,7 @@ pub(crate) struct Work {
     pub(crate) declined: BTreeSet<NodeId>,
     pub(crate) commits: BTreeMap<NodeId, commit::Committed>,
     pub(crate) uploads: BTreeMap<NodeId, upload::Assembly<i32>>,
+    pub(crate) salts: BTreeMap<NodeId, [u8; 32]>,
     pub(crate) mask: Option<mask::Masked>,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) settled: Option<settle::Settled>,
@@ -176,6 +183,7 @@ impl Rounds {
         let mechanism = plan.mechanism(genesis.model.len())?;
         let mut ledger = Ledger::new(plan.federation().0);
         ledger.add_venue(genesis.contracts.venue()).map_err(score::impossible)?;
+        let past = Past::start(&plan, genesis.model.len()).map_err(score::impossible)?;
         let head = Head::START.append(&Entry::Genesis(Box::new(genesis.clone()))).1;
         Ok(Self {
             mechanism,
@@ -188,6 +196,7 @@ impl Rounds {
             parent: [0; 32],
             ledger,
             scores: BTreeMap::new(),
+            past,
             rho: BTreeMap::new(),
             phase: Phase::Idle,
             work: Work::default(),
@@ -432,6 +441,11 @@ impl Rounds {
     /// Sum of each member's scores so far, parts per million.
     pub fn scores(&self) -> &BTreeMap<NodeId, i64> {
         &self.scores
+    }
+
+    /// What this round remembers of those before.
+    pub(crate) fn past(&self) -> &Past<NodeId> {
+        &self.past
     }
 
     /// zCDP that each member says it spent so far, in units of 2^-40; `u64::MAX` without noise.

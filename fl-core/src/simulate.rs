@@ -1,10 +1,12 @@
 //! A federation in one process: the plan's own training, protection, rule and scores, with seeded noise and attackers.
 //!
 //! The noise is [`RehearsalNoise`], whose type can't become a release: what is simulated never leaves. The result is a
-//! function of plan, data, attack and seed, on any number of threads.
+//! function of plan, data, attack and seed, on any number of threads. What the plan's stages and rule draw, and what they remember
+//! from round to round, is as in a real round; the coin comes from the seed.
 //!
 //! The last [`Simulation::byzantine`] institutions carry out the [`Attack`]; the others are honest, and their updates come
-//! first in every round. Attackers who make their updates from honest ones see those of the same round, as they are sent.
+//! first in every round. Attackers who make their updates from honest ones see those of the same round, as they are sent; those who
+//! try their update against the rule know its stages, its memory and the round's coin.
 //! An update that breaks the plan's range or norm, or that no integers can carry, is refused: the round goes on without.
 //!
 //! References without federation ([`centralised()`]) take the same number of steps at the same step size, without noise.
@@ -12,17 +14,18 @@
 //! **Not here**: dropouts, delays, lies in the protocol. The rounds' own tests have those.
 
 use xfl_aggregation::{
-    Rows, RowsError, Rule, RuleError,
-    attack::AttackError,
+    Aggregate, Rows, RowsError, Rule, RuleError,
+    attack::{AttackError, Defence, DefenceError},
     limits::Limits,
     score::{Ppm, leave_one_out},
+    server::ServerError,
 };
 use xfl_privacy::{Mechanism, Noise, Noised, Quantised, Rehearsal, RehearsalNoise};
 
 use crate::{
     attack::{Attack, Backdoor, BackdoorError, FlipError, Trigger},
     plan::{Plan, PlanError},
-    round::aggregate::moved,
+    round::{Past, aggregate::moved},
     seed::Seed,
     train::{
         Data, Evaluation, Model, TrainError,
@@ -50,8 +53,6 @@ pub struct Simulation<'a> {
     pub attack: Option<Attack>,
     /// How many of them; at least one institution is honest.
     pub byzantine: usize,
-    /// The rule instead of the plan's.
-    pub rule: Option<Rule>,
     /// A backdoor whose success is measured though nobody may teach it; that of the attack is measured anyway.
     pub probe: Option<Backdoor>,
     /// Whether contributions are scored: one evaluation of a model for each institution and round.
@@ -111,9 +112,12 @@ pub enum SimulationError {
     /// No update was left, or they differ in length.
     #[error(transparent)]
     Rows(#[from] RowsError),
-    /// The rule.
+    /// The rule, or a stage before it.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// The server's optimiser.
+    #[error("no new model: {0}; lower training.server_learning_rate")]
+    Server(#[from] ServerError),
     /// The scores.
     #[error("{0}")]
     Score(String),
@@ -135,7 +139,6 @@ impl<'a> Simulation<'a> {
             held_out,
             attack: None,
             byzantine: 0,
-            rule: None,
             probe: None,
             scored: true,
             seed,
@@ -162,15 +165,20 @@ impl<'a> Simulation<'a> {
         let data: Vec<&dyn Data> = std::iter::zip(self.institutions, &poisoned)
             .map(|(own, poisoned)| poisoned.as_deref().map_or(*own, |data| data as &dyn Data))
             .collect();
-        let mut parameters = self.model.init(&Seed::from_number(self.plan.terms().training.seed));
-        let before = self.model.evaluate(&parameters, self.held_out)?;
+        let mut state = State {
+            parameters: self.model.init(&Seed::from_number(self.plan.terms().training.seed)),
+            past: Past::start(self.plan, self.model.dimension())?,
+            coin: self.seed,
+        };
+        let before = self.model.evaluate(&state.parameters, self.held_out)?;
         let mut rounds = Vec::new();
         for round in 1..=self.plan.terms().rounds.count {
-            let updates = self.updates(&mechanism, &mut attackers, &data, &parameters, round)?;
-            let (aggregate, mut simulated) = self.aggregate(&mechanism, &mut parameters, &updates)?;
+            state.coin = self.seed.derive("coin", &[round]);
+            let updates = self.updates(&mechanism, &mut attackers, &data, &state, round)?;
+            let (aggregate, mut simulated) = self.aggregate(&mechanism, &mut state, &updates)?;
             attackers.remember(&aggregate);
             if let Some(trigger) = &trigger {
-                simulated.backdoor_success = trigger.success(self.model, &parameters, self.held_out)?;
+                simulated.backdoor_success = trigger.success(self.model, &state.parameters, self.held_out)?;
             }
             rounds.push(simulated);
         }
@@ -194,14 +202,21 @@ impl<'a> Simulation<'a> {
         mechanism: &Mechanism,
         attackers: &mut Attackers<'_>,
         data: &[&dyn Data],
-        parameters: &[f32],
+        state: &State,
         round: u64,
     ) -> Result<Vec<Option<Vec<i32>>>, SimulationError> {
         let honest = data.len().saturating_sub(attackers.count());
         let make = |i: usize| -> Result<(Vec<i32>, Seed), SimulationError> {
             let seed = self.seed.derive("institution", &[i as u64]);
-            let quantised: Quantised =
-                contribution(self.plan, mechanism, self.model, data[i], parameters, round, &seed)?;
+            let quantised: Quantised = contribution(
+                self.plan,
+                mechanism,
+                self.model,
+                data[i],
+                &state.parameters,
+                round,
+                &seed,
+            )?;
             let noise = seed.derive("noise", &[round]);
             let noised: Noised<Rehearsal> = RehearsalNoise::from_seed(noise.0).noise(quantised)?;
             Ok((noised.values().to_vec(), noise))
@@ -214,39 +229,36 @@ impl<'a> Simulation<'a> {
         if attackers.train() {
             own = (honest..data.len()).map(make).collect::<Result<_, _>>()?;
         }
-        let rule = self.rule(data.len());
-        let malicious = attackers.send(&updates, &own, &rule, round)?;
+        let defence = Defended { plan: self.plan, state };
+        let malicious = attackers.send(&updates, &own, &defence, round)?;
         Ok(updates.into_iter().map(Some).chain(malicious).collect())
     }
 
-    fn rule(&self, n: usize) -> Rule {
-        self.rule.unwrap_or_else(|| self.plan.rule(n))
-    }
-
-    /// Moves the parameters by a round's aggregate, which it gives with what came of it.
+    /// Moves the model by a round's aggregate, which it gives with what came of it.
     fn aggregate(
         &self,
         mechanism: &Mechanism,
-        parameters: &mut Vec<f32>,
+        state: &mut State,
         updates: &[Option<Vec<i32>>],
     ) -> Result<(Vec<i32>, Simulated), SimulationError> {
         let limits = limits(mechanism);
         let fits = |update: &Option<Vec<i32>>| {
             let update = update.as_ref();
-            update.is_some_and(|u| limits.check(u, parameters.len()).is_ok())
+            update.is_some_and(|u| limits.check(u, state.parameters.len()).is_ok())
         };
         let refused: Vec<bool> = updates.iter().map(|update| !fits(update)).collect();
         let admitted = updates.iter().zip(&refused).filter(|(_, refused)| !**refused);
         let rows = Rows::new(admitted.filter_map(|(update, _)| update.as_deref()).collect())?;
-        let aggregate = self.rule(rows.n()).aggregate(&rows)?;
+        let members: Vec<usize> = (0..updates.len()).filter(|i| !refused[*i]).collect();
+        let aggregate = state.aggregate(self.plan, &members, &rows)?;
         let mut scores = vec![0; rows.n()];
         if self.scored {
-            scores = self.scores(parameters, &rows)?;
+            scores = self.scores(&state.parameters, &rows)?;
         }
-        *parameters = moved(parameters, &aggregate.values, self.plan.parameter_step());
+        state.parameters = state.past.step(self.plan, &state.parameters, &aggregate.values)?;
         let (mut selected, mut scores) = (aggregate.selected.into_iter(), scores.into_iter());
         let simulated = Simulated {
-            evaluation: self.model.evaluate(parameters, self.held_out)?,
+            evaluation: self.model.evaluate(&state.parameters, self.held_out)?,
             selected: refused
                 .iter()
                 .map(|r| !r && selected.next().unwrap_or_default())
@@ -270,6 +282,41 @@ impl<'a> Simulation<'a> {
         };
         let game = leave_one_out(rows, &Rule::Mean, value).map_err(|e| SimulationError::Score(e.to_string()))?;
         Ok(game.scores.into_iter().map(|score| score.0).collect())
+    }
+}
+
+/// A federation between two rounds.
+struct State {
+    parameters: Vec<f32>,
+    past: Past<usize>,
+    /// The coming round's.
+    coin: Seed,
+}
+
+impl State {
+    fn aggregate(&mut self, plan: &Plan, members: &[usize], rows: &Rows<'_>) -> Result<Aggregate, RuleError> {
+        let pipeline = plan.pipeline(rows.n(), &self.coin);
+        self.past.aggregate(plan, &pipeline, members, rows)
+    }
+}
+
+/// The plan's stages and rule with what they remember, as an attacker tries its update against them.
+struct Defended<'a> {
+    plan: &'a Plan,
+    state: &'a State,
+}
+
+impl Defence<i32> for Defended<'_> {
+    fn aggregate(&self, rows: Vec<&[i32]>) -> Result<Vec<f64>, DefenceError> {
+        let members: Vec<usize> = (0..rows.len()).collect();
+        let rows = Rows::new(rows)?;
+        let pipeline = self.plan.pipeline(rows.n(), &self.state.coin);
+        let aggregate = self
+            .state
+            .past
+            .clone()
+            .aggregate(self.plan, &pipeline, &members, &rows)?;
+        Ok(aggregate.values.into_iter().map(f64::from).collect())
     }
 }
 

@@ -174,6 +174,9 @@ pub struct Aggregated {
 /// Contributions of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scored {
+    /// Values of models on held-out data, parts per million, in the order in which the scorer asked for them; empty for a scorer
+    /// without held-out data.
+    pub values: Vec<i64>,
     /// Parts per million, in the order of the aggregate's members.
     pub scores: Vec<i64>,
     /// Tokens, in the same order.

@@ -94,6 +94,7 @@ fn transcripts_are_pinned() {
         },
         Entry::Aggregated(aggregated),
         Entry::Scored(Scored {
+            values: vec![-7, 3],
             scores: vec![-5],
             rewards: vec![0],
         }),

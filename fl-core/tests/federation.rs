@@ -70,6 +70,7 @@ fn practice(
         let limit = Limit {
             epsilon: Epsilon::new(10.0).unwrap(),
             delta: Delta::new(1e-5).unwrap(),
+            per_federation: None,
         };
         Ok(Practice {
             plan: plan.clone(),

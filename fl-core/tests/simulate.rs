@@ -2,7 +2,7 @@
 #![cfg(feature = "train")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use xfl_aggregation::{Rule, RuleError};
+use xfl_aggregation::RuleError;
 use xfl_core::{
     attack::{Alone, Attack, Backdoor, LabelFlip, TriggerValue},
     plan::Plan,
@@ -75,12 +75,21 @@ impl World {
         attack: Option<Attack>,
         change: impl Fn(&mut Simulation<'_>),
     ) -> Result<Vec<Simulated>, SimulationError> {
+        self.run_under(&self.plan, attack, change)
+    }
+
+    fn run_under(
+        &self,
+        plan: &Plan,
+        attack: Option<Attack>,
+        change: impl Fn(&mut Simulation<'_>),
+    ) -> Result<Vec<Simulated>, SimulationError> {
         let institutions: Vec<&dyn Data> = self.tables.iter().map(|t| t as &dyn Data).collect();
         let seed = Seed::from_number(7);
         let mut simulation = Simulation {
             attack,
             byzantine: 1,
-            ..Simulation::new(&self.plan, self.model.as_ref(), &institutions, &self.held_out, seed)
+            ..Simulation::new(plan, self.model.as_ref(), &institutions, &self.held_out, seed)
         };
         change(&mut simulation);
         Ok(simulation.run()?.1)
@@ -118,7 +127,7 @@ fn a_sign_flip_at_the_bound_ruins_a_mean_and_not_the_plans_rule() {
     let world = World::new(TRIMMED, CLASSES);
     let flip = || Some(Attack::Alone(Alone::SignFlip));
     let robust = world.run(flip(), |_| ()).unwrap();
-    let plain = world.run(flip(), |s| s.rule = Some(Rule::Mean)).unwrap();
+    let plain = world.run_under(&world.plan.averaging(), flip(), |_| ()).unwrap();
     assert!(
         accuracy(&robust) > 0.9 && accuracy(&plain) < accuracy(&robust) - 0.2,
         "{} {}",

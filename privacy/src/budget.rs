@@ -5,7 +5,7 @@
 //! lines it is given and syncs them before it lets anything out.
 //!
 //! **What is added up.** Losses of the same unit and the same neighbouring relation, over *all* federations: they learn about the same
-//! data. The limit holds for each such pair by itself, because epsilons of different units or relations can't be added; an institution that
+//! data. A second limit may bound what one federation alone may cost. The limit holds for each such pair by itself, because epsilons of different units or relations can't be added; an institution that
 //! takes part under several should read all totals ([`Ledger::totals`]). Totals per federation are kept for people
 //! ([`Ledger::federations`]).
 //!
@@ -26,8 +26,8 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::accounting::{self, Guarantee};
@@ -41,14 +41,33 @@ pub use read::Opened;
 
 use line::Line;
 
-/// What an institution is willing to lose, per unit and relation, over all federations.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What an institution is willing to lose, per unit and relation.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limit {
-    /// Never to be passed.
+    /// Never to be passed by all federations together.
     pub epsilon: Epsilon,
+    /// Never to be passed by one federation alone.
+    pub per_federation: Option<Epsilon>,
     /// Where epsilon is read off.
     pub delta: Delta,
+}
+
+/// Which of the two limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All federations together.
+    Total,
+    /// One federation.
+    Federation,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Total => "the total",
+            Self::Federation => "this federation's total",
+        })
+    }
 }
 
 /// One release that is about to happen.
@@ -105,10 +124,12 @@ pub enum ChargeError {
     },
     /// The total would pass the limit.
     #[error(
-        "charging rho {rho} would bring the total for unit {unit} ({relation}) from rho {before} (epsilon {epsilon_before}) to rho {after} \
-         (epsilon {epsilon_after}) at delta {}, the limit is epsilon {}", limit.delta, limit.epsilon
+        "charging rho {rho} would bring {scope} for unit {unit} ({relation}) from rho {before} (epsilon {epsilon_before}) to rho {after} \
+         (epsilon {epsilon_after}) at delta {delta}, the limit is epsilon {limit}"
     )]
     PastLimit {
+        /// Which limit.
+        scope: Scope,
         /// Whose privacy.
         unit: Unit,
         /// Under which relation.
@@ -124,7 +145,9 @@ pub enum ChargeError {
         /// Its epsilon.
         epsilon_after: Epsilon,
         /// The institution's limit.
-        limit: Limit,
+        limit: Epsilon,
+        /// Where it is read off.
+        delta: Delta,
     },
     /// The same release was charged with other numbers.
     #[error(
@@ -235,25 +258,48 @@ impl Ledger {
                 limit: self.limit.epsilon,
             });
         }
-        let before = self.spent(unit, relation);
-        let after = before.plus(rho);
-        let epsilon_after = accounting::epsilon(after, self.limit.delta);
-        if epsilon_after > self.limit.epsilon {
-            return Err(ChargeError::PastLimit {
-                unit,
-                relation,
-                rho,
-                before,
-                epsilon_before: accounting::epsilon(before, self.limit.delta),
-                after,
-                epsilon_after,
-                limit: self.limit,
-            });
-        }
+        self.fits(federation, unit, relation, rho)?;
         Ok(Charge::New(Pending {
             line: Line::Charge(*release),
             prev: self.head,
         }))
+    }
+
+    /// Whether a loss of `rho` more, by one federation, stays within both limits.
+    ///
+    /// # Errors
+    /// [`ChargeError::PastLimit`], with the arithmetic.
+    pub fn fits(&self, federation: [u8; 32], unit: Unit, relation: Relation, rho: Rho) -> Result<(), ChargeError> {
+        let totals = [
+            (Scope::Total, Some(self.limit.epsilon), self.spent(unit, relation)),
+            (
+                Scope::Federation,
+                self.limit.per_federation,
+                self.spent_by(federation, unit, relation),
+            ),
+        ];
+        let delta = self.limit.delta;
+        for (scope, limit, before) in totals {
+            let (Some(limit), after) = (limit, before.plus(rho)) else {
+                continue;
+            };
+            let epsilon_after = accounting::epsilon(after, delta);
+            if epsilon_after > limit {
+                return Err(ChargeError::PastLimit {
+                    scope,
+                    unit,
+                    relation,
+                    rho,
+                    before,
+                    epsilon_before: accounting::epsilon(before, delta),
+                    after,
+                    epsilon_after,
+                    limit,
+                    delta,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Takes a line into account that is now on disk.
@@ -319,6 +365,27 @@ impl Ledger {
             .copied()
             .unwrap_or(Rho::ZERO)
             .plus(self.torn)
+    }
+
+    /// Loss for a unit and relation by one federation, torn lines included: any of them may have been its.
+    #[must_use]
+    pub fn spent_by(&self, federation: [u8; 32], unit: Unit, relation: Relation) -> Rho {
+        let own = self.federations.get(&(federation, unit, relation));
+        own.copied().unwrap_or(Rho::ZERO).plus(self.torn)
+    }
+
+    /// Releases on record, with what each cost: federation, round, attempt.
+    pub fn releases(&self) -> impl Iterator<Item = Release> {
+        self.releases
+            .iter()
+            .map(|(&(federation, round, attempt), spent)| Release {
+                federation,
+                round,
+                attempt,
+                unit: spent.unit,
+                relation: spent.relation,
+                rho: spent.rho,
+            })
     }
 
     /// Loss of torn lines, which counts against every unit and relation.

@@ -8,7 +8,7 @@
 //! total, which the round's header names and every signer and auditor recomputes.
 //!
 //! The order of the tree is by chain id, then by participant; leaves and chains without earnings are left out. It is
-//! arithmetic alone: who is owed how much is decided in [`crate::reward`], what was paid is known to the contracts.
+//! arithmetic alone: who is owed how much is the caller's, what was paid is known to the contracts.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::claim::ClaimError;
-use crate::reward::apportion;
 
 const HOME: Venue = Venue {
     chain_id: 1,
@@ -105,7 +104,8 @@ proptest! {
         let mut ledger = ledger(6);
         let mut spent = 0;
         for (round, (budget, weights)) in (1..).zip(&rounds) {
-            let parts = apportion(u128::from(*budget), weights);
+            let total: u128 = weights.iter().copied().map(u128::from).sum();
+            let parts: Vec<u128> = weights.iter().map(|w| u128::from(*budget) * u128::from(*w) / total.max(1)).collect();
             spent += parts.iter().sum::<u128>();
             let parts: Vec<_> = (1u8..).map(|byte| [byte; 32]).zip(parts).collect();
             ledger.credit(round, &parts).unwrap();

@@ -1,22 +1,21 @@
 //! Settlement: who signed a round, who earned what, and getting it paid on EVM chains.
 //!
 //! Pure (no IO, clock or entropy): [`payout`] keys, [`binding`] of node key to payout address, the [`statement`] of a
-//! round and its quorum, keccak [`merkle`] trees, [`row`] trees for on-chain checks of aggregation, [`reward`]
-//! apportionment, the [`ledger`] of cumulative totals and its [`claim`] proofs. The digests are those of the contracts under
+//! round and its quorum, keccak [`merkle`] trees, [`row`] trees for on-chain checks of aggregation, the
+//! [`ledger`] of cumulative totals and its [`claim`] proofs. The digests are those of the contracts under
 //! `settlement/contracts`.
 //!
 //! With feature `chain` (on by default): [`chain`], the only place that talks to a chain, and [`audit`], which compares a
 //! chain with what the transcript says.
 //!
 //! ```
-//! use xfl_settlement::{claim::Venue, ledger::Ledger, reward::apportion};
+//! use xfl_settlement::{claim::Venue, ledger::Ledger};
 //!
 //! let mut ledger = Ledger::new([5; 32]);
 //! ledger.add_venue(Venue { chain_id: 31_337, distributor: [1; 20], token: [2; 20] })?;
 //! ledger.bind([7; 32], [3; 20], 31_337)?;
 //! ledger.bind([8; 32], [4; 20], 31_337)?;
-//! let parts = apportion(1_000, &[2, 1]);
-//! ledger.credit(1, &[([7; 32], parts[0]), ([8; 32], parts[1])])?;
+//! ledger.credit(1, &[([7; 32], 667), ([8; 32], 333)])?;
 //!
 //! let tree = ledger.tree();
 //! let claim = tree.claim(&[7; 32], 31_337).expect("it has earned something");
@@ -36,7 +35,6 @@ pub mod domain;
 pub mod ledger;
 pub mod merkle;
 pub mod payout;
-pub mod reward;
 pub mod row;
 pub mod statement;
 

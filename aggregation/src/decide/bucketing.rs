@@ -11,12 +11,12 @@
 use super::error::some;
 use super::{DecisionError, MAX_SQUARE, Mixing};
 
-/// The ceil(n/size) x n mixing for a permutation of 0..n. `size` above n makes one bucket.
+/// The rows of each of the ceil(n/size) buckets in ascending order, for a permutation of 0..n. `size` above n makes one bucket.
 ///
 /// # Errors
 /// [`DecisionError::Parameter`] for `size` 0; [`DecisionError::NoSuchRow`], [`DecisionError::Repeated`] for what is no permutation;
 /// [`DecisionError::CohortTooSmall`], [`DecisionError::Size`] for no row or more than [`MAX_SQUARE`].
-pub fn mixing(permutation: &[usize], size: usize) -> Result<Mixing, DecisionError> {
+pub fn buckets(permutation: &[usize], size: usize) -> Result<Vec<Vec<usize>>, DecisionError> {
     let n = permutation.len();
     some("bucketing", n)?;
     if n > MAX_SQUARE {
@@ -40,11 +40,23 @@ pub fn mixing(permutation: &[usize], size: usize) -> Result<Mixing, DecisionErro
         }
     }
     let bucket = |rows: &[usize]| {
-        let mut terms: Vec<(usize, f64)> = rows.iter().map(|&row| (row, 1.0 / rows.len() as f64)).collect();
-        terms.sort_unstable_by_key(|&(row, _)| row);
-        terms
+        let mut rows = rows.to_vec();
+        rows.sort_unstable();
+        rows
     };
-    Mixing::of_terms(n, permutation.chunks(size).map(bucket).collect())
+    Ok(permutation.chunks(size).map(bucket).collect())
+}
+
+/// The ceil(n/size) x n mixing that makes the means of the [`buckets`].
+///
+/// # Errors
+/// As [`buckets`].
+pub fn mixing(permutation: &[usize], size: usize) -> Result<Mixing, DecisionError> {
+    let terms = buckets(permutation, size)?.into_iter().map(|rows| {
+        let share = 1.0 / rows.len() as f64;
+        rows.into_iter().map(|row| (row, share)).collect()
+    });
+    Mixing::of_terms(permutation.len(), terms.collect())
 }
 
 #[cfg(test)]

@@ -8,8 +8,6 @@
 //! **Far rows.** Where a row has a larger value in the block, its pairs are summed from the differences themselves: each difference
 //! is below 2^32, its square below 2^64, and 256 low halves and 256 high halves are summed apart. A hostile row slows its own pairs only.
 
-use std::ops::Range;
-
 /// Columns in a block.
 pub(super) const WIDTH: usize = 256;
 
@@ -39,10 +37,9 @@ impl Block {
         }
     }
 
-    /// Takes the block's columns from the n rows; at most [`WIDTH`] of them.
-    pub(super) fn load(&mut self, rows: &[&[i32]], columns: Range<usize>) {
-        for (i, row) in rows.iter().enumerate() {
-            let part = &row[columns.clone()];
+    /// Takes the block of the n rows, at most [`WIDTH`] columns.
+    pub(super) fn load(&mut self, rows: &[&[i32]]) {
+        for (i, &part) in rows.iter().enumerate() {
             let moved = &mut self.moved[i];
             for (moved, &v) in moved.iter_mut().zip(part) {
                 *moved = u64::from(v as u32 ^ 0x8000_0000);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 fn check(rows: &[Vec<i32>], block: usize) {
     let slices: Vec<&[i32]> = rows.iter().map(Vec::as_slice).collect();
-    let distances = SquaredDistances::in_blocks(&Rows::new(slices).unwrap(), block);
+    let distances = SquaredDistances::seen(&View::of(&Rows::new(slices).unwrap()).in_blocks(block));
     for (i, a) in rows.iter().enumerate() {
         for (j, b) in rows.iter().enumerate() {
             assert_eq!(

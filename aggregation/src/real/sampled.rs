@@ -33,7 +33,7 @@ pub enum Coordinates {
 
 impl Coordinates {
     /// Whether they are coordinates of rows of d, and not too many for n rows.
-    pub(super) fn check(&self, n: usize, d: usize) -> Result<(), DecisionError> {
+    pub(crate) fn check(&self, n: usize, d: usize) -> Result<(), DecisionError> {
         let parameter = |name, expected, got: usize| DecisionError::Parameter {
             name,
             expected,
@@ -67,7 +67,8 @@ impl Coordinates {
         }
     }
 
-    fn lists(&self, d: usize) -> Vec<Vec<usize>> {
+    /// For each iteration the coordinates, all below d.
+    pub(crate) fn lists(&self, d: usize) -> Vec<Vec<usize>> {
         match self {
             Coordinates::Listed(lists) => lists.clone(),
             Coordinates::Drawn {

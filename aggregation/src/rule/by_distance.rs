@@ -1,26 +1,20 @@
-//! Bulyan, MDA, MoNNA and CAF on exact distances: decided by [`crate::decide`], ending in an exact floored mean.
+//! Bulyan, MDA, MoNNA, CAF and SMEA on exact distances: decided by [`crate::decide`], ending in an exact floored mean.
 //!
-//! The first three only compare and add distances, so they are exact throughout. CAF decides in doubles from exact integers turned
-//! into the nearest doubles, by a fixed order of + - * / and square roots; its weights are put on the grid of 2^-30 and the
-//! weighted mean is exact: the same bits on every machine.
+//! The first three only compare and add distances, so they are exact throughout. CAF and SMEA decide in doubles from exact integers
+//! turned into the nearest doubles, by a fixed order of + - * / and square roots: the same bits on every machine. CAF's weights are
+//! put on the grid of 2^-30 and the weighted mean is exact; SMEA ends in a selection and so in an exact mean.
 
+use super::error::of_rule;
+use super::middle::NETWORK_ROWS;
 use super::{Aggregate, Neighbours, RuleError, meamed, mean, weighted};
 use crate::decide::caf::PowerStart;
-use crate::decide::{DecisionError, Selection, Square, bulyan, caf, mda, monna};
-use crate::distances::{SquaredDistances, dot_and_squared_norm, squared_norm};
-use crate::rows::Rows;
-use rayon::prelude::*;
-
-/// What a decision says, as an error of the rule.
-pub(super) fn of_rule(rule: &'static str) -> impl Fn(DecisionError) -> RuleError {
-    move |error| RuleError::Decision {
-        rule,
-        reason: error.to_string(),
-    }
-}
+use crate::decide::{Selection, Square, bulyan, caf, mda, monna, smea};
+use crate::distances::SquaredDistances;
+use crate::view::View;
+use crate::view::passes::{projections, squared_distances_to_row};
 
 pub(super) fn bulyan(
-    rows: &Rows<'_>,
+    view: &View<'_>,
     f: usize,
     stage: bulyan::Stage,
     neighbours: Neighbours,
@@ -29,32 +23,30 @@ pub(super) fn bulyan(
     let rule = "bulyan";
     let squared = Square::try_from(squared).map_err(of_rule(rule))?;
     let bulyan = bulyan::select(&squared, f, stage, neighbours).map_err(of_rule(rule))?;
-    let chosen = Rows::new(chosen(rows, &bulyan.selection)).map_err(|error| RuleError::Decision {
-        rule,
-        reason: error.to_string(),
-    })?;
+    let chosen = ascending(&bulyan.selection);
     Ok(Aggregate {
-        values: meamed::meamed(&chosen, chosen.n() - bulyan.nearest, rule)?,
+        values: meamed::meamed(&view.picked(&chosen), chosen.len() - bulyan.nearest, rule, NETWORK_ROWS)?,
         selected: bulyan.selection.mask(),
+        weights: None,
         distances: None,
     })
 }
 
-pub(super) fn mda(rows: &Rows<'_>, f: usize, squared: &SquaredDistances) -> Result<Aggregate, RuleError> {
+pub(super) fn mda(view: &View<'_>, f: usize, squared: &SquaredDistances) -> Result<Aggregate, RuleError> {
     let squared = Square::try_from(squared).map_err(of_rule("mda"))?;
     let mda = mda::select(&squared, f, mda::DEFAULT_LIMIT).map_err(of_rule("mda"))?;
-    mean_of(rows, &mda.selection)
+    mean_of(view, &mda.selection)
 }
 
 /// `index` is below n.
-pub(super) fn monna(rows: &Rows<'_>, f: usize, index: usize) -> Result<Aggregate, RuleError> {
-    let squared = distances_to(rows, rows.slices()[index]);
+pub(super) fn monna(view: &View<'_>, f: usize, index: usize) -> Result<Aggregate, RuleError> {
+    let squared = squared_distances_to_row(view, index);
     let selection = monna::nearest(&squared, f, index).map_err(of_rule("monna"))?;
-    mean_of(rows, &selection)
+    mean_of(view, &selection)
 }
 
 pub(super) fn caf(
-    rows: &Rows<'_>,
+    view: &View<'_>,
     f: usize,
     start: PowerStart,
     power: usize,
@@ -62,46 +54,40 @@ pub(super) fn caf(
 ) -> Result<Aggregate, RuleError> {
     let rule = "caf";
     let squared = Square::try_from(squared).map_err(of_rule(rule))?.map(|d| d as f64);
-    let project = |row: &&[i32]| -> i64 {
-        let signs = (0_u64..).map(|coordinate| start.at(coordinate) as i64);
-        // 2^40 values of at most 2^31 at the most, which fits a memory of 2^32 only.
-        row.iter()
-            .zip(signs)
-            .fold(0, |sum: i64, (&v, sign)| sum.saturating_add(sign * i64::from(v)))
-    };
-    let projections: Vec<f64> = rows.slices().par_iter().map(|row| project(row) as f64).collect();
-    let caf = caf::filter(&squared, &projections, f, power).map_err(of_rule(rule))?;
+    let caf = caf::filter(&squared, &projections(view, start), f, power).map_err(of_rule(rule))?;
     Ok(Aggregate {
-        values: weighted::on_shares(rows, None, &caf.weights).map_err(of_rule(rule))?,
+        values: weighted::on_shares(view, None, &caf.weights).map_err(of_rule(rule))?,
         selected: caf.weights.iter().map(|&weight| weight > 0.0).collect(),
+        weights: Some(caf.weights),
         distances: None,
     })
 }
 
-/// The exact squared distance of each row to a point of as many coordinates: |x|^2 + |z|^2 - 2 x.z, which integers don't round.
-pub(super) fn distances_to(rows: &Rows<'_>, point: &[i32]) -> Vec<u128> {
-    let of_point = squared_norm(point);
-    let distance = |row: &&[i32]| {
-        let (dot, norm) = dot_and_squared_norm(row, point);
-        // Below 2^104 each; the difference is a square and so not negative.
-        (norm + of_point).saturating_add_signed(-2 * dot)
-    };
-    rows.slices().par_iter().map(distance).collect()
+pub(super) fn smea(
+    view: &View<'_>,
+    f: usize,
+    start: PowerStart,
+    power: usize,
+    squared: &SquaredDistances,
+) -> Result<Aggregate, RuleError> {
+    let rule = "smea";
+    let squared = Square::try_from(squared).map_err(of_rule(rule))?.map(|d| d as f64);
+    let smea = smea::select(&squared, &projections(view, start), f, power).map_err(of_rule(rule))?;
+    mean_of(view, &smea.selection)
 }
 
-fn chosen<'a>(rows: &Rows<'a>, selection: &Selection) -> Vec<&'a [i32]> {
-    let mask = selection.mask();
-    rows.iter()
-        .zip(mask)
-        .filter(|(_, chosen)| *chosen)
-        .map(|(row, _)| row)
-        .collect()
-}
-
-pub(super) fn mean_of(rows: &Rows<'_>, selection: &Selection) -> Result<Aggregate, RuleError> {
+/// The floored mean of the rows selected.
+pub(super) fn mean_of(view: &View<'_>, selection: &Selection) -> Result<Aggregate, RuleError> {
     Ok(Aggregate {
-        values: mean::mean_of(&chosen(rows, selection), rows.d())?,
+        values: mean::mean(&view.picked(&ascending(selection)))?,
         selected: selection.mask(),
+        weights: Some(selection.weights()),
         distances: None,
     })
+}
+
+fn ascending(selection: &Selection) -> Vec<usize> {
+    let mut rows = selection.rows().to_vec();
+    rows.sort_unstable();
+    rows
 }

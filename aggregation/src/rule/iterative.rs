@@ -9,67 +9,78 @@
 //!
 //! Cost n*d twice per step, and two vectors of d. Not coordinate-wise.
 
-use super::RuleError;
-use super::by_distance::{distances_to, of_rule};
+use super::error::of_rule;
 use super::weighted::on_shares;
+use super::{Aggregate, RuleError};
 use crate::decide::{Combination, DecisionError, centered_clipping, weiszfeld};
-use crate::rows::Rows;
+use crate::view::View;
+use crate::view::passes::squared_distances_to;
 
 /// Most steps; each passes over all rows twice.
 pub(super) const MAX_ITERATIONS: u32 = 1000;
 
 pub(super) fn geometric_median(
-    rows: &Rows<'_>,
+    view: &View<'_>,
     nu: u32,
     iterations: u32,
     start: Option<&[i32]>,
-) -> Result<Vec<i32>, RuleError> {
-    iterate(rows, iterations, start, |_, distances| {
+) -> Result<Aggregate, RuleError> {
+    iterate(view, iterations, start, |_, distances| {
         weiszfeld::step(distances, f64::from(nu))
     })
     .map_err(of_rule("geometric-median"))
 }
 
 pub(super) fn centered_clipping(
-    rows: &Rows<'_>,
+    view: &View<'_>,
     tau: u64,
     iterations: u32,
     start: Option<&[i32]>,
-) -> Result<Vec<i32>, RuleError> {
+) -> Result<Aggregate, RuleError> {
     let tau = tau as f64;
-    iterate(rows, iterations, start, |from, distances| {
+    iterate(view, iterations, start, |from, distances| {
         centered_clipping::step(from, distances, tau)
     })
     .map_err(of_rule("centered-clipping"))
 }
 
-pub(super) fn norm_clipping(rows: &Rows<'_>, norm: u64) -> Result<Vec<i32>, RuleError> {
+pub(super) fn norm_clipping(view: &View<'_>, norm: u64) -> Result<Aggregate, RuleError> {
     let norm = norm as f64;
-    iterate(rows, 1, None, |from, distances| {
+    iterate(view, 1, None, |from, distances| {
         centered_clipping::step(from, distances, norm)
     })
     .map_err(of_rule("norm-clipping"))
 }
 
 fn iterate(
-    rows: &Rows<'_>,
+    view: &View<'_>,
     iterations: u32,
     start: Option<&[i32]>,
     step: impl Fn(&Combination, &[f64]) -> Result<Combination, DecisionError>,
-) -> Result<Vec<i32>, DecisionError> {
-    let mut at = start.map_or_else(|| vec![0; rows.d()], <[i32]>::to_vec);
-    let here = Combination::start(rows.n());
+) -> Result<Aggregate, DecisionError> {
+    let n = view.n();
+    let mut at = start.map_or_else(|| vec![0; view.d()], <[i32]>::to_vec);
+    let here = Combination::start(n);
+    let mut weights = vec![0.0; n];
     for _ in 0..iterations {
-        let distances = distances_to(rows, &at)
+        let distances = squared_distances_to(view, &at)
             .into_iter()
             .map(|squared| (squared as f64).sqrt());
         let next = step(&here, &distances.collect::<Vec<f64>>())?;
+        for (weight, next_weight) in weights.iter_mut().zip(&next.weights) {
+            *weight = next.start * *weight + next_weight;
+        }
         let shares: Vec<f64> = std::iter::once(next.start).chain(next.weights).collect();
-        let reached = on_shares(rows, Some(&at), &shares)?;
+        let reached = on_shares(view, Some(&at), &shares)?;
         if reached == at {
             break;
         }
         at = reached;
     }
-    Ok(at)
+    Ok(Aggregate {
+        values: at,
+        selected: vec![true; n],
+        weights: Some(weights),
+        distances: None,
+    })
 }

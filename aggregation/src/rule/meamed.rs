@@ -9,27 +9,20 @@
 //! column looked at row by row. Source: Xie et al., *Generalized Byzantine-tolerant SGD*, 2018 (mean around median).
 
 use super::RuleError;
-use super::middle::{LANES, Lanes, NETWORK_ROWS, gather};
+use super::middle::{LANES, Lanes, gather};
 use super::network::Network;
 use crate::floor::FloorMean;
-use crate::rows::{MAX_ROWS, Rows};
-use rayon::prelude::*;
+use crate::rows::MAX_ROWS;
+use crate::view::View;
 
-/// Columns per unit of work for a thread.
-const BLOCK: usize = 4096;
-
-pub(super) fn meamed(rows: &Rows<'_>, f: usize, rule: &'static str) -> Result<Vec<i32>, RuleError> {
-    meamed_in_blocks(rows, f, rule, BLOCK, NETWORK_ROWS)
-}
-
-pub(super) fn meamed_in_blocks(
-    rows: &Rows<'_>,
+/// Up to `network_rows` rows are sorted by a network.
+pub(super) fn meamed(
+    view: &View<'_>,
     f: usize,
     rule: &'static str,
-    block: usize,
     network_rows: usize,
 ) -> Result<Vec<i32>, RuleError> {
-    let n = rows.n();
+    let n = view.n();
     let Some(floor) = FloorMean::of(n.saturating_sub(f)) else {
         let expected = f.saturating_add(1);
         return Err(match n < expected {
@@ -42,12 +35,11 @@ pub(super) fn meamed_in_blocks(
         });
     };
     let network = (n <= network_rows).then(|| Network::sorting(n));
-    let mut values = vec![0; rows.d()];
-    values.par_chunks_mut(block).enumerate().for_each_init(
+    Ok(view.map(
         || (vec![[0; LANES]; n], Vec::with_capacity(n)),
-        |(lanes, column), (index, out)| {
+        |(lanes, column), _, rows, out| {
             for (group, out) in out.chunks_mut(LANES).enumerate() {
-                let start = index * block + group * LANES;
+                let start = group * LANES;
                 gather(rows, start, out.len(), lanes);
                 match &network {
                     Some(network) => network.run(lanes),
@@ -56,15 +48,14 @@ pub(super) fn meamed_in_blocks(
                 let (sums, ties) = sums(lanes, n - f);
                 for (lane, out) in out.iter_mut().enumerate() {
                     let sum = match ties[lane] {
-                        true => by_row(rows.slices().iter().map(|row| row[start + lane]), n - f),
+                        true => by_row(rows.iter().map(|row| row[start + lane]), n - f),
                         false => sums[lane],
                     };
                     *out = floor.floor(sum);
                 }
             }
         },
-    );
-    Ok(values)
+    ))
 }
 
 fn sort_columns(lanes: &mut [Lanes], column: &mut Vec<i32>) {

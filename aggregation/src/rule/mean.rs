@@ -7,44 +7,27 @@
 
 use super::{Rule, RuleError};
 use crate::floor::FloorMean;
-use crate::rows::{MAX_ROWS, Rows};
-use rayon::prelude::*;
+use crate::rows::MAX_ROWS;
+use crate::view::{SEGMENT, View};
 
-/// Coordinates summed at a time: 32 KiB of sums, which stay in cache while each row is read a few pages at a stretch.
-const BLOCK: usize = 4096;
-
-pub(super) fn mean(rows: &Rows<'_>) -> Result<Vec<i32>, RuleError> {
-    mean_in_blocks(rows.slices(), rows.d(), BLOCK)
-}
-
-/// The mean of some rows of d coordinates each.
-pub(super) fn mean_of(rows: &[&[i32]], d: usize) -> Result<Vec<i32>, RuleError> {
-    mean_in_blocks(rows, d, BLOCK)
-}
-
-pub(super) fn mean_in_blocks(rows: &[&[i32]], d: usize, block: usize) -> Result<Vec<i32>, RuleError> {
-    let floor = divisor(rows.len())?;
-    let mut values = vec![0; d];
-    values.par_chunks_mut(block).enumerate().for_each_init(
-        || vec![0_i64; block],
-        |sums, (index, out)| {
-            let start = index * block;
-            let sums = &mut sums[..out.len()];
-            sums.fill(0);
-            let part = |row: usize| &rows[row][start..start + out.len()];
-            let pairs = rows.len() / 2;
-            for pair in 0..pairs {
-                add_two(sums, part(2 * pair), part(2 * pair + 1));
-            }
-            if rows.len() % 2 == 1 {
-                add_one(sums, part(rows.len() - 1));
-            }
-            for (value, &sum) in out.iter_mut().zip(&*sums) {
-                *value = floor.floor(sum);
-            }
-        },
-    );
-    Ok(values)
+/// The mean of the rows seen. A block's sums take 32 KiB, which stay in cache while each row is read a few pages at a stretch.
+pub(super) fn mean(view: &View<'_>) -> Result<Vec<i32>, RuleError> {
+    let floor = divisor(view.n())?;
+    let write = |sums: &mut Vec<i64>, _: usize, rows: &[&[i32]], out: &mut [i32]| {
+        let sums = &mut sums[..out.len()];
+        sums.fill(0);
+        let (pairs, rest) = rows.as_chunks::<2>();
+        for [row, other] in pairs {
+            add_two(sums, row, other);
+        }
+        for row in rest {
+            add_one(sums, row);
+        }
+        for (value, &sum) in out.iter_mut().zip(&*sums) {
+            *value = floor.floor(sum);
+        }
+    };
+    Ok(view.map(|| vec![0_i64; SEGMENT], write))
 }
 
 /// Adds a row's part to the sums. At most MAX_ROWS values below 2^31 each stay below 2^47, so wrapping never happens.

@@ -5,9 +5,10 @@
 //! that. Where two middle values exist, several conventions do too (PyTorch takes the lower one); this is NumPy's, floored.
 //! Source: Yin et al., *Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates*, ICML 2018.
 
-use super::{RuleError, middle};
-use crate::rows::Rows;
+use super::middle::{NETWORK_ROWS, mean_of_middle};
+use super::{Rule, RuleError};
+use crate::view::View;
 
-pub(super) fn median(rows: &Rows<'_>) -> Result<Vec<i32>, RuleError> {
-    middle::mean_of_middle(rows, (rows.n() - 1) / 2, super::Rule::Median.name())
+pub(super) fn median(view: &View<'_>) -> Result<Vec<i32>, RuleError> {
+    mean_of_middle(view, (view.n() - 1) / 2, Rule::Median.name(), NETWORK_ROWS)
 }

@@ -7,8 +7,8 @@
 use super::RuleError;
 use super::network::Network;
 use crate::floor::FloorMean;
-use crate::rows::{MAX_ROWS, Rows};
-use rayon::prelude::*;
+use crate::rows::MAX_ROWS;
+use crate::view::View;
 
 /// Above this many rows, selection per column is faster than a network.
 pub(super) const NETWORK_ROWS: usize = 512;
@@ -16,25 +16,18 @@ pub(super) const NETWORK_ROWS: usize = 512;
 /// Columns handled together: one cache line of every row.
 pub(super) const LANES: usize = 16;
 
-/// Columns per unit of work for a thread.
-const BLOCK: usize = 4096;
-
 /// Sixteen columns' values at one position of the order.
 pub(super) type Lanes = [i32; LANES];
 
-/// Per coordinate, the floor of the mean of the values at ranks `cut..n-cut`. Needs n >= 2*cut + 1.
-pub(super) fn mean_of_middle(rows: &Rows<'_>, cut: usize, rule: &'static str) -> Result<Vec<i32>, RuleError> {
-    mean_of_middle_in_blocks(rows, cut, rule, BLOCK, NETWORK_ROWS)
-}
-
-pub(super) fn mean_of_middle_in_blocks(
-    rows: &Rows<'_>,
+/// Per coordinate, the floor of the mean of the values at ranks `cut..n-cut`. Needs n >= 2*cut + 1. Up to `network_rows` rows are
+/// sorted by a network.
+pub(super) fn mean_of_middle(
+    view: &View<'_>,
     cut: usize,
     rule: &'static str,
-    block: usize,
     network_rows: usize,
 ) -> Result<Vec<i32>, RuleError> {
-    let n = rows.n();
+    let n = view.n();
     let kept = n.saturating_sub(cut.saturating_mul(2));
     let floor = match FloorMean::of(kept) {
         Some(floor) => floor,
@@ -54,12 +47,11 @@ pub(super) fn mean_of_middle_in_blocks(
         }
     };
     let network = (n <= network_rows).then(|| Network::keeping_middle(n, cut));
-    let mut values = vec![0; rows.d()];
-    values.par_chunks_mut(block).enumerate().for_each_init(
+    Ok(view.map(
         || (vec![[0; LANES]; n], vec![0; if network.is_some() { 0 } else { n }]),
-        |(lanes, column), (index, out)| {
+        |(lanes, column), _, rows, out| {
             for (group, out) in out.chunks_mut(LANES).enumerate() {
-                gather(rows, index * block + group * LANES, out.len(), lanes);
+                gather(rows, group * LANES, out.len(), lanes);
                 match &network {
                     Some(network) => network.run(lanes),
                     None => partition_columns(lanes, column, cut),
@@ -67,13 +59,12 @@ pub(super) fn mean_of_middle_in_blocks(
                 write_means(&lanes[cut..n - cut], floor, out);
             }
         },
-    );
-    Ok(values)
+    ))
 }
 
-/// Copies `width` columns from `start` on; lanes past `width` keep what they held and are never read out.
-pub(super) fn gather(rows: &Rows<'_>, start: usize, width: usize, lanes: &mut [Lanes]) {
-    for (lane, row) in lanes.iter_mut().zip(rows.slices()) {
+/// Copies `width` columns of a block from `start` on; lanes past `width` keep what they held and are never read out.
+pub(super) fn gather(rows: &[&[i32]], start: usize, width: usize, lanes: &mut [Lanes]) {
+    for (lane, row) in lanes.iter_mut().zip(rows) {
         match row[start..start + width].as_array::<LANES>() {
             Some(whole) => *lane = *whole,
             None => lane[..width].copy_from_slice(&row[start..start + width]),

@@ -8,11 +8,12 @@
 //! Cost n^2*d multiplications and n^2 distances of memory. Not coordinate-wise: the evidence is the distances and scores returned.
 //! Source: Blanchard et al., *Machine Learning with Adversaries: Byzantine Tolerant Gradient Descent*, NeurIPS 2017.
 
-use super::by_distance::{mean_of, of_rule};
+use super::by_distance::mean_of;
+use super::error::of_rule;
 use super::{Aggregate, RuleError};
 use crate::decide::{Square, krum};
 use crate::distances::SquaredDistances;
-use crate::rows::Rows;
+use crate::view::View;
 use std::fmt;
 
 /// Most rows Krum works on: the distances of one thread then take 32 MiB.
@@ -31,7 +32,7 @@ pub enum Neighbours {
 /// What a Krum selection was decided by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KrumDistances {
-    /// Exact squared distances between all pairs of rows, in squared grid units.
+    /// Exact squared distances between all pairs of rows after the stages, in squared grid units.
     pub squared: SquaredDistances,
     /// Each row's score: the sum of its smallest squared distances.
     pub scores: Vec<u128>,
@@ -66,7 +67,7 @@ impl fmt::Display for Neighbours {
 
 /// `f` and `select` have been checked against n by the caller.
 pub(super) fn aggregate(
-    rows: &Rows<'_>,
+    view: &View<'_>,
     f: usize,
     select: usize,
     neighbours: Neighbours,
@@ -75,7 +76,7 @@ pub(super) fn aggregate(
     // At most 2^11 distances of at most 2^64 * 2^40 each: a score is below 2^115.
     let krum = Square::try_from(&squared).and_then(|square| krum::select(&square, f, select, neighbours));
     let krum = krum.map_err(of_rule("multi-krum"))?;
-    let aggregate = mean_of(rows, &krum.selection)?;
+    let aggregate = mean_of(view, &krum.selection)?;
     Ok(Aggregate {
         distances: Some(KrumDistances {
             squared,

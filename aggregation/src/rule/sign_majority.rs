@@ -5,24 +5,21 @@
 //! coordinate can be recomputed alone. Source: Bernstein et al., *signSGD with Majority Vote is Communication Efficient and Fault
 //! Tolerant*, ICLR 2019.
 
-use crate::rows::Rows;
-use rayon::prelude::*;
+use crate::view::View;
 
-const BLOCK: usize = 4096;
-
-pub(super) fn sign_majority(rows: &Rows<'_>) -> Vec<i32> {
-    let mut values = vec![0; rows.d()];
-    values.par_chunks_mut(BLOCK).enumerate().for_each(|(index, votes)| {
-        let start = index * BLOCK;
-        for row in rows.slices() {
-            // At most MAX_ROWS votes.
-            for (votes, v) in votes.iter_mut().zip(&row[start..]) {
-                *votes += v.signum();
+pub(super) fn sign_majority(view: &View<'_>) -> Vec<i32> {
+    view.map(
+        || (),
+        |(), _, rows, votes| {
+            for row in rows {
+                // At most MAX_ROWS votes.
+                for (votes, v) in votes.iter_mut().zip(*row) {
+                    *votes += v.signum();
+                }
             }
-        }
-        for votes in votes {
-            *votes = votes.signum();
-        }
-    });
-    values
+            for votes in votes {
+                *votes = votes.signum();
+            }
+        },
+    )
 }

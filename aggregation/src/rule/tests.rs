@@ -3,7 +3,12 @@
 use super::*;
 use crate::real;
 use crate::reference::{self, hostile, table};
+use crate::rows::MAX_ROWS;
 use proptest::prelude::*;
+
+mod floats;
+mod stages;
+mod told;
 
 fn rows_of(rows: &[Vec<i32>]) -> Rows<'_> {
     Rows::new(rows.iter().map(Vec::as_slice).collect()).unwrap()
@@ -23,6 +28,14 @@ fn rules(n: usize) -> Vec<Rule> {
         let power_starts = [PowerStart::Ones, PowerStart::Seed(5)];
         rules.extend([Rule::Meamed { f }, Rule::Mda { f }, Rule::Monna { f, index: f }]);
         rules.extend(power_starts.map(|start| Rule::Caf { f, start, power: 1 + f }));
+        rules.extend(power_starts.map(|start| Rule::Smea { f, start, power: 1 + f }));
+        rules.push(Rule::Dnc {
+            f,
+            filter_ppm: 1_000_000,
+            seed: f as u64,
+            count: 5,
+            iterations: 1,
+        });
     }
     for f in (0..n).filter(|f| n >= 4 * f + 3) {
         for stage in [bulyan::Stage::Iterated, bulyan::Stage::Once] {
@@ -47,6 +60,7 @@ fn rules(n: usize) -> Vec<Rule> {
             iterations: 1,
         },
         Rule::NormClipping { norm: 70_000 },
+        Rule::Flame,
     ]);
     rules
 }
@@ -272,14 +286,16 @@ proptest! {
     #[test]
     fn networks_and_selection_agree(rows in table(1..30, 1..40, hostile()), cut in 0_usize..15) {
         let cut = cut.min((rows.len() - 1) / 2);
-        let by = |network_rows| middle::mean_of_middle_in_blocks(&rows_of(&rows), cut, "", 64, network_rows).unwrap();
+        let by = |network_rows| middle::mean_of_middle(&View::of(&rows_of(&rows)), cut, "", network_rows).unwrap();
         prop_assert_eq!(by(usize::MAX), by(0));
     }
 
     #[test]
     fn meamed_by_network_and_by_sorting_agree(rows in table(1..30, 1..80, hostile()), f in 0_usize..15, block in 1_usize..70) {
         let f = f.min(rows.len() - 1);
-        let by = |block, network_rows| meamed::meamed_in_blocks(&rows_of(&rows), f, "", block, network_rows).unwrap();
+        let by = |block, network_rows| {
+            meamed::meamed(&View::of(&rows_of(&rows)).in_blocks(block), f, "", network_rows).unwrap()
+        };
         prop_assert_eq!(by(block, usize::MAX), by(64, 0));
     }
 
@@ -305,9 +321,11 @@ proptest! {
     #[test]
     fn block_sizes_do_not_show(rows in table(3..9, 1..200, hostile()), block in 1_usize..150) {
         let rows = rows_of(&rows);
-        prop_assert_eq!(mean::mean_in_blocks(rows.slices(), rows.d(), block).unwrap(), mean::mean(&rows).unwrap());
-        let middle = middle::mean_of_middle_in_blocks(&rows, 1, "", block, 192).unwrap();
-        prop_assert_eq!(middle, trimmed_mean::trimmed_mean(&rows, 1).unwrap());
+        let view = View::of(&rows).in_blocks(block);
+        for rule in rules(rows.n()) {
+            let in_blocks = rule.run(&view, State::default(), SquaredDistances::seen);
+            prop_assert_eq!(in_blocks, rule.aggregate(&rows), "{}", rule);
+        }
     }
 
     #[test]

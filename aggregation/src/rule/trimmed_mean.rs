@@ -4,9 +4,10 @@
 //! values are interchangeable. Cost n*d*log^2 n comparisons without branches.
 //! Source: Yin et al., *Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates*, ICML 2018 (with beta = f/n).
 
-use super::{RuleError, middle};
-use crate::rows::Rows;
+use super::middle::{NETWORK_ROWS, mean_of_middle};
+use super::{Rule, RuleError};
+use crate::view::View;
 
-pub(super) fn trimmed_mean(rows: &Rows<'_>, f: usize) -> Result<Vec<i32>, RuleError> {
-    middle::mean_of_middle(rows, f, super::Rule::TrimmedMean { f }.name())
+pub(super) fn trimmed_mean(view: &View<'_>, f: usize) -> Result<Vec<i32>, RuleError> {
+    mean_of_middle(view, f, Rule::TrimmedMean { f }.name(), NETWORK_ROWS)
 }

@@ -12,9 +12,8 @@ use super::{Aggregate, RuleError};
 use crate::decide::DecisionError;
 use crate::decide::weights::{GRID, on_grid};
 use crate::rows::Rows;
-use rayon::prelude::*;
-
-const BLOCK: usize = 4096;
+use crate::stage::{self, Stage};
+use crate::view::View;
 
 /// Per coordinate floor(sum of w_i * x_i / sum of w_i) with w_i = min(`weights`\[i\], `cap`), towards negative infinity. Rows of
 /// weight 0 are not selected.
@@ -22,66 +21,89 @@ const BLOCK: usize = 4096;
 /// # Errors
 /// [`RuleError::WeightCount`] for another number of weights than rows, [`RuleError::NoWeight`] where no capped weight is above 0.
 pub fn weighted_mean(rows: &Rows<'_>, weights: &[u64], cap: Option<u64>) -> Result<Aggregate, RuleError> {
-    if weights.len() != rows.n() {
+    weighted_mean_after(rows, &[], weights, cap)
+}
+
+/// The same of what the stages of `pre` leave, with a weight for each of the rows left.
+///
+/// # Errors
+/// Those of [`weighted_mean`], and what [`Rule::aggregate_after`](super::Rule::aggregate_after) says of stages.
+pub fn weighted_mean_after(
+    rows: &Rows<'_>,
+    pre: &[Stage],
+    weights: &[u64],
+    cap: Option<u64>,
+) -> Result<Aggregate, RuleError> {
+    let view = stage::chain(rows, pre)?;
+    if weights.len() != view.n() {
         return Err(RuleError::WeightCount {
-            expected: rows.n(),
+            expected: view.n(),
             got: weights.len(),
         });
     }
     let counted = weights.iter().map(|&weight| weight.min(cap.unwrap_or(u64::MAX)));
-    let terms: Vec<(u64, &[i32])> = counted.zip(rows.iter()).collect();
-    let total: u128 = terms.iter().map(|&(weight, _)| u128::from(weight)).sum();
+    Ok(mean_by(&view, &counted.collect::<Vec<u64>>())?.of_rows_given(&view))
+}
+
+/// floor(sum of w_i * x_i / sum of w_i) over the rows seen.
+pub(super) fn mean_by(view: &View<'_>, weights: &[u64]) -> Result<Aggregate, RuleError> {
+    let total: u128 = weights.iter().map(|&weight| u128::from(weight)).sum();
     if total == 0 {
         return Err(RuleError::NoWeight);
     }
+    let shares = weights.iter().map(|&weight| weight as f64 / total as f64);
     Ok(Aggregate {
-        selected: terms.iter().map(|&(weight, _)| weight > 0).collect(),
-        values: floored(&terms, total, rows.d()),
+        values: floored(view, None, weights, total),
+        selected: weights.iter().map(|&weight| weight > 0).collect(),
+        weights: Some(shares.collect()),
         distances: None,
     })
 }
 
 /// The rows' sum with these shares, and `start` with the first of them; together they sum to 1 and are put on the grid.
-pub(super) fn on_shares(rows: &Rows<'_>, start: Option<&[i32]>, shares: &[f64]) -> Result<Vec<i32>, DecisionError> {
-    let grid = on_grid(shares)?;
-    let of = start.into_iter().chain(rows.iter());
-    let terms: Vec<(u64, &[i32])> = grid.iter().map(|&weight| u64::from(weight)).zip(of).collect();
-    Ok(floored(&terms, u128::from(GRID), rows.d()))
+pub(super) fn on_shares(view: &View<'_>, start: Option<&[i32]>, shares: &[f64]) -> Result<Vec<i32>, DecisionError> {
+    let grid: Vec<u64> = on_grid(shares)?.into_iter().map(u64::from).collect();
+    let (first, weights) = grid.split_at(usize::from(start.is_some()));
+    let start = first.first().copied().zip(start);
+    Ok(floored(view, start, weights, u128::from(GRID)))
 }
 
-/// `divisor` is the sum of the weights, or more than it, so that no quotient leaves the range of the values and zero.
-fn floored(terms: &[(u64, &[i32])], divisor: u128, d: usize) -> Vec<i32> {
-    let terms: Vec<(u64, &[i32])> = terms.iter().copied().filter(|&(weight, _)| weight > 0).collect();
-    let mut values = vec![0; d];
-    values.par_chunks_mut(BLOCK).enumerate().for_each(|(index, out)| {
-        let columns = index * BLOCK..index * BLOCK + out.len();
+/// floor((start + sum of w_i * x_i) / divisor) over the rows seen. `divisor` is the sum of the weights, or more than it, so that no
+/// quotient leaves the range of the values and zero. Rows of weight 0 are not read.
+pub(super) fn floored(view: &View<'_>, start: Option<(u64, &[i32])>, weights: &[u64], divisor: u128) -> Vec<i32> {
+    let used: Vec<usize> = (0..weights.len()).filter(|&row| weights[row] > 0).collect();
+    let start = start.filter(|&(weight, _)| weight > 0);
+    view.picked(&used).map(Vec::new, |sums, first, rows, out| {
+        let start = start.map(|(weight, start)| (weight, &start[first..first + out.len()]));
+        let rows = used.iter().zip(rows).map(|(&row, &part)| (weights[row], part));
+        let terms: Vec<(u64, &[i32])> = start.into_iter().chain(rows).collect();
         match i64::try_from(divisor) {
-            Ok(divisor) if divisor < 1 << 32 => narrow(&terms, divisor, columns.start, out),
-            _ => wide(&terms, divisor as i128, columns.start, out),
+            Ok(divisor) if divisor < 1 << 32 => narrow(&terms, divisor, sums, out),
+            _ => wide(&terms, divisor as i128, out),
         }
-    });
-    values
+    })
 }
 
 /// Weights that sum to less than 2^32, of values of at most 2^31: no sum leaves 63 bits.
-fn narrow(terms: &[(u64, &[i32])], divisor: i64, start: usize, out: &mut [i32]) {
-    let mut sums = vec![0_i64; out.len()];
+fn narrow(terms: &[(u64, &[i32])], divisor: i64, sums: &mut Vec<i64>, out: &mut [i32]) {
+    sums.clear();
+    sums.resize(out.len(), 0);
     for &(weight, row) in terms {
-        for (sum, &v) in sums.iter_mut().zip(&row[start..]) {
+        for (sum, &v) in sums.iter_mut().zip(row) {
             *sum = sum.wrapping_add((weight as i64).wrapping_mul(i64::from(v)));
         }
     }
-    for (out, sum) in out.iter_mut().zip(sums) {
+    for (out, &sum) in out.iter_mut().zip(&*sums) {
         *out = sum.div_euclid(divisor) as i32;
     }
 }
 
 /// Any weights: fewer than 2^16 below 2^64 each, of values of at most 2^31, sum to less than 2^111.
-fn wide(terms: &[(u64, &[i32])], divisor: i128, start: usize, out: &mut [i32]) {
-    for (offset, out) in out.iter_mut().enumerate() {
+fn wide(terms: &[(u64, &[i32])], divisor: i128, out: &mut [i32]) {
+    for (column, out) in out.iter_mut().enumerate() {
         let sum: i128 = terms
             .iter()
-            .map(|&(weight, row)| i128::from(weight) * i128::from(row[start + offset]))
+            .map(|&(weight, row)| i128::from(weight) * i128::from(row[column]))
             .sum();
         *out = sum.div_euclid(divisor) as i32;
     }

@@ -72,7 +72,7 @@ pub fn leave_one_out<E>(
     for row in 0..rows.n() {
         let others = coalition.aggregate_with(&rows.without(row)?, |others| match &squared {
             Some(squared) => squared.without(row),
-            None => SquaredDistances::of(others),
+            None => SquaredDistances::seen(others),
         })?;
         let score = if others.values == all.values {
             Ppm::ZERO

@@ -86,7 +86,7 @@ pub(crate) async fn run(args: Args, printer: Printer) -> Result<Outcome, Failure
         masked: args.masked,
         least_sum: scenario.plan.terms().masking.threshold,
         plan: findings(&scenario),
-        rule: scenario.plan.rule(scenario.hospitals.len()).name().to_owned(),
+        rule: scenario.plan.terms().aggregation.rule.name().to_owned(),
         rounds: metrics(&scenario),
         references,
         hospitals: hospital_reports(&scenario, &hospitals, &claims),

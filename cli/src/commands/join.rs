@@ -3,7 +3,11 @@
 mod check;
 mod practice;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::json;
 use xfl_core::{
@@ -19,6 +23,7 @@ use xfl_core::{
 use crate::{
     failure::{Code, Failure},
     files,
+    node::Node,
     printer::{Outcome, Printer},
     progress::Progress,
     signals::Stop,
@@ -56,12 +61,15 @@ pub(crate) struct Args {
     /// Where to train: cpu, cuda or cuda:N.
     #[arg(long, default_value = "cpu", env = "XFL_DEVICE", hide_env_values = true)]
     device: String,
-    /// The most epsilon to spend over all federations, per unit and relation; releases past it are refused.
-    #[arg(long, default_value_t = 10.0, env = "XFL_EPSILON_LIMIT", hide_env_values = true)]
-    epsilon_limit: f64,
-    /// The delta at which the limit is read off.
-    #[arg(long, default_value_t = 1e-5, env = "XFL_DELTA_LIMIT", hide_env_values = true)]
-    delta_limit: f64,
+    /// The institution's own limits; node.toml where there is one, else epsilon 10 at delta 1e-5. `xfl budget --example` prints one.
+    #[arg(long, env = "XFL_NODE", hide_env_values = true)]
+    node: Option<PathBuf>,
+    /// The most epsilon to spend over all federations, per unit and relation, instead of node.toml's.
+    #[arg(long, env = "XFL_EPSILON_LIMIT", hide_env_values = true)]
+    epsilon_limit: Option<f64>,
+    /// The delta at which the limit is read off, instead of node.toml's.
+    #[arg(long, env = "XFL_DELTA_LIMIT", hide_env_values = true)]
+    delta_limit: Option<f64>,
     /// The privacy budget's file, shared by all federations of this institution; budget.jsonl in --dir where absent.
     #[arg(long, env = "XFL_BUDGET", hide_env_values = true)]
     budget: Option<PathBuf>,
@@ -79,6 +87,14 @@ pub(crate) struct Args {
 impl Args {
     fn budget(&self) -> PathBuf {
         self.budget.clone().unwrap_or_else(|| self.dir.join("budget.jsonl"))
+    }
+
+    /// The institution's own terms.
+    fn own(&self) -> Result<Node, Failure> {
+        match &self.node {
+            Some(path) => Node::read(path, true),
+            None => Node::read(Path::new("node.toml"), false),
+        }
     }
 
     fn patience(&self) -> Duration {

@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod federation;
+mod matrix;
 mod settings;
 
 use federation::Federation;
@@ -57,6 +58,8 @@ pub(crate) struct Args {
     /// The first seed.
     #[arg(long, env = "XFL_SEED", default_value_t = 0, hide_env_values = true)]
     seed: u64,
+    #[command(flatten)]
+    matrix: matrix::Args,
 }
 
 pub(crate) fn run(args: &Args, printer: Printer) -> Result<Outcome, Failure> {
@@ -69,6 +72,9 @@ pub(crate) fn run(args: &Args, printer: Printer) -> Result<Outcome, Failure> {
         return Err(Failure::usage("--param without --attack").hint("name the attack whose parameter it is"));
     }
     let federation = Federation::open(args)?;
+    if args.matrix.matrix {
+        return matrix::run(&args.matrix, args.seed, &federation, printer);
+    }
     settings::run(args, &federation, attack.as_ref(), printer)
 }
 

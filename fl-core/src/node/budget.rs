@@ -218,6 +218,7 @@ mod tests {
         Limit {
             epsilon: Epsilon::new(8.0).unwrap(),
             delta: Delta::new(1e-5).unwrap(),
+            per_federation: None,
         }
     }
 

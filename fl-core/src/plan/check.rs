@@ -59,7 +59,10 @@ impl Plan {
             1,
             365 * 86_400,
         )?;
+        self.rule_parameters()?;
         self.rule_fits_quorum()?;
+        self.server_parameters()?;
+        self.scores_fit()?;
         self.threshold_fits_quorum()?;
         self.masking_is_possible()
     }
@@ -69,6 +72,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] where noise would decide the rule or the rewards, or where masked sums could overflow.
     pub fn check(&self, d: usize, n: usize) -> Result<Checked, PlanError> {
+        self.scores_fit_members(n)?;
         let mechanism = self.mechanism(d)?;
         let p = &self.terms.privacy;
         let mut findings = Vec::new();
@@ -118,21 +122,13 @@ impl Plan {
 
     /// Whether the rule or the rewards look at single updates.
     pub fn needs_single_updates(&self) -> bool {
-        self.terms.aggregation.rule != RuleName::Mean || self.terms.score.kind != ScoreKind::Participation
+        !self.sums_only() || self.terms.score.kind != ScoreKind::Participation || self.terms.reward.copies_ppm.is_some()
     }
 
-    fn rule_fits_quorum(&self) -> Result<(), PlanError> {
-        let quorum = self.terms.rounds.quorum;
-        let need = self.rule(quorum).minimum_cohort();
-        if need > quorum {
-            let what = format!("the rule needs {need} updates and the quorum is {quorum}");
-            return Err(PlanError::at(
-                "rounds.quorum",
-                what,
-                format!("write quorum = {need}, or tolerate fewer byzantine members"),
-            ));
-        }
-        Ok(())
+    /// Whether the aggregate is a function of the updates' sum.
+    fn sums_only(&self) -> bool {
+        let a = &self.terms.aggregation;
+        a.rule == RuleName::Mean && a.pre.is_empty()
     }
 
     fn threshold_fits_quorum(&self) -> Result<(), PlanError> {
@@ -153,8 +149,9 @@ impl Plan {
         if t.masking.mode == MaskMode::None {
             return Ok(());
         }
-        if t.aggregation.rule != RuleName::Mean {
-            let hint = "write rule = \"mean\": the coordinator of a masked round sees a sum, no single updates";
+        if !self.sums_only() {
+            let hint =
+                "write rule = \"mean\" and no pre: the coordinator of a masked round sees a sum, no single updates";
             return Err(PlanError::at(
                 "aggregation.rule",
                 "this rule needs single updates",
@@ -165,6 +162,14 @@ impl Plan {
             let hint =
                 "write kind = \"participation\": the coordinator of a masked round sees a sum, no single updates";
             return Err(PlanError::at("score.kind", "this score needs single updates", hint));
+        }
+        if t.reward.copies_ppm.is_some() {
+            let hint = "leave it out: the coordinator of a masked round sees a sum, no single updates";
+            return Err(PlanError::at(
+                "reward.copies_ppm",
+                "copies are found among single updates",
+                hint,
+            ));
         }
         if t.masking.threshold == 0 {
             return Err(PlanError::at(

@@ -36,7 +36,8 @@ impl PlanError {
         }
     }
 
-    pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
+    /// What a TOML parser says, with the line and key that it is about.
+    pub fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let line = error.span().map(|s| line_at(text, s.start));
         let key = error.span().map(|s| key_at(text, s.start)).unwrap_or_default();
         let hint = "run `xfl init` in an empty folder for a commented example of every key";

@@ -1,13 +1,13 @@
 //! Aggregate: limits first, then the rule; the model moves by the aggregate.
 //!
 //! Plain rounds: updates out of range or over the norm are named and left out, the rest goes through the plan's rule. Masked
-//! rounds: the opened sum over the survivors, floored mean. Either way the model's parameter i becomes
-//! `f32(f64(p_i) + step * a_i)`, with the plan's `step` in f64: the same bits on every machine.
+//! rounds: the opened sum over the survivors, floored mean. Either way the server's optimiser moves the model by it, with the same
+//! bits on every machine ([`super::past::Past::step`]).
 
 use xfl_aggregation::{Rows, limits::Limits, mean_of_sum};
 use xfl_settlement::row::{aggregate_tree, row_tree};
 
-use super::{RoundError, Rounds, Work, score::impossible};
+use super::{RoundError, Rounds, Work, past::Past, score::impossible};
 use crate::{identity::NodeId, transcript::Aggregated};
 
 /// An aggregate and the model it leads to.
@@ -19,6 +19,8 @@ pub struct Outcome {
     pub values: Vec<i32>,
     /// The new parameters.
     pub model: Vec<f32>,
+    /// What the next round remembers.
+    pub(super) past: Past<NodeId>,
 }
 
 impl Rounds {
@@ -40,6 +42,7 @@ impl Rounds {
                         ..EMPTY
                     },
                     values,
+                    self.past.clone(),
                 )
             }
         }
@@ -71,7 +74,11 @@ impl Rounds {
             .collect();
         let row_root = row_tree(&updates).map_err(impossible)?.root();
         let rows = Rows::new(updates).map_err(impossible)?;
-        let aggregate = self.plan.rule(rows.n()).aggregate(&rows).map_err(impossible)?;
+        let pipeline = self.plan.pipeline(rows.n(), &self.coin());
+        let mut past = self.past.clone();
+        let aggregate = past
+            .aggregate(&self.plan, &pipeline, &members, &rows)
+            .map_err(impossible)?;
         let selected = aggregate.selected;
         self.outcome_of(
             Aggregated {
@@ -82,16 +89,19 @@ impl Rounds {
                 ..EMPTY
             },
             aggregate.values,
+            past,
         )
     }
 
-    fn outcome_of(&self, aggregated: Aggregated, values: Vec<i32>) -> Result<Outcome, RoundError> {
-        let model = self.moved(&values);
-        if !model.iter().all(|v| v.is_finite()) {
-            return Err(RoundError::Impossible(
-                "the new model isn't finite: lower training.server_learning_rate".into(),
-            ));
-        }
+    fn outcome_of(
+        &self,
+        aggregated: Aggregated,
+        values: Vec<i32>,
+        mut past: Past<NodeId>,
+    ) -> Result<Outcome, RoundError> {
+        let model = past.step(&self.plan, &self.model, &values).map_err(|error| {
+            RoundError::Impossible(format!("no new model: {error}; lower training.server_learning_rate"))
+        })?;
         let aggregate_root = aggregate_tree(&values).map_err(impossible)?.root();
         let aggregated = Aggregated {
             aggregate_root,
@@ -102,10 +112,11 @@ impl Rounds {
             aggregated,
             values,
             model,
+            past,
         })
     }
 
-    /// The model moved by an aggregate.
+    /// The model moved by an aggregate, without the optimiser's memory: what coalitions are valued by.
     pub(super) fn moved(&self, aggregate: &[i32]) -> Vec<f32> {
         moved(&self.model, aggregate, self.plan.parameter_step())
     }

@@ -13,6 +13,8 @@ pub struct Committed {
     pub commit: Commit,
     /// With its signature.
     pub envelope: Envelope,
+    /// How many were accepted before it in this attempt.
+    pub place: usize,
 }
 
 impl Rounds {
@@ -33,11 +35,13 @@ impl Rounds {
             return Err(RoundError::Misbehaved { member, what });
         }
         self.rho.insert(member, commit.rho_spent);
+        let place = self.work.commits.len();
         self.work.commits.insert(
             member,
             Committed {
                 commit,
                 envelope: parcel.envelope.clone(),
+                place,
             },
         );
         Ok(())

@@ -58,8 +58,13 @@ impl Rounds {
                 self.enter_score(own);
             }
             (Phase::Score, Entry::Scored(got)) => {
-                self.check_scores(got, referee)?;
+                let played = self.check_scores(got, referee)?;
                 let settled = self.settled_with(got.clone())?;
+                if let Some(outcome) = &mut self.work.outcome {
+                    outcome
+                        .past
+                        .reputations(&outcome.aggregated.members, &played.reputations);
+                }
                 self.work.settled = Some(settled);
                 self.phase = Phase::Settle;
             }
@@ -159,6 +164,7 @@ impl Rounds {
             *sum = sum.saturating_add(*score);
         }
         self.model = outcome.model;
+        self.past = outcome.past;
         self.ledger = settled.ledger;
         self.parent = settled.digest;
         self.finished = self.round;

@@ -103,15 +103,20 @@ impl Scenario {
         let n = if large { 3 } else { n };
         let quorum = quorum.min(n);
         let attempts = if class == Class::Hopeless { 3 } else { 30 };
-        let rule = match (masked, random.below(3)) {
-            (false, 1) => "rule = \"median\"",
-            (false, 2) if quorum >= 3 => "rule = \"trimmed-mean\"\nbyzantine = 1",
-            _ => "rule = \"mean\"",
+        let rule = if masked {
+            "rule = \"mean\"".to_owned()
+        } else {
+            rule(quorum, random)
         };
-        let score = match (masked, random.below(3)) {
-            (false, 1) => "cosine",
-            (false, 2) => "leave-one-out",
-            _ => "participation",
+        let score = match masked {
+            true => "participation",
+            false => SCORERS[random.below(SCORERS.len() as u64) as usize],
+        };
+        let server = SERVERS[random.below(SERVERS.len() as u64) as usize];
+        let copies = if !masked && random.below(3) == 0 {
+            "copies_ppm = 999000\n"
+        } else {
+            ""
         };
         let masking = if masked {
             format!("[masking]\nmode = \"lwe\"\nthreshold = {threshold}\n")
@@ -126,9 +131,9 @@ impl Scenario {
         let text = format!(
             "[federation]\nid = \"{:064x}\"\nname = \"world {seed}\"\ncoordinator = \"{coordinator}\"\n\
              [rounds]\ncount = {count}\nquorum = {quorum}\nstage_seconds = {}\ngrace_seconds = {}\njoin_seconds = {}\nattempts = {attempts}\n\
-             [model]\nkind = \"logistic\"\n[training]\nbatch = 8\n\
+             [model]\nkind = \"logistic\"\n[training]\nbatch = 8\n{server}\
              [privacy]\nunit = \"institution\"\nclip = 1.0\nstep = {}\nnoise_multiplier = 1.0\n{masking}\
-             [aggregation]\n{rule}\n[score]\nkind = \"{score}\"\n[reward]\nbudget = 1000003\n\
+             [aggregation]\n{rule}\n[score]\nkind = \"{score}\"\n[reward]\nbudget = 1000003\n{copies}\
              [data]\ntask = \"classification\"\nlabel = \"y\"\nclasses = [\"a\", \"b\"]\ncolumns = [{{ prefix = \"p\", count = 4 }}]\n",
             seed + 1,
             STAGE / 1000,
@@ -160,6 +165,59 @@ impl Scenario {
     pub(crate) fn must_finish(&self) -> bool {
         self.class != Class::Hopeless
     }
+}
+
+const SCORERS: &[&str] = &[
+    "participation",
+    "cosine",
+    "cgsv",
+    "leave-one-out",
+    "leave-one-out",
+    "shapley",
+    "truncated-shapley",
+    "gtg-shapley",
+];
+
+const SERVERS: &[&str] = &[
+    "",
+    "",
+    "server = \"fedavgm\"\n",
+    "server = \"fedadagrad\"\n",
+    "server = \"fedadam\"\nserver_tau = 0.01\n",
+    "server = \"fedyogi\"\nserver_decay = 0.9\n",
+];
+
+/// A rule that a quorum is enough for, and now and then something before it.
+fn rule(quorum: usize, random: &mut Stream) -> String {
+    let by_need: &[(usize, &str)] = &[
+        (1, "mean"),
+        (2, "median"),
+        (2, "sign-majority"),
+        (2, "foolsgold"),
+        (2, "geometric-median"),
+        (2, "centered-clipping"),
+        (2, "norm-clipping"),
+        (3, "trimmed-mean"),
+        (3, "meamed"),
+        (3, "mda"),
+        (3, "caf"),
+        (3, "smea"),
+        (3, "dnc"),
+        (3, "flame"),
+        (5, "krum"),
+        (5, "multi-krum"),
+        (7, "bulyan"),
+    ];
+    let fitting: Vec<_> = by_need.iter().filter(|(need, _)| *need <= quorum).collect();
+    let (need, name) = fitting[random.below(fitting.len() as u64) as usize];
+    let f = usize::from(*need > 2);
+    let pre = match random.below(6) {
+        0 if quorum >= 3 => "pre = [\"nnm\"]\n",
+        1 => "pre = [\"clipping\", \"arc\"]\nnorm = 0.5\n",
+        2 if quorum.div_ceil(2) >= *need => "pre = [\"bucketing\"]\n",
+        _ => "",
+    };
+    format!("rule = \"{name}\"\nbyzantine = {f}\n{pre}")
 }
 
 fn rates(random: &mut Stream) -> Rates {

@@ -6,6 +6,7 @@ fn limit() -> Limit {
     Limit {
         epsilon: Epsilon::new(8.0).unwrap(),
         delta: Delta::new(1e-5).unwrap(),
+        per_federation: None,
     }
 }
 
@@ -186,6 +187,34 @@ fn the_limit_holds_and_its_arithmetic_is_shown() {
         ..release(200, 0.0)
     };
     assert!(matches!(ledger.charge(&bare), Err(ChargeError::NoNoise { .. })));
+}
+
+#[test]
+fn one_federation_alone_has_a_limit_of_its_own() {
+    let own = Epsilon::new(4.0).unwrap();
+    let limit = Limit {
+        per_federation: Some(own),
+        ..limit()
+    };
+    let (mut ledger, mut file) = (Ledger::new(limit), Vec::new());
+    let rho = accounting::largest_rho(own, limit.delta).get() / 3.0;
+    for round in 0..2 {
+        charge(&mut ledger, &mut file, &release(round, rho * 1.4)).unwrap();
+    }
+    let third = release(2, rho * 1.4);
+    let refused = ledger.charge(&third).unwrap_err();
+    assert!(
+        matches!(&refused, ChargeError::PastLimit { scope: Scope::Federation, limit, .. } if *limit == own),
+        "{refused}"
+    );
+    let elsewhere = Release {
+        federation: [8; 32],
+        ..third
+    };
+    charge(&mut ledger, &mut file, &elsewhere).unwrap();
+    let spent = ledger.spent_by([8; 32], Unit::Record, Relation::ZeroOut);
+    assert_eq!(spent.get(), rho * 1.4);
+    assert_eq!(ledger.releases().count(), 3);
 }
 
 #[test]

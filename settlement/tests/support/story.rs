@@ -7,7 +7,6 @@ use xfl_settlement::chain::connect::Connection;
 use xfl_settlement::chain::deploy::{Deployment, Plan, Terms};
 use xfl_settlement::ledger::{Ledger, RewardTree};
 use xfl_settlement::payout::{PayoutKey, Signature};
-use xfl_settlement::reward::apportion;
 use xfl_settlement::statement::{Quorum, RoundHeader};
 
 pub(crate) const FEDERATION: [u8; 32] = [0xfe; 32];
@@ -124,7 +123,14 @@ impl Federation {
 
     /// The next round's header, its reward root over `weights` of `budget`, signed by members 1 to 3.
     pub(crate) fn next_round(&mut self, budget: u128, weights: [u64; 4]) -> Round {
-        let parts = apportion(budget, &weights);
+        // A weight's share, rounded down; the first takes what that leaves over, unless nobody weighs anything.
+        let total: u128 = weights.iter().copied().map(u128::from).sum();
+        let mut parts = weights.map(|w| budget / total.max(1) * u128::from(w));
+        parts[0] += if total > 0 {
+            budget - parts.iter().sum::<u128>()
+        } else {
+            0
+        };
         let parts: Vec<_> = (1u8..).map(|byte| [byte; 32]).zip(parts).collect();
         let number = self.ledger.round() + 1;
         self.ledger.credit(number, &parts).unwrap();

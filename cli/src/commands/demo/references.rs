@@ -1,7 +1,6 @@
 //! What the demo's federation is compared with: each hospital alone, pooled data, plain averaging under the same attack.
 
 use serde::Serialize;
-use xfl_aggregation::Rule;
 use xfl_core::{
     attack::{Alone, Attack},
     seed::Seed,
@@ -55,13 +54,12 @@ pub(crate) fn train(scenario: &Scenario) -> Result<References, String> {
     let plain_mean = match scenario.attacker {
         None => None,
         Some(_) => {
-            let seed = Seed::from_number(1);
+            let (mean, seed) = (scenario.plan.averaging(), Seed::from_number(1));
             let simulation = Simulation {
                 attack: Some(Attack::Alone(Alone::SignFlip)),
                 byzantine: 1,
-                rule: Some(Rule::Mean),
                 scored: false,
-                ..Simulation::new(&scenario.plan, model.as_ref(), &institutions, &held_out, seed)
+                ..Simulation::new(&mean, model.as_ref(), &institutions, &held_out, seed)
             };
             let (_, rounds) = simulation.run().map_err(|e| fail(&e))?;
             Some(rounds.into_iter().filter_map(|r| r.evaluation.accuracy).collect())

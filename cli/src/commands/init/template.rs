@@ -13,11 +13,9 @@ pub(super) fn plan(id: &NodeId, coordinator: &NodeId, args: &Args, schema: &str)
     let name = args.name.replace('\\', "\\\\").replace('"', "\\\"");
     let aggregation = match quorum {
         2 => {
-            "rule = \"median\"             # of two it is their mean; from three on it outvotes one poisoner\n# byzantine = 0               # malicious updates that trimmed-mean and multi-krum tolerate"
+            "rule = \"median\"             # of two it is their mean; from three on it outvotes one poisoner\n# byzantine = 0               # malicious updates that the rule has to stand"
         }
-        _ => {
-            "rule = \"trimmed-mean\"\nbyzantine = 1               # malicious updates that trimmed-mean and multi-krum tolerate"
-        }
+        _ => "rule = \"trimmed-mean\"\nbyzantine = 1               # malicious updates that the rule has to stand",
     };
     format!(
         r#"# The plan of a federation: what everybody agrees on. Institutions read this very text before they join, and its hash
@@ -44,6 +42,10 @@ kind = "logistic"
 [training]
 batch = 52                  # examples in an institution's step; with unit "record", each needs at least so many
 server_learning_rate = 1.5  # how far the model follows the aggregate
+# server = "fedavg"           # what the coordinator does with it: "fedavgm", "fedadagrad", "fedadam" or "fedyogi" too
+# server_momentum = 0.9       # all but fedavg
+# server_decay = 0.99         # of the second moment: fedadam and fedyogi
+# server_tau = 0.001          # the smaller, the more adaptive: fedadagrad, fedadam and fedyogi
 # learning_rate = 0.1         # local step size (unit "institution" only)
 # epochs = 1                  # local passes over the data (unit "institution" only)
 # seed = 0                    # of initialisation and shuffling; public, so never a source of privacy
@@ -63,17 +65,32 @@ mode = "none"               # "lwe": the coordinator sees the sum alone; needs r
 # threshold = 4               # members that must agree before a sum is opened (mode "lwe" only; no default)
 
 [aggregation]
-# "mean", "median", "trimmed-mean" or "multi-krum"
+# "mean", "median", "trimmed-mean", "meamed", "geometric-median", "krum", "multi-krum", "bulyan", "mda", "caf", "smea", "dnc",
+# "centered-clipping", "norm-clipping", "flame", "foolsgold" or "sign-majority"; `xfl aggregate --list` says what each tolerates
 {aggregation}
-# select = 2                  # rows that multi-krum averages; all but the byzantine where absent
+# pre = []                    # what is done to updates before the rule, in this order: "nnm", "bucketing", "clipping", "arc"
+# bucket = 2                  # updates in a bucket (pre "bucketing")
+# norm = 1.0                  # largest norm left, a share of an update's bound (norm-clipping, pre "clipping")
+# select = 2                  # updates that multi-krum averages; all but the byzantine where absent
+# neighbours = "blanchard"    # "blanchard" (n - f - 2) or "byzfl" (n - f - 1): krum, multi-krum, bulyan
+# nu = 0.001                  # geometric-median: distances below it, a share of an update's bound, count as it; one grid step
+# iterations = 3              # geometric-median; 1 for centered-clipping
+# tau = 1.0                   # centered-clipping: longest difference that counts in full, a share of an update's bound
+# sampled = 10000             # dnc: coordinates looked at
 
 [score]
-# "leave-one-out" (needs `xfl round --held-out`), "cosine" (to the aggregate) or "participation" (the same for all)
+# with `xfl round --held-out`: "leave-one-out", "shapley" (up to 12 members), "truncated-shapley", "gtg-shapley" (up to 64);
+# without: "cosine" (to the aggregate), "cgsv" (the same with a reputation), "participation" (the same for all)
 kind = "cosine"
-# tolerance_ppm = 50          # by how much an auditor's evaluation on another machine may differ
+# tolerance_ppm = 50          # by how much an auditor's evaluation of a model on another machine may differ
+# orders = 200                # random orders: truncated-shapley and gtg-shapley
+# truncation_ppm = 1000       # what is left to gain where those stop a walk
 
 [reward]
 budget = 1000000            # tokens (smallest unit) shared out each round; 0 for none
+# floor_ppm = 0               # share of it for everybody whose score isn't negative
+# cap_ppm = 1000000           # largest share for one
+# copies_ppm = 999000         # updates whose cosine is at least that are copies, and earn nothing; not looked for where absent
 
 [settlement]
 # activation_seconds = 3600   # outside the embedded chain: until a posted round's rewards can be claimed, it can be vetoed

@@ -1,12 +1,11 @@
 //! `xfl join --check`: a preflight, one line per item. It reads, connects and greets; it signs nothing and charges nothing.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use serde_json::json;
 use xfl_core::{
     identity::NodeId,
     node::{
-        budget::BudgetFile,
         endpoint::TransportLimits,
         entropy,
         peer::{Dialer, LinkLimits},
@@ -21,6 +20,7 @@ use xfl_settlement::payout::PayoutKey;
 
 use super::{Args, practice};
 use crate::{
+    commands,
     failure::{Code, Failure},
     files,
     printer::Outcome,
@@ -195,53 +195,32 @@ fn data(args: &Args, plan: Option<&Plan>, items: &mut Items) {
     );
 }
 
-/// Reads the budget as it is, or as it would begin: in a throwaway copy, so that not even a file is made.
+/// What is spent, or what the plan would cost; in a throwaway copy, so that not even a file is made.
 fn budget(args: &Args, plan: Option<&Plan>, items: &mut Items) {
-    let Some(limit) = items.take("budget", practice::limit(args)) else {
+    let Some(own) = items.take("limits", args.own()) else {
         return;
     };
-    let path = args.budget();
-    let seen = || -> Result<(String, bool), Failure> {
-        let aside = tempfile::tempdir().map_err(|error| Failure::file(Path::new("temporary folder"), &error))?;
-        let copy = aside.path().join("budget.jsonl");
-        if path.exists() {
-            // `copy` keeps the mode, which is part of what is checked.
-            std::fs::copy(&path, &copy).map_err(|error| Failure::file(&path, &error))?;
+    if let Some(plan) = plan
+        && items.take("limits", own.allows(plan)).is_none()
+    {
+        return;
+    }
+    let seen = || -> Result<String, Failure> {
+        let limit = own.limit(args.epsilon_limit, args.delta_limit)?;
+        let file = commands::budget::copy(&args.budget(), limit)?;
+        if let Some(plan) = plan {
+            return practice::worth(&commands::budget::cost(plan, &file)?, &own);
         }
-        let file = BudgetFile::open(&copy, limit).map_err(|error| {
-            let failure = Failure::from(error);
-            let message = failure
-                .message
-                .replace(&copy.display().to_string(), &path.display().to_string());
-            Failure { message, ..failure }
-        })?;
-        match plan {
-            Some(plan) => {
-                let d = plan.terms().model.dimension(&plan.terms().data)?;
-                practice::cost(plan, &plan.mechanism(d)?, &file)
-            }
-            None => {
-                let spent = file
-                    .ledger()
-                    .totals()
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join("; ");
-                let spent = if spent.is_empty() { "nothing".to_owned() } else { spent };
-                Ok((
-                    format!(
-                        "spent: {spent}; limit epsilon {} at delta {}",
-                        limit.epsilon, limit.delta
-                    ),
-                    true,
-                ))
-            }
-        }
+        let totals = file.ledger().totals();
+        let spent = totals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let spent = if spent.is_empty() { "nothing".to_owned() } else { spent };
+        Ok(format!(
+            "spent: {spent}; limit epsilon {} at delta {}",
+            limit.epsilon, limit.delta
+        ))
     };
     match seen() {
-        Ok((text, true)) => items.ok("budget", text),
-        Ok((text, false)) => items.note("budget", text),
+        Ok(text) => items.ok("budget", text),
         Err(failure) => items.fail("budget", failure),
     }
 }

@@ -4,10 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use xfl_core::{
     identity::NodeId,
-    node::{
-        budget::BudgetFile,
-        protect::{self, Practice},
-    },
+    node::protect::{self, Practice},
     plan::Plan,
     seed::Seed,
     train::{
@@ -16,10 +13,14 @@ use xfl_core::{
     },
     transcript::Genesis,
 };
-use xfl_privacy::{Delta, Epsilon, Guarantee, Mechanism, Protection, Unit, accounting, budget::Limit};
+use xfl_privacy::{Unit, budget::Limit};
 
 use super::Args;
-use crate::failure::Failure;
+use crate::{
+    commands::budget::{Cost, cost},
+    failure::Failure,
+    node::Node,
+};
 
 /// Makes the practice, and remembers why it couldn't.
 pub(super) struct Maker<'a> {
@@ -27,6 +28,7 @@ pub(super) struct Maker<'a> {
     plan: Option<Plan>,
     node: NodeId,
     device: Device,
+    own: Node,
     limit: Limit,
     refusal: Arc<Mutex<Option<Failure>>>,
     notes: Arc<Mutex<Vec<String>>>,
@@ -36,12 +38,14 @@ impl<'a> Maker<'a> {
     /// Checks what can be checked without a plan.
     pub(super) fn new(args: &'a Args, plan: Option<Plan>, node: NodeId) -> Result<Self, Failure> {
         let device = device(&args.device)?;
-        let limit = limit(args)?;
+        let own = args.own()?;
+        let limit = own.limit(args.epsilon_limit, args.delta_limit)?;
         Ok(Self {
             args,
             plan,
             node,
             device,
+            own,
             limit,
             refusal: Arc::default(),
             notes: Arc::default(),
@@ -77,6 +81,7 @@ impl<'a> Maker<'a> {
                     .hint("ask the coordinator for the plan that counts, and read it before joining"),
             );
         }
+        self.own.allows(plan)?;
         let terms = plan.terms();
         let model = terms.model.build(&terms.data, self.device)?;
         if genesis.model.len() != model.dimension() {
@@ -89,7 +94,8 @@ impl<'a> Maker<'a> {
         enough(&data, plan, &self.args.data.display())?;
         let mechanism = plan.mechanism(model.dimension())?;
         let budget = protect::open_budget(&self.args.budget(), self.limit)?;
-        let (note, _) = cost(plan, &mechanism, &budget)?;
+        let cost = cost(plan, &budget)?;
+        let note = worth(&cost, &self.own)?;
         if let Ok(mut notes) = self.notes.lock() {
             notes.push(format!("budget: {note}"));
         }
@@ -115,15 +121,6 @@ pub(super) fn device(name: &str) -> Result<Device, Failure> {
     Ok(device)
 }
 
-/// The institution's limit.
-pub(super) fn limit(args: &Args) -> Result<Limit, Failure> {
-    let wrong = |flag: &str, error: xfl_privacy::ParameterError| Failure::usage(format!("--{flag}: {error}"));
-    Ok(Limit {
-        epsilon: Epsilon::new(args.epsilon_limit).map_err(|error| wrong("epsilon-limit", error))?,
-        delta: Delta::new(args.delta_limit).map_err(|error| wrong("delta-limit", error))?,
-    })
-}
-
 /// Whether there are examples for one step.
 pub(super) fn enough(data: &Table, plan: &Plan, file: &dyn std::fmt::Display) -> Result<(), Failure> {
     let (have, batch) = (data.len(), plan.terms().training.batch);
@@ -134,37 +131,19 @@ pub(super) fn enough(data: &Table, plan: &Plan, file: &dyn std::fmt::Display) ->
     Ok(())
 }
 
-/// What the plan's rounds cost, and whether the budget allows for all of them.
-pub(super) fn cost(plan: &Plan, mechanism: &Mechanism, budget: &BudgetFile) -> Result<(String, bool), Failure> {
-    if mechanism.protection() == Protection::None {
-        return Ok((
-            "the plan has no noise: taking part has no privacy guarantee and costs no budget".into(),
-            true,
-        ));
+/// What to say of a plan's cost; a refusal where the budget doesn't allow for all of its rounds, unless the institution wants to take part
+/// as long as it does.
+pub(super) fn worth(cost: &Cost, own: &Node) -> Result<String, Failure> {
+    match &cost.refusal {
+        None => Ok(cost.text.clone()),
+        Some(_) if own.partial() && cost.affordable > 0 => Ok(format!(
+            "{}; enough for {} of {} rounds, later ones will be refused",
+            cost.text, cost.affordable, cost.ahead
+        )),
+        Some(refusal) => Err(Failure::usage(format!(
+            "the budget allows for {} of the plan's {} rounds ahead: {refusal}",
+            cost.affordable, cost.ahead
+        ))
+        .hint("take part up to there with limits.partial = true in node.toml, raise limits.epsilon, or agree on more noise or fewer rounds")),
     }
-    let (ledger, count) = (budget.ledger(), plan.terms().rounds.count);
-    let (unit, relation, limit) = (mechanism.unit(), mechanism.relation(), ledger.limit());
-    let before = ledger.spent(unit, relation);
-    let federation = plan.federation().0;
-    let here = ledger
-        .federations()
-        .filter(|(f, u, r, _)| **f == federation && (*u, *r) == (unit, relation));
-    let here = here
-        .map(|(.., rho)| rho)
-        .fold(xfl_privacy::Rho::ZERO, xfl_privacy::Rho::plus);
-    // What this federation has cost already is part of what its rounds cost in all.
-    let planned = mechanism.rho_per_release().times(count);
-    let rest = (planned.get() - here.get()).max(0.0);
-    let total = before.plus(xfl_privacy::Rho::new(rest).map_err(|error| Failure::failed(error.to_string()))?);
-    let fits = total.get() <= accounting::largest_rho(limit.epsilon, limit.delta).get();
-    let guarantee = Guarantee::new(unit, relation, total, limit.delta);
-    let spent = accounting::epsilon(before, limit.delta);
-    let verdict = if fits { "" } else { "; later rounds will be refused" };
-    Ok((
-        format!(
-            "epsilon {spent} spent, after all {count} rounds {guarantee}; limit {}{verdict}",
-            limit.epsilon
-        ),
-        fits,
-    ))
 }

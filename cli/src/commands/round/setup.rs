@@ -4,7 +4,7 @@ use std::path::Path;
 
 use xfl_core::{
     node::{coordinator::Setup, settle::ChainChoice},
-    plan::{Plan, ScoreKind},
+    plan::Plan,
     seed::Seed,
     train::{Device, HeldOut, Model, data::Limits},
 };
@@ -97,11 +97,12 @@ fn held_out(args: &Args, plan: &Plan) -> Result<Option<(String, Vec<u8>)>, Failu
         if kept.is_file() {
             return Ok(Some((kept.display().to_string(), files::read(&kept, most)?)));
         }
-        if plan.terms().score.kind == ScoreKind::LeaveOneOut {
-            return Err(
-                Failure::usage("score.kind = \"leave-one-out\" needs data that no institution has")
-                    .hint("give them with --held-out FILE.csv, or write kind = \"cosine\""),
-            );
+        if plan.terms().score.kind.needs_held_out() {
+            return Err(Failure::usage(format!(
+                "score.kind = \"{}\" needs data that no institution has",
+                plan.terms().score.kind.name()
+            ))
+            .hint("give them with --held-out FILE.csv, or write kind = \"cosine\""));
         }
         return Ok(None);
     };

@@ -6,9 +6,9 @@ use xfl_core::{
     schema::Task,
     seed::Seed,
     simulate::{Simulated, Simulation, SimulationError},
-    spec::ModelSpec,
     train::{Data, Device, Limits, Model, Table, split::split},
 };
+use xfl_privacy::Unit;
 
 use super::Args;
 use crate::failure::Failure;
@@ -44,7 +44,7 @@ impl Federation {
         };
         let byzantine = args.byzantine.unwrap_or(terms.aggregation.byzantine.max(1));
         Ok(Self {
-            model: build(&terms.model, &plan)?,
+            model: terms.model.build(&terms.data, Device::Cpu)?,
             held_out_rows: examples.len() * args.held_out_percent as usize / 100,
             examples,
             shares,
@@ -84,6 +84,15 @@ impl Federation {
             Failure::usage(e.to_string()).hint("write fewer --clients, other --shares, or a smaller --held-out-percent")
         };
         let parts = split(self.examples.len(), self.held_out_rows, &self.shares, &seed).map_err(|e| wrong(&e))?;
+        let batch = self.plan.terms().training.batch;
+        if let Some(fewest) = parts.institutions.iter().map(Vec::len).min()
+            && self.plan.terms().privacy.unit == Unit::Record
+            && fewest < batch
+        {
+            return Err(wrong(&format!(
+                "an institution would have {fewest} examples, and a step needs training.batch = {batch}"
+            )));
+        }
         let select = |rows: &[usize]| self.examples.select(rows).map_err(|e| wrong(&e));
         Ok(Deal {
             tables: parts
@@ -96,28 +105,27 @@ impl Federation {
         })
     }
 
-    /// Simulates the plan's rounds on a deal; `change` says how it differs from a federation of honest institutions.
-    pub(super) fn simulate<'a>(
-        &'a self,
-        deal: &'a Deal,
+    /// Simulates a plan's rounds on a deal; `change` says how it differs from a federation of honest institutions. The plan is
+    /// the one read, or the same under another rule.
+    pub(super) fn simulate(
+        &self,
+        plan: &Plan,
+        deal: &Deal,
         change: impl FnOnce(&mut Simulation<'_>),
     ) -> Result<Vec<Simulated>, SimulationError> {
         let institutions: Vec<&dyn Data> = deal.tables.iter().map(|t| t as &dyn Data).collect();
-        let mut simulation = Simulation::new(
-            &self.plan,
-            self.model.as_ref(),
-            &institutions,
-            &deal.held_out,
-            deal.seed,
-        );
+        let mut simulation = Simulation::new(plan, self.model.as_ref(), &institutions, &deal.held_out, deal.seed);
         simulation.byzantine = self.byzantine;
         change(&mut simulation);
         Ok(simulation.run()?.1)
     }
 }
 
-fn build(spec: &ModelSpec, plan: &Plan) -> Result<Box<dyn Model>, Failure> {
-    Ok(spec.build(&plan.terms().data, Device::Cpu)?)
+/// The rule's name, after those of the stages before it.
+pub(super) fn rule_name(plan: &Plan) -> String {
+    let stages = plan.terms().aggregation.pre.iter().map(|stage| stage.name());
+    let names: Vec<_> = stages.chain([plan.terms().aggregation.rule.name()]).collect();
+    names.join(" + ")
 }
 
 /// Why a simulation ended early, for people.

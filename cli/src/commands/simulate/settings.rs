@@ -1,12 +1,11 @@
 //! One attack beside none, under the plan's rule and under plain averaging.
 
 use serde::Serialize;
-use xfl_aggregation::Rule;
-use xfl_core::attack::Attack;
+use xfl_core::{attack::Attack, plan::Plan};
 
 use super::{
     Args,
-    federation::{Federation, failed},
+    federation::{Federation, failed, rule_name},
     mean,
 };
 use crate::{
@@ -47,15 +46,15 @@ pub(super) fn run(
     attack: Option<&Attack>,
     printer: Printer,
 ) -> Result<Outcome, Failure> {
-    let mut ways: Vec<(Option<&Attack>, Option<Rule>)> = vec![(None, None)];
+    let (plan, averaging) = (&federation.plan, federation.plan.averaging());
+    let mut ways: Vec<(Option<&Attack>, &Plan)> = vec![(None, plan)];
     if let Some(attack) = attack {
         federation.admits(attack)?;
-        ways.push((Some(attack), None));
-        ways.push((Some(attack), Some(Rule::Mean)));
+        ways.extend([(Some(attack), plan), (Some(attack), &averaging)]);
     }
     let mut rows = Vec::new();
-    for (done, rule) in &ways {
-        rows.push(repeat(args, federation, attack, *done, *rule)?);
+    for (done, plan) in &ways {
+        rows.push(repeat(args, federation, attack, *done, plan)?);
         if printer.speaks() {
             printer.talk(&format!("{} of {} settings done", rows.len(), ways.len()));
         }
@@ -74,7 +73,7 @@ fn repeat(
     federation: &Federation,
     attack: Option<&Attack>,
     done: Option<&Attack>,
-    rule: Option<Rule>,
+    plan: &Plan,
 ) -> Result<Row, Failure> {
     let probe = match attack {
         Some(Attack::Backdoor(backdoor)) => Some(backdoor),
@@ -85,9 +84,8 @@ fn repeat(
     let (mut honest, mut malicious) = (Vec::new(), Vec::new());
     for number in args.seed..args.seed.saturating_add(args.repeats) {
         let deal = federation.deal(number)?;
-        let rounds = federation.simulate(&deal, |simulation| {
+        let rounds = federation.simulate(plan, &deal, |simulation| {
             simulation.attack = done.cloned();
-            simulation.rule = rule;
             simulation.probe = probe.cloned();
             // Who would attack decides where the trigger's values come from, also where nobody does.
             if attack.is_none() {
@@ -113,9 +111,8 @@ fn repeat(
     let (accuracy, accuracy_error) = mean(&last.accuracies);
     let (rmse, rmse_error) = mean(&last.rmses);
     let (backdoor_success, backdoor_error) = mean(&last.successes);
-    let plans = || federation.plan.rule(federation.institutions());
     Ok(Row {
-        rule: rule.unwrap_or_else(plans).name().to_owned(),
+        rule: rule_name(plan),
         attack: done.map_or("none", Attack::name).to_owned(),
         accuracy,
         accuracy_error,
