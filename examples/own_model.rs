@@ -3,7 +3,7 @@
 use std::{error::Error, io::Write};
 
 use xfl_core::{
-    attack::Attack,
+    attack::{Alone, Attack},
     plan::Plan,
     seed::Seed,
     simulate::Simulation,
@@ -36,14 +36,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let held_out = table.select(&parts.held_out)?;
     let model = Svm { width: table.width() };
     let simulation = Simulation {
-        plan: &plan,
-        model: &model,
-        institutions: &institutions,
-        held_out: &held_out,
-        attack: Some(Attack::SignFlip),
+        attack: Some(Attack::Alone(Alone::SignFlip)),
         byzantine: 1,
-        rule: None,
-        seed,
+        ..Simulation::new(&plan, &model, &institutions, &held_out, seed)
     };
     let (before, rounds) = simulation.run()?;
     let mut out = std::io::stdout().lock();

@@ -1,82 +1,58 @@
-//! Attacks that an institution or a coordinator can rehearse: what a poisoner sends instead of its honest update.
+//! Attacks that a simulated federation rehearses: what its attackers do instead of taking part honestly.
 //!
-//! Each keeps just under the norm and range that the coordinator checks, so that it is the rule that must notice. More
-//! attacks belong here, one variant each; the names are those of the literature.
+//! | attack | what the attackers do | knows |
+//! |---|---|---|
+//! | `sign-flip`, `gaussian` | [`Alone`]: stretched to the norm bound; with a `scale` or `deviation` the one of [`vectors`] | its own update |
+//! | `ipm`, `alie`, `optimal-ipm`, `optimal-alie`, `min-max`, `min-sum`, `free-rider`, `copied-update` | send a row of [`vectors`] | all honest updates of the round, the optimal ones the rule too |
+//! | `mimic` | send an honest update again, by default the one that the paper's warm-up chooses | all honest updates |
+//! | `non-finite` | send infinity or NaN: no integer grid carries it, so the update is refused | nothing |
+//! | `label-flip` | train by the protocol on [flipped labels](LabelFlip) | their own data |
+//! | `backdoor` | train by the protocol on [triggers](Backdoor), possibly boosted | their own data |
+//!
+//! Whoever knows the honest updates knows them exactly as they are sent, noise included, before sending anything: the
+//! worst case. Every vector sent is within the plan's range and norm, so that it is the rule that must notice.
+//!
+//! **Not here**: attacks on the protocol (equivocation, withholding, replay), adaptive attacks on the reward.
+//!
+//! ```
+//! use xfl_core::attack::Attack;
+//!
+//! let mut attack = Attack::named("ipm").ok_or("unknown")?;
+//! attack.set("epsilon", "0.5")?;
+//! assert_eq!(attack.name(), "ipm");
+//! assert!(attack.set("tau", "1").is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! References are given with each attack.
 
-use std::{fmt, str::FromStr};
+mod alone;
+mod backdoor;
+mod label_flip;
+mod names;
 
-use xfl_privacy::Mechanism;
+pub use alone::{Alone, UnknownAttack};
+pub use backdoor::{Backdoor, BackdoorError, Stamped, Trigger, TriggerValue};
+pub use label_flip::{FlipError, LabelFlip};
+pub use names::{NAMES, ParameterError};
+pub use xfl_aggregation::attack as vectors;
 
-use crate::seed::Seed;
-
-/// An attack.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What attackers do, with its parameters.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Attack {
-    /// The opposite of the honest update, stretched to the norm bound.
-    SignFlip,
-    /// Gaussian noise at the norm bound.
-    Gaussian,
-    /// Nothing at all: a free rider's zeros.
-    FreeRider,
-}
-
-impl Attack {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::SignFlip, Self::Gaussian, Self::FreeRider];
-
-    /// The malicious update for an honest one.
-    pub fn apply(self, honest: &[i32], mechanism: &Mechanism, seed: &Seed) -> Vec<i32> {
-        match self {
-            Self::SignFlip => stretched(honest.iter().map(|v| -f64::from(*v)).collect(), mechanism),
-            Self::Gaussian => {
-                let mut stream = seed.derive("attack", &[]).stream();
-                stretched(honest.iter().map(|_| stream.normal()).collect(), mechanism)
-            }
-            Self::FreeRider => vec![0; honest.len()],
-        }
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SignFlip => "sign-flip",
-            Self::Gaussian => "gaussian",
-            Self::FreeRider => "free-rider",
-        }
-    }
-}
-
-/// A direction at 99% of the norm that the mechanism admits.
-fn stretched(direction: Vec<f64>, mechanism: &Mechanism) -> Vec<i32> {
-    let norm = direction.iter().map(|v| v * v).sum::<f64>().sqrt();
-    let room = (mechanism.max_norm_squared() as f64).sqrt() * 0.99;
-    let factor = if norm > 0.0 { room / norm } else { 0.0 };
-    let most = f64::from(mechanism.max_abs());
-    // Within max_abs, which is an i32.
-    direction
-        .iter()
-        .map(|v| (v * factor).trunc().clamp(-most, most) as i32)
-        .collect()
-}
-
-impl fmt::Display for Attack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// A name that is no attack's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown attack {0:?}; write sign-flip, gaussian or free-rider")]
-pub struct UnknownAttack(String);
-
-impl FromStr for Attack {
-    type Err = UnknownAttack;
-
-    fn from_str(name: &str) -> Result<Self, UnknownAttack> {
-        Self::ALL
-            .into_iter()
-            .find(|a| a.name() == name)
-            .ok_or_else(|| UnknownAttack(name.into()))
-    }
+    /// What each can send without knowing the others.
+    Alone(Alone),
+    /// A row made from the honest updates of the round.
+    Update(vectors::Attack),
+    /// An honest update again: that of the institution chosen over the first rounds, ever after.
+    Mimic {
+        /// Rounds in which the choice is still learnt, at least 1; the one to mimic may change until then.
+        warmup: u32,
+    },
+    /// Infinity or NaN in every coordinate.
+    NonFinite(vectors::NonFinite),
+    /// Honest training on flipped labels.
+    LabelFlip(LabelFlip),
+    /// Honest training on examples with a trigger and the attackers' label.
+    Backdoor(Backdoor),
 }

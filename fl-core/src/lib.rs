@@ -4,6 +4,7 @@
 //! run on [`round`], which also replays a [`transcript`] for [`audit`]. What touches the world is behind features: `train`
 //! (burn) and `node` (QUIC, files, chains).
 
+#[cfg(feature = "train")]
 pub mod attack;
 pub mod audit;
 pub mod coordinator;

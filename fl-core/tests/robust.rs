@@ -2,9 +2,8 @@
 #![cfg(feature = "train")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use xfl_aggregation::Rule;
 use xfl_core::{
-    attack::Attack,
+    attack::{Alone, Attack},
     plan::Plan,
     seed::Seed,
     simulate::Simulation,
@@ -41,7 +40,7 @@ fn an_attacker_costs_the_robust_rule_little_and_the_mean_much() {
     let terms = plan.terms();
     let model = terms.model.build(&terms.data, Device::Cpu).unwrap();
     let table = Table::read("patients", PATIENTS.as_bytes(), &terms.data, Limits::default()).unwrap();
-    let run = |seed: u64, attack: Option<Attack>, rule: Option<Rule>| {
+    let run = |seed: u64, attack: Option<Attack>, plan: &Plan| {
         let parts = split(table.len(), 114, &[33, 24, 17, 14, 12], &Seed::from_number(seed)).unwrap();
         let tables: Vec<Table> = parts
             .institutions
@@ -50,28 +49,24 @@ fn an_attacker_costs_the_robust_rule_little_and_the_mean_much() {
             .collect();
         let institutions: Vec<&dyn Data> = tables.iter().map(|t| t as &dyn Data).collect();
         let held_out = table.select(&parts.held_out).unwrap();
+        let repeat = Seed::from_number(seed).derive("repeat", &[]);
         let simulation = Simulation {
-            plan: &plan,
-            model: model.as_ref(),
-            institutions: &institutions,
-            held_out: &held_out,
             attack,
             byzantine: 1,
-            rule,
-            seed: Seed::from_number(seed).derive("repeat", &[]),
+            ..Simulation::new(plan, model.as_ref(), &institutions, &held_out, repeat)
         };
         let (_, rounds) = simulation.run().unwrap();
         let attacker: i64 = rounds.iter().map(|r| r.scores[4]).sum();
         (rounds.last().unwrap().evaluation.accuracy.unwrap(), attacker)
     };
-    let repeat = |attack: Option<Attack>, rule: Option<Rule>| {
-        let runs: Vec<(f64, i64)> = (0..20).map(|seed| run(seed, attack, rule)).collect();
+    let repeat = |attack: Option<Attack>, plan: &Plan| {
+        let runs: Vec<(f64, i64)> = (0..20).map(|seed| run(seed, attack.clone(), plan)).collect();
         let accuracies: Vec<f64> = runs.iter().map(|r| r.0).collect();
         (mean(&accuracies), runs.iter().filter(|r| r.1 > 0).count())
     };
-    let ((calm, calm_error), _) = repeat(None, None);
-    let ((robust, robust_error), paid) = repeat(Some(Attack::SignFlip), None);
-    let ((plain, plain_error), _) = repeat(Some(Attack::SignFlip), Some(Rule::Mean));
+    let ((calm, calm_error), _) = repeat(None, &plan);
+    let ((robust, robust_error), paid) = repeat(Some(Attack::Alone(Alone::SignFlip)), &plan);
+    let ((plain, plain_error), _) = repeat(Some(Attack::Alone(Alone::SignFlip)), &plan.averaging());
     println!(
         "20 seeds: no attack {calm:.4} ± {calm_error:.4}, attacked {robust:.4} ± {robust_error:.4}, plain mean attacked {plain:.4} ± {plain_error:.4}; attacker scored above zero in {paid}"
     );

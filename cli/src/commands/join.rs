@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::json;
 use xfl_core::{
-    attack::Attack,
+    attack::Alone,
     identity::NodeId,
     node::{
         endpoint,
@@ -81,7 +81,7 @@ pub(crate) struct Args {
     check: bool,
     /// For rehearsals: send a malicious update (sign-flip, gaussian or free-rider) instead of the honest one.
     #[arg(long, alias = "attack", hide = true, env = "XFL_POISON", hide_env_values = true)]
-    poison: Option<Attack>,
+    poison: Option<Alone>,
 }
 
 impl Args {

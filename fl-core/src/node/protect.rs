@@ -10,7 +10,7 @@ use super::{
     entropy,
 };
 use crate::{
-    attack::Attack,
+    attack::Alone,
     institution::Release,
     plan::Plan,
     seed::Seed,
@@ -35,7 +35,7 @@ pub struct Practice {
     /// The institution's budget.
     pub budget: BudgetFile,
     /// For rehearsals: what is sent instead of the honest update.
-    pub attack: Option<Attack>,
+    pub attack: Option<Alone>,
 }
 
 /// Why there is no release.

@@ -104,6 +104,18 @@ pub enum StageName {
     Bucketing,
 }
 
+impl StageName {
+    /// The name as the plan writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Clipping => "clipping",
+            Self::Arc => "arc",
+            Self::Nnm => "nnm",
+            Self::Bucketing => "bucketing",
+        }
+    }
+}
+
 /// Conventions of the Krum family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -283,14 +295,43 @@ impl Plan {
         }
     }
 
-    /// This plan under another rule, with that rule's own defaults for what the plan doesn't say; for rehearsals.
-    ///
-    /// # Errors
-    /// [`PlanError`] where the rule can't work on the plan's quorum.
-    pub fn with_rule(&self, rule: RuleName) -> Result<Self, PlanError> {
+    /// This plan's terms under another rule that tolerates `byzantine` updates, after the same stages, with that rule's own
+    /// defaults for what the plan doesn't say. For rehearsals: text and hash stay the plan's, and nobody has checked that
+    /// the rule can work on the quorum; see [`Plan::smallest_cohort`].
+    pub fn with_rule(&self, rule: RuleName, byzantine: usize) -> Self {
         let mut plan = self.clone();
         plan.terms.aggregation.rule = rule;
-        plan.rule_fits_quorum().map(|()| plan)
+        plan.terms.aggregation.byzantine = byzantine;
+        plan
+    }
+
+    /// This plan's terms with plain averaging: no stages, the mean. For comparisons, as [`Plan::with_rule`].
+    pub fn averaging(&self) -> Self {
+        let mut plan = self.with_rule(RuleName::Mean, 0);
+        plan.terms.aggregation.pre.clear();
+        plan
+    }
+
+    /// The least number of updates that stages and rule work on; none where that is more than 100,000.
+    pub fn smallest_cohort(&self) -> Option<usize> {
+        (1..=100_000).find(|n| self.rule_fits(*n))
+    }
+
+    /// Rows that the stages leave of `n` updates.
+    fn rows_left(&self, n: usize) -> usize {
+        let a = &self.terms.aggregation;
+        let buckets = a.pre.iter().filter(|stage| **stage == StageName::Bucketing).count();
+        (0..buckets).fold(n, |n, _| n.div_ceil(a.bucket_size()))
+    }
+
+    /// Rows that the rule needs, of those that the stages leave of `n` updates.
+    fn rows_needed(&self, n: usize) -> usize {
+        self.rule(self.rows_left(n), &Seed::from_number(0)).minimum_cohort()
+    }
+
+    fn rule_fits(&self, n: usize) -> bool {
+        let a = &self.terms.aggregation;
+        self.rows_left(n) >= self.rows_needed(n) && (a.pre.is_empty() || n > 2 * a.byzantine)
     }
 
     /// A share of an update's bound in whole grid steps, at least 1.
@@ -304,22 +345,15 @@ impl Plan {
     }
 
     pub(super) fn rule_fits_quorum(&self) -> Result<(), PlanError> {
-        let (a, quorum) = (&self.terms.aggregation, self.terms.rounds.quorum);
-        let buckets = a.pre.iter().filter(|stage| **stage == StageName::Bucketing).count();
-        let left = |n: usize| (0..buckets).fold(n, |n, _| n.div_ceil(a.bucket_size()));
-        let need = |n: usize| self.rule(left(n), &Seed::from_number(0)).minimum_cohort();
-        let fits = |n: usize| left(n) >= need(n) && (a.pre.is_empty() || n > 2 * a.byzantine);
-        if fits(quorum) {
+        let quorum = self.terms.rounds.quorum;
+        if self.rule_fits(quorum) {
             return Ok(());
         }
-        let enough = (quorum..=100_000).find(|n| fits(*n));
-        let what = match buckets {
-            0 => format!("the rule needs {} updates and the quorum is {quorum}", need(quorum)),
-            _ => format!(
-                "the rule needs {} buckets and a quorum of {quorum} leaves {}",
-                need(quorum),
-                left(quorum)
-            ),
+        let enough = (quorum..=100_000).find(|n| self.rule_fits(*n));
+        let (need, left) = (self.rows_needed(quorum), self.rows_left(quorum));
+        let what = match left == quorum {
+            true => format!("the rule needs {need} updates and the quorum is {quorum}"),
+            false => format!("the rule needs {need} buckets and a quorum of {quorum} leaves {left}"),
         };
         let hint = match enough {
             Some(enough) => format!("write quorum = {enough}, or tolerate fewer byzantine members"),

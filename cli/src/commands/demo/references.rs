@@ -1,9 +1,8 @@
 //! What the demo's federation is compared with: each hospital alone, pooled data, plain averaging under the same attack.
 
 use serde::Serialize;
-use xfl_aggregation::Rule;
 use xfl_core::{
-    attack::Attack,
+    attack::{Alone, Attack},
     seed::Seed,
     simulate::{Simulation, centralised},
     train::{Data, Device, Limits, Table},
@@ -55,15 +54,12 @@ pub(crate) fn train(scenario: &Scenario) -> Result<References, String> {
     let plain_mean = match scenario.attacker {
         None => None,
         Some(_) => {
+            let (mean, seed) = (scenario.plan.averaging(), Seed::from_number(1));
             let simulation = Simulation {
-                plan: &scenario.plan,
-                model: model.as_ref(),
-                institutions: &institutions,
-                held_out: &held_out,
-                attack: Some(Attack::SignFlip),
+                attack: Some(Attack::Alone(Alone::SignFlip)),
                 byzantine: 1,
-                rule: Some(Rule::Mean),
-                seed: Seed::from_number(1),
+                scored: false,
+                ..Simulation::new(&mean, model.as_ref(), &institutions, &held_out, seed)
             };
             let (_, rounds) = simulation.run().map_err(|e| fail(&e))?;
             Some(rounds.into_iter().filter_map(|r| r.evaluation.accuracy).collect())

@@ -1,0 +1,327 @@
+//! A heat map that a person can read: names along both axes, a number in every cell, and its colour's scale beside them.
+//!
+//! Drawn twice by the same code, as SVG (text stays text) and as PNG at twice the size, with DejaVu Sans cut down to ASCII, which is
+//! compiled in (font/LICENSE). Colours are viridis (van der Walt and Smith, CC0): even to the eye, and to the colour-blind.
+
+use plotters::{
+    backend::{BitMapBackend, SVGBackend},
+    coord::Shift,
+    drawing::{DrawingArea, IntoDrawingArea},
+    element::{Rectangle, Text},
+    prelude::DrawingBackend,
+    style::{
+        BLACK, Color, FontStyle, IntoFont, RGBColor, TextStyle, WHITE, register_font,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use super::png;
+
+const FONT: &[u8] = include_bytes!("../font/DejaVuSans-ASCII.ttf");
+
+/// What to draw.
+#[derive(Clone, Debug)]
+pub(super) struct HeatMap {
+    pub(super) title: String,
+    /// Small, under the map.
+    pub(super) caption: String,
+    /// Each column's name on two lines.
+    pub(super) columns: Vec<(String, String)>,
+    /// Columns with a gap before them.
+    pub(super) breaks: Vec<usize>,
+    pub(super) rows: Vec<Row>,
+    /// What the ends of the colour scale stand for.
+    pub(super) best: String,
+    pub(super) worst: String,
+}
+
+/// A row of tiles, or a note instead of them.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) tiles: Vec<Tile>,
+    pub(super) note: Option<String>,
+}
+
+/// One cell.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tile {
+    pub(super) text: String,
+    /// Under it.
+    pub(super) small: String,
+    /// From 0 for the worst to 1 for the best; grey without.
+    pub(super) shade: Option<f64>,
+    /// White instead of grey.
+    pub(super) plain: bool,
+}
+
+/// Why there is no picture.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DrawError {
+    /// The font that is compiled in can't be read.
+    #[error("the font can't be read")]
+    Font,
+    /// Drawing failed.
+    #[error("{0}")]
+    Draw(String),
+    /// The PNG can't be written.
+    #[error(transparent)]
+    Png(#[from] std::io::Error),
+}
+
+const FAMILY: &str = "DejaVu Sans, sans-serif";
+const GREY: RGBColor = RGBColor(225, 225, 225);
+/// Lengths in pixels of the SVG.
+const LEFT: i32 = 168;
+const TOP: i32 = 96;
+const BOTTOM: i32 = 44;
+const RIGHT: i32 = 104;
+const WIDTH: i32 = 70;
+const HEIGHT: i32 = 36;
+const GAP: i32 = 12;
+
+impl HeatMap {
+    /// The map as an SVG document.
+    ///
+    /// # Errors
+    /// [`DrawError`].
+    pub(super) fn svg(&self) -> Result<String, DrawError> {
+        let mut text = String::new();
+        {
+            let root = SVGBackend::with_string(&mut text, self.size(1)).into_drawing_area();
+            self.draw(&root, 1)?;
+        }
+        Ok(text)
+    }
+
+    /// The map as a PNG file.
+    ///
+    /// # Errors
+    /// [`DrawError`].
+    pub(super) fn png(&self) -> Result<Vec<u8>, DrawError> {
+        let (width, height) = self.size(2);
+        let pixels = self.pixels((width, height))?;
+        Ok(png::encode(width, height, &pixels)?)
+    }
+
+    /// Three bytes for each pixel, at twice the SVG's size.
+    fn pixels(&self, size: (u32, u32)) -> Result<Vec<u8>, DrawError> {
+        let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
+        {
+            let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
+            self.draw(&root, 2)?;
+        }
+        Ok(pixels)
+    }
+
+    /// Left edge of a column.
+    fn column(&self, column: usize) -> i32 {
+        let gaps = self.breaks.iter().filter(|at| **at <= column).count();
+        LEFT + column as i32 * WIDTH + gaps as i32 * GAP
+    }
+
+    /// Upper edge of a row.
+    fn row(row: usize) -> i32 {
+        TOP + row as i32 * HEIGHT
+    }
+
+    fn size(&self, scale: u32) -> (u32, u32) {
+        let columns = self.columns.len().max(8);
+        let (width, height) = (self.column(columns) + RIGHT, Self::row(self.rows.len()) + BOTTOM);
+        (width.unsigned_abs() * scale, height.unsigned_abs() * scale)
+    }
+
+    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>, scale: i32) -> Result<(), DrawError> {
+        register_font(FAMILY, FontStyle::Normal, FONT).map_err(|_| DrawError::Font)?;
+        let pen = Pen { root, scale };
+        root.fill(&WHITE).map_err(wrong)?;
+        pen.text(&self.title, 20, (LEFT, 24), HPos::Left, &BLACK)?;
+        for (at, (above, below)) in self.columns.iter().enumerate() {
+            let middle = self.column(at) + WIDTH / 2;
+            pen.text(above, 14, (middle, TOP - 30), HPos::Center, &BLACK)?;
+            pen.text(below, 14, (middle, TOP - 14), HPos::Center, &BLACK)?;
+        }
+        for (at, row) in self.rows.iter().enumerate() {
+            self.draw_row(&pen, Self::row(at), row)?;
+        }
+        self.draw_scale(&pen)?;
+        pen.text(
+            &self.caption,
+            13,
+            (LEFT, Self::row(self.rows.len()) + 22),
+            HPos::Left,
+            &BLACK,
+        )
+    }
+
+    fn draw_row<B: DrawingBackend>(&self, pen: &Pen<'_, B>, top: i32, row: &Row) -> Result<(), DrawError> {
+        let middle = top + HEIGHT / 2;
+        pen.text(&row.name, 15, (LEFT - 10, middle), HPos::Right, &BLACK)?;
+        if let Some(note) = &row.note {
+            let end = self.column(self.columns.len().saturating_sub(1)) + WIDTH;
+            pen.rectangle((LEFT, top), (end, top + HEIGHT), &GREY)?;
+            return pen.text(note, 14, (LEFT + 12, middle), HPos::Left, &BLACK);
+        }
+        for (at, tile) in row.tiles.iter().enumerate() {
+            let left = self.column(at);
+            let (fill, ink) = match tile.shade {
+                Some(shade) => viridis(shade),
+                None if tile.plain => (WHITE, BLACK),
+                None => (GREY, BLACK),
+            };
+            pen.rectangle((left, top), (left + WIDTH, top + HEIGHT), &fill)?;
+            let centre = left + WIDTH / 2;
+            if tile.small.is_empty() {
+                pen.text(&tile.text, 15, (centre, middle), HPos::Center, &ink)?;
+            } else {
+                pen.text(&tile.text, 15, (centre, middle - 7), HPos::Center, &ink)?;
+                pen.text(&tile.small, 12, (centre, middle + 9), HPos::Center, &ink)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The colour scale, along the right side.
+    fn draw_scale<B: DrawingBackend>(&self, pen: &Pen<'_, B>) -> Result<(), DrawError> {
+        const STEPS: i32 = 60;
+        let left = self.column(self.columns.len()) + 24;
+        let (top, bottom) = (TOP, Self::row(self.rows.len().clamp(3, 8)));
+        for step in 0..STEPS {
+            let y = |step: i32| top + (bottom - top) * step / STEPS;
+            let shade = 1.0 - f64::from(step) / f64::from(STEPS - 1);
+            let (fill, _) = viridis(shade);
+            pen.fill((left, y(step)), (left + 18, y(step + 1)), &fill)?;
+        }
+        pen.text(&self.best, 14, (left + 24, top + 7), HPos::Left, &BLACK)?;
+        pen.text(&self.worst, 14, (left + 24, bottom - 7), HPos::Left, &BLACK)
+    }
+}
+
+/// Draws in the SVG's lengths, whatever the scale.
+struct Pen<'a, B: DrawingBackend> {
+    root: &'a DrawingArea<B, Shift>,
+    scale: i32,
+}
+
+impl<B: DrawingBackend> Pen<'_, B> {
+    fn at(&self, (x, y): (i32, i32)) -> (i32, i32) {
+        (x * self.scale, y * self.scale)
+    }
+
+    fn fill(&self, from: (i32, i32), to: (i32, i32), colour: &RGBColor) -> Result<(), DrawError> {
+        let corners = [self.at(from), self.at(to)];
+        self.root.draw(&Rectangle::new(corners, colour.filled())).map_err(wrong)
+    }
+
+    /// A filled rectangle with a white edge.
+    fn rectangle(&self, from: (i32, i32), to: (i32, i32), colour: &RGBColor) -> Result<(), DrawError> {
+        self.fill(from, to, &WHITE)?;
+        self.fill((from.0 + 1, from.1 + 1), (to.0 - 1, to.1 - 1), colour)
+    }
+
+    /// A line of text, in the middle of its height.
+    fn text(&self, text: &str, size: i32, at: (i32, i32), side: HPos, ink: &RGBColor) -> Result<(), DrawError> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        // plotters takes a font's height, which is 1.24 times its size.
+        let font = (FAMILY, f64::from(size * self.scale) * 1.24).into_font();
+        let style: TextStyle<'_> = font.color(ink).pos(Pos::new(side, VPos::Center));
+        self.root
+            .draw(&Text::new(text.to_owned(), self.at(at), style))
+            .map_err(wrong)
+    }
+}
+
+fn wrong(error: impl std::fmt::Display) -> DrawError {
+    DrawError::Draw(error.to_string())
+}
+
+/// Viridis at a place from 0 to 1, and the ink that is read best on it.
+fn viridis(place: f64) -> (RGBColor, RGBColor) {
+    const STOPS: [(u8, u8, u8); 9] = [
+        (68, 1, 84),
+        (71, 44, 122),
+        (59, 81, 139),
+        (44, 113, 142),
+        (33, 144, 141),
+        (39, 173, 129),
+        (92, 200, 99),
+        (170, 220, 50),
+        (253, 231, 37),
+    ];
+    let place = place.clamp(0.0, 1.0) * (STOPS.len() - 1) as f64;
+    let below = (place.floor() as usize).min(STOPS.len() - 2);
+    let part = place - below as f64;
+    let ((r, g, b), (r2, g2, b2)) = (STOPS[below], STOPS[below + 1]);
+    let mix = |from: u8, to: u8| (f64::from(from) * (1.0 - part) + f64::from(to) * part).round() as u8;
+    let colour = RGBColor(mix(r, r2), mix(g, g2), mix(b, b2));
+    let RGBColor(r, g, b) = colour;
+    let light = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
+    (colour, if light > 120.0 { BLACK } else { WHITE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map() -> HeatMap {
+        let tile = |text: &str, shade| Tile {
+            text: text.into(),
+            shade,
+            ..Tile::default()
+        };
+        HeatMap {
+            title: "a title".into(),
+            caption: "a caption".into(),
+            columns: vec![(String::new(), "none".into()), ("sign-".into(), "flip".into())],
+            breaks: vec![1],
+            rows: vec![
+                Row {
+                    name: "mean".into(),
+                    tiles: vec![tile("95.1", Some(1.0)), tile("12.3", Some(0.0))],
+                    note: None,
+                },
+                Row {
+                    name: "bulyan".into(),
+                    tiles: Vec::new(),
+                    note: Some("n/a: needs 7".into()),
+                },
+            ],
+            best: "100.0".into(),
+            worst: "10.0".into(),
+        }
+    }
+
+    #[test]
+    fn the_svg_holds_every_word() {
+        let svg = map().svg().unwrap();
+        for word in [
+            "a title",
+            "a caption",
+            "none",
+            "sign-",
+            "flip",
+            "mean",
+            "95.1",
+            "12.3",
+            "bulyan",
+            "needs 7",
+            "100.0",
+        ] {
+            assert!(svg.contains(word), "{word}");
+        }
+        assert!(svg.trim_end().ends_with("</svg>"));
+        assert_eq!(svg, map().svg().unwrap());
+    }
+
+    #[test]
+    fn the_png_has_both_ends_of_the_scale_and_ink_on_them() {
+        let pixels = map().pixels(map().size(2)).unwrap();
+        assert!(map().png().unwrap().len() > 1_000);
+        let count = |colour: [u8; 3]| pixels.chunks(3).filter(|pixel| *pixel == colour).count();
+        assert!(count([253, 231, 37]) > 2_000 && count([68, 1, 84]) > 2_000);
+        assert!(count([0, 0, 0]) > 200, "{}", count([0, 0, 0]));
+        assert!(count([225, 225, 225]) > 2_000);
+    }
+}
