@@ -43,7 +43,9 @@ pub(crate) struct Args {
     /// How many of them; the plan's aggregation.byzantine, and at least 1, where absent.
     #[arg(long, env = "XFL_BYZANTINE", hide_env_values = true)]
     byzantine: Option<usize>,
-    /// A parameter of the attack, as NAME=VALUE.
+    /// A parameter of the attack, as NAME=VALUE. sign-flip: scale (a number, or bound); gaussian: mean, deviation (grid steps); mimic: row,
+    /// warmup; non-finite: value (inf, -inf, nan); label-flip: fraction; backdoor: target (a class), size, value, fraction, boost; the
+    /// others' are in `xfl attack --list`.
     #[arg(
         long = "param",
         value_name = "NAME=VALUE",

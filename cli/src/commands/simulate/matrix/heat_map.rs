@@ -23,8 +23,8 @@ const FONT: &[u8] = include_bytes!("../font/DejaVuSans-ASCII.ttf");
 #[derive(Clone, Debug)]
 pub(super) struct HeatMap {
     pub(super) title: String,
-    /// Small, under the map.
-    pub(super) caption: String,
+    /// Small, under the map, line by line.
+    pub(super) caption: Vec<String>,
     /// Each column's name on two lines.
     pub(super) columns: Vec<(String, String)>,
     /// Columns with a gap before them.
@@ -74,7 +74,8 @@ const GREY: RGBColor = RGBColor(225, 225, 225);
 /// Lengths in pixels of the SVG.
 const LEFT: i32 = 168;
 const TOP: i32 = 96;
-const BOTTOM: i32 = 44;
+const BOTTOM: i32 = 24;
+const LINE: i32 = 20;
 const RIGHT: i32 = 104;
 const WIDTH: i32 = 70;
 const HEIGHT: i32 = 36;
@@ -125,9 +126,14 @@ impl HeatMap {
         TOP + row as i32 * HEIGHT
     }
 
+    /// The middle of a line of the caption.
+    fn foot(&self, line: usize) -> i32 {
+        Self::row(self.rows.len()) + 22 + line as i32 * LINE
+    }
+
     fn size(&self, scale: u32) -> (u32, u32) {
         let columns = self.columns.len().max(8);
-        let (width, height) = (self.column(columns) + RIGHT, Self::row(self.rows.len()) + BOTTOM);
+        let (width, height) = (self.column(columns) + RIGHT, self.foot(self.caption.len()) + BOTTOM);
         (width.unsigned_abs() * scale, height.unsigned_abs() * scale)
     }
 
@@ -145,13 +151,10 @@ impl HeatMap {
             self.draw_row(&pen, Self::row(at), row)?;
         }
         self.draw_scale(&pen)?;
-        pen.text(
-            &self.caption,
-            13,
-            (LEFT, Self::row(self.rows.len()) + 22),
-            HPos::Left,
-            &BLACK,
-        )
+        for (at, line) in self.caption.iter().enumerate() {
+            pen.text(line, 13, (LEFT, self.foot(at)), HPos::Left, &BLACK)?;
+        }
+        Ok(())
     }
 
     fn draw_row<B: DrawingBackend>(&self, pen: &Pen<'_, B>, top: i32, row: &Row) -> Result<(), DrawError> {
@@ -172,7 +175,8 @@ impl HeatMap {
             pen.rectangle((left, top), (left + WIDTH, top + HEIGHT), &fill)?;
             let centre = left + WIDTH / 2;
             if tile.small.is_empty() {
-                pen.text(&tile.text, 15, (centre, middle), HPos::Center, &ink)?;
+                let size = if tile.text.len() > 6 { 13 } else { 15 };
+                pen.text(&tile.text, size, (centre, middle), HPos::Center, &ink)?;
             } else {
                 pen.text(&tile.text, 15, (centre, middle - 7), HPos::Center, &ink)?;
                 pen.text(&tile.small, 12, (centre, middle + 9), HPos::Center, &ink)?;
@@ -273,7 +277,7 @@ mod tests {
         };
         HeatMap {
             title: "a title".into(),
-            caption: "a caption".into(),
+            caption: vec!["a caption".into(), "of two lines".into()],
             columns: vec![(String::new(), "none".into()), ("sign-".into(), "flip".into())],
             breaks: vec![1],
             rows: vec![
@@ -299,6 +303,7 @@ mod tests {
         for word in [
             "a title",
             "a caption",
+            "of two lines",
             "none",
             "sign-",
             "flip",

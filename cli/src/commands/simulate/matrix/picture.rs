@@ -53,18 +53,21 @@ pub(super) fn map(matrix: &Matrix<'_>, summary: &Summary) -> HeatMap {
     } else {
         "Root mean squared error"
     };
-    let mut caption = format!(
-        "{} institutions, the last {} attacking; mean over {} seeds; the plan's own rule is {}",
-        matrix.institutions,
-        matrix.byzantine,
-        matrix.seeds.len(),
-        matrix.own_rule
-    );
+    let mut caption = vec![
+        format!(
+            "{} institutions, the last {} of them attacking; mean over {} seeds",
+            matrix.institutions,
+            matrix.byzantine,
+            matrix.seeds.len()
+        ),
+        format!("the plan's own rule is {}", matrix.own_rule),
+    ];
     if !matrix.stages.is_empty() {
-        caption += &format!("; every rule works on what {} leaves", matrix.stages);
+        caption.push(format!("every rule works on what {} leaves", matrix.stages));
     }
     if backdoor {
-        caption += "; backdoor works: % of triggered examples that pass for the target (below: where nobody attacks)";
+        let what = "backdoor works: % of triggered examples that pass for the target (below: where nobody attacks)";
+        caption.push(what.into());
     }
     HeatMap {
         title: format!("{what} of each rule (rows) under each attack (columns)"),
