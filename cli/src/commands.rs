@@ -12,6 +12,7 @@ pub(crate) mod init;
 pub(crate) mod join;
 pub(crate) mod keygen;
 pub(crate) mod member;
+pub(crate) mod privacy;
 pub(crate) mod round;
 pub(crate) mod score;
 pub(crate) mod simulate;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Score(Box<score::Args>),
     /// Write the rows that malicious institutions would send, given the honest rows of a .npy file.
     Attack(Box<attack::Args>),
+    /// Answer questions about noise and epsilon, without any federation around them.
+    Privacy(privacy::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -77,6 +80,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Outcome, Failur
         Command::Aggregate(args) => aggregate::run(&args, printer),
         Command::Score(args) => score::run(&args, printer),
         Command::Attack(args) => attack::run(&args, printer),
+        Command::Privacy(args) => privacy::run(&args, printer),
         Command::Completions(args) => completions::run(&args, printer),
     }
 }

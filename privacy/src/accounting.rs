@@ -204,4 +204,6 @@ impl fmt::Display for Guarantee {
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

@@ -46,7 +46,12 @@ fn extremes_have_right_limits() {
         Err(AccountingError::NoReleases)
     ));
     assert!(matches!(
-        noise_multiplier(Epsilon::new(1e-320).unwrap(), delta, u64::MAX, Relation::Replace),
+        noise_multiplier(
+            Epsilon::new(1e-320).unwrap(),
+            Delta::new(1e-300).unwrap(),
+            u64::MAX,
+            Relation::Replace
+        ),
         Err(AccountingError::Unreachable { .. })
     ));
     // A billion releases are many, not too many.

@@ -1,0 +1,33 @@
+//! `xfl privacy`: what noise is worth, without a federation around it.
+
+use crate::{
+    failure::Failure,
+    printer::{Outcome, Printer},
+};
+
+mod calibrate;
+mod epsilon;
+mod question;
+
+/// Arguments of `xfl privacy`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    question: Question,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Question {
+    /// Epsilon of Gaussian noise: how much any number of noisy steps gives away.
+    Epsilon(epsilon::Args),
+    /// The smallest noise multiplier that keeps a promised epsilon.
+    Calibrate(calibrate::Args),
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
+    match &args.question {
+        Question::Epsilon(args) => epsilon::run(args, printer),
+        Question::Calibrate(args) => calibrate::run(args, printer),
+    }
+}
