@@ -384,7 +384,7 @@ fn the_preflight_lists_everything_and_spends_nothing() {
         assert!(ok, "{item}: {}", said.out);
     }
     assert!(said.out.contains("569 examples of 30 features"), "{}", said.out);
-    assert!(said.out.contains("after all 10 rounds epsilon"), "{}", said.out);
+    assert!(said.out.contains("after 10 rounds epsilon"), "{}", said.out);
     assert!(!desk.path("institution").exists());
     desk.xfl("join --check --key a/node.pem")
         .fails(2, &["--coordinator-key", "not checked against a schema"]);

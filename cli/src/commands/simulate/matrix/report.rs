@@ -52,10 +52,13 @@ pub(super) fn text(matrix: &Matrix<'_>, summary: &Summary) -> String {
         true => ("accuracy in %", "least"),
         false => ("root mean squared error in the label's unit", "largest"),
     };
+    let seeds = match matrix.seeds.len() {
+        1 => "one seed".to_owned(),
+        n => format!("{n} seeds"),
+    };
     let mut text = format!(
-        "{}{unit}, means over {} seeds with the standard error; {} institutions, of which {} attack, know the others' updates, and are as many as rules are told to tolerate; worst: the {worst} under an attack\n",
+        "{}{unit}, means over {seeds} with the standard error; {} institutions, of which {} attack, know the others' updates, and are as many as rules are told to tolerate; worst: the {worst} under an attack\n",
         table(&rows),
-        matrix.seeds.len(),
         matrix.institutions,
         matrix.byzantine
     );
