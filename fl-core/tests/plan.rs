@@ -137,8 +137,8 @@ fn what_cannot_be_is_named_with_its_line() {
             "rule = \"trimmed-mean\"\nbyzantine = 18446744073709551615",
             "",
             "",
-            "aggregation.byzantine",
-            "invalid",
+            "rounds.quorum",
+            "needs",
         ),
         (
             "",

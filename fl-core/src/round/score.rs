@@ -123,8 +123,18 @@ impl Rounds {
         referee.value(&self.moved(aggregate)).map_err(impossible)
     }
 
-    /// Plays the plan's scorer; `value` answers what a coalition is worth.
+    /// Plays the plan's scorer; `value` answers what a coalition is worth, and what it says is wrong is what is wrong.
     fn play(&self, value: &mut dyn FnMut(Make<'_>) -> Result<Ppm, RoundError>) -> Result<Played, RoundError> {
+        let mut fault = None;
+        let played = self.play_with(&mut |make| {
+            value(make).inspect_err(|error| {
+                fault.get_or_insert_with(|| error.clone());
+            })
+        });
+        played.map_err(|error| fault.unwrap_or(error))
+    }
+
+    fn play_with(&self, value: &mut dyn FnMut(Make<'_>) -> Result<Ppm, RoundError>) -> Result<Played, RoundError> {
         let Some(outcome) = self.outcome() else {
             return Err(self.out_of_place("scores without an aggregate"));
         };

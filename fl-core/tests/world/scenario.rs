@@ -106,7 +106,7 @@ impl Scenario {
         let rule = if masked {
             "rule = \"mean\"".to_owned()
         } else {
-            rule(quorum, random)
+            rule(quorum, d, random)
         };
         let score = match masked {
             true => "participation",
@@ -188,12 +188,11 @@ const SERVERS: &[&str] = &[
 ];
 
 /// A rule that a quorum is enough for, and now and then something before it.
-fn rule(quorum: usize, random: &mut Stream) -> String {
+fn rule(quorum: usize, d: usize, random: &mut Stream) -> String {
     let by_need: &[(usize, &str)] = &[
         (1, "mean"),
         (2, "median"),
         (2, "sign-majority"),
-        (2, "foolsgold"),
         (2, "geometric-median"),
         (2, "centered-clipping"),
         (2, "norm-clipping"),
@@ -204,6 +203,8 @@ fn rule(quorum: usize, random: &mut Stream) -> String {
         (3, "smea"),
         (3, "dnc"),
         (3, "flame"),
+        // Rows that all point one way, as few of few coordinates may, it trusts none of.
+        (if d < 8 { usize::MAX } else { 3 }, "foolsgold"),
         (5, "krum"),
         (5, "multi-krum"),
         (7, "bulyan"),

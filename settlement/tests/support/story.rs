@@ -123,14 +123,7 @@ impl Federation {
 
     /// The next round's header, its reward root over `weights` of `budget`, signed by members 1 to 3.
     pub(crate) fn next_round(&mut self, budget: u128, weights: [u64; 4]) -> Round {
-        // A weight's share, rounded down; the first takes what that leaves over, unless nobody weighs anything.
-        let total: u128 = weights.iter().copied().map(u128::from).sum();
-        let mut parts = weights.map(|w| budget / total.max(1) * u128::from(w));
-        parts[0] += if total > 0 {
-            budget - parts.iter().sum::<u128>()
-        } else {
-            0
-        };
+        let parts = shares(budget, weights);
         let parts: Vec<_> = (1u8..).map(|byte| [byte; 32]).zip(parts).collect();
         let number = self.ledger.round() + 1;
         self.ledger.credit(number, &parts).unwrap();
@@ -241,4 +234,19 @@ pub(crate) async fn play(connection: Connection) -> (Federation, Vec<u128>) {
     assert!(!federation.client.is_member(&member(4).account()).await.unwrap());
     federation.bindings.pop();
     (federation, paid)
+}
+
+/// Shares of a budget by weight: rounded down, and what that leaves over one each to the largest remainders, the lower place first.
+fn shares(budget: u128, weights: [u64; 4]) -> [u128; 4] {
+    let total = weights.iter().copied().map(u128::from).sum::<u128>().max(1);
+    let mut parts = weights.map(|weight| budget * u128::from(weight) / total);
+    let mut places = [0, 1, 2, 3];
+    places.sort_by_key(|&i| (std::cmp::Reverse(budget * u128::from(weights[i]) % total), i));
+    let left = if weights == [0; 4] {
+        0
+    } else {
+        budget - parts.iter().sum::<u128>()
+    };
+    places.into_iter().zip(0..left).for_each(|(place, _)| parts[place] += 1);
+    parts
 }

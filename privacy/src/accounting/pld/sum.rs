@@ -125,7 +125,7 @@ fn spectrum(parts: &[Part], step: f64, tilt: f64, plan: &Plan) -> Option<(Vec<Co
             // Coefficients other than the first and the last stand for a pair.
             let twice = if k == 0 || k == half { 1.0 } else { 2.0 };
             let bound = (ln + excess).exp();
-            if !(ln > NEGLIGIBLE) {
+            if ln.is_nan() || ln <= NEGLIGIBLE {
                 charged += twice * bound.max(NEGLIGIBLE.exp());
                 return Complex::default();
             }

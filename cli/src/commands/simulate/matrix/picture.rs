@@ -55,7 +55,7 @@ pub(super) fn map(matrix: &Matrix<'_>, summary: &Summary) -> HeatMap {
     };
     let mut caption = vec![
         format!(
-            "{} institutions, the last {} of them attacking; mean over {} seeds",
+            "{} institutions, the last {} of them attacking; mean over {} seed(s)",
             matrix.institutions,
             matrix.byzantine,
             matrix.seeds.len()
