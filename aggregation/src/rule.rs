@@ -161,7 +161,7 @@ pub enum Rule {
     /// The floored mean of the majority that points one way, each row shortened to the median norm; the paper's noise is left to the
     /// caller.
     Flame,
-    /// The floored mean weighted by how unlike a row's history ([`State::history`], this round included) is to all others'.
+    /// The floored mean weighted by how unlike a row's history ([`State::history`], and this round) is to all others'.
     FoolsGold {
         /// The paper's confidence in parts per million, at least 1: 1,000,000 is its 1.
         kappa_ppm: u64,

@@ -266,6 +266,15 @@ impl Plan {
         self.grid_unit() * self.terms.training.server_learning_rate
     }
 
+    /// How far one grid unit of a coalition's mean moves a parameter where the coalition is valued: as under plain averaging, and
+    /// by the mean itself under an adaptive optimiser, whose rate is of a step of another length.
+    pub fn value_step(&self) -> f64 {
+        match self.terms.training.server {
+            ServerName::FedAvg | ServerName::FedAvgM => self.parameter_step(),
+            ServerName::FedAdagrad | ServerName::FedAdam | ServerName::FedYogi => self.grid_unit(),
+        }
+    }
+
     /// What one grid unit of an aggregate is, in the model's unit.
     pub fn grid_unit(&self) -> f64 {
         match self.terms.privacy.unit {

@@ -180,6 +180,11 @@ impl Rounds {
                 "members are out of order, doubled, or fewer than the quorum",
             ));
         }
+        if plan.terms().score.kind.needs_held_out() && genesis.held_out.is_none() {
+            return Err(out_of_place(
+                "scores need held-out data, and the beginning commits to none",
+            ));
+        }
         let mechanism = plan.mechanism(genesis.model.len())?;
         let mut ledger = Ledger::new(plan.federation().0);
         ledger.add_venue(genesis.contracts.venue()).map_err(score::impossible)?;

@@ -250,7 +250,12 @@ impl<'a> Simulation<'a> {
         let admitted = updates.iter().zip(&refused).filter(|(_, refused)| !**refused);
         let rows = Rows::new(admitted.filter_map(|(update, _)| update.as_deref()).collect())?;
         let members: Vec<usize> = (0..updates.len()).filter(|i| !refused[*i]).collect();
-        let aggregate = state.aggregate(self.plan, &members, &rows)?;
+        // What can't be sent at all is nobody's update; what is sent and not admitted is known to be bad.
+        let sent = updates
+            .iter()
+            .zip(&refused)
+            .filter(|(update, refused)| **refused && update.is_some());
+        let aggregate = state.aggregate(self.plan, &members, sent.count(), &rows)?;
         let mut scores = vec![0; rows.n()];
         if self.scored {
             scores = self.scores(&state.parameters, &rows)?;
@@ -275,7 +280,7 @@ impl<'a> Simulation<'a> {
 
     /// What each of the rows adds to their mean on held-out data, in parts per million.
     fn scores(&self, parameters: &[f32], rows: &Rows<'_>) -> Result<Vec<i64>, SimulationError> {
-        let step = self.plan.parameter_step();
+        let step = self.plan.value_step();
         let value = |mean: &[i32]| {
             let evaluation = self.model.evaluate(&moved(parameters, mean, step), self.held_out)?;
             Ok::<_, TrainError>(Ppm((-evaluation.loss * 1e6).round() as i64))
@@ -294,8 +299,14 @@ struct State {
 }
 
 impl State {
-    fn aggregate(&mut self, plan: &Plan, members: &[usize], rows: &Rows<'_>) -> Result<Aggregate, RuleError> {
-        let pipeline = plan.pipeline(rows.n(), &self.coin);
+    fn aggregate(
+        &mut self,
+        plan: &Plan,
+        members: &[usize],
+        refused: usize,
+        rows: &Rows<'_>,
+    ) -> Result<Aggregate, RuleError> {
+        let pipeline = plan.pipeline(rows.n(), refused, &self.coin);
         self.past.aggregate(plan, &pipeline, members, rows)
     }
 }
@@ -310,7 +321,7 @@ impl Defence<i32> for Defended<'_> {
     fn aggregate(&self, rows: Vec<&[i32]>) -> Result<Vec<f64>, DefenceError> {
         let members: Vec<usize> = (0..rows.len()).collect();
         let rows = Rows::new(rows)?;
-        let pipeline = self.plan.pipeline(rows.n(), &self.state.coin);
+        let pipeline = self.plan.pipeline(rows.n(), 0, &self.state.coin);
         let aggregate = self
             .state
             .past

@@ -134,7 +134,7 @@ pub enum Rule {
     /// The mean of the majority that points one way, each row shortened to the median norm; the paper's noise is left to
     /// the caller ([`Aggregate::bound`]).
     Flame,
-    /// The mean weighted by how unlike a row's history ([`State::history`], this round included) is to all others'.
+    /// The mean weighted by how unlike a row's history ([`State::history`], and this round) is to all others'.
     FoolsGold {
         /// The paper's confidence; [`foolsgold::KAPPA`](crate::decide::foolsgold::KAPPA) there.
         kappa: f64,

@@ -161,13 +161,14 @@ pub(crate) fn cost(plan: &Plan, file: &BudgetFile) -> Result<Cost, Failure> {
     let (ledger, count) = (file.ledger(), plan.terms().rounds.count);
     let (unit, relation, limit) = (mechanism.unit(), mechanism.relation(), ledger.limit());
     let federation = plan.federation().0;
-    // A round that was charged once may be charged again, for another attempt; it is not what lies ahead.
+    // Masked, the last round charged may be charged again, for another attempt; in the clear a round is charged once.
     let charged: BTreeSet<u64> = ledger
         .releases()
         .filter(|r| r.federation == federation && (1..=count).contains(&r.round))
         .map(|r| r.round)
         .collect();
-    let ahead = count - charged.len() as u64;
+    let done = charged.len() as u64 - u64::from(plan.masked() && !charged.is_empty());
+    let ahead = count - done;
     let each = mechanism.rho_per_release();
     let fits = |rounds: u64| ledger.fits(federation, unit, relation, each.times(rounds));
     // The most rounds that fit; a loss grows with their number.

@@ -1,7 +1,7 @@
 //! `[aggregation]`: what is done to a round's updates, then the rule, with the parameters that each of them takes.
 //!
 //! **Claim.** A key that the chosen rule and stages don't take is an error: nobody believes to have set something that nothing
-//! reads. Lengths (`norm`, `tau`, `nu`) are shares of the bound on an update before noise, which is `privacy.clip`, times
+//! reads (but `byzantine`, which rehearsals read too). Lengths (`norm`, `tau`, `nu`) are shares of the bound on an update before noise, which is `privacy.clip`, times
 //! `training.batch` where the unit is a record; they become whole grid steps here, the same on every machine.
 //!
 //! **Not here.** Rules that need something no coordinator has: a row that is trusted (`monna`, `fltrust`) and weights that somebody
@@ -36,7 +36,7 @@ pub struct Aggregation {
     pub neighbours: Option<NeighboursName>,
     /// The geometric median: distances below it count as it; a share of an update's bound, one grid step where absent.
     pub nu: Option<f64>,
-    /// Steps of the geometric median (3 where absent) and of centered clipping (1).
+    /// Steps of the geometric median (3 where absent) and of centered clipping (1), both from the last round's aggregate.
     pub iterations: Option<u32>,
     /// Centered clipping: the longest difference from the last aggregate that counts in full, a share of an update's bound;
     /// 1 where absent.
@@ -127,6 +127,9 @@ pub enum NeighboursName {
     ByzFl,
 }
 
+/// Rows that stages work on at most.
+const MOST_MIXED: usize = xfl_aggregation::decide::MAX_SQUARE;
+
 /// A round's stages and rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pipeline {
@@ -211,18 +214,26 @@ impl RuleName {
 }
 
 impl Plan {
-    /// Stages and rule for a round of `n` updates; whatever they draw follows from `coin`, which nobody may know before the
-    /// updates are committed to.
-    pub fn pipeline(&self, n: usize, coin: &Seed) -> Pipeline {
+    /// The number that stands for stages and rule in a round's header: the rule's, plus 128 where anything was done before it,
+    /// so that nobody takes such an aggregate for the rule's own.
+    pub fn rule_code(&self) -> u8 {
         let a = &self.terms.aggregation;
+        a.rule.code() | if a.pre.is_empty() { 0 } else { 0x80 }
+    }
+
+    /// Stages and rule for a round of `n` updates, after `refused` others that were out of bounds: those are counted among the
+    /// byzantine ones, so that one who sends nonsense can't take the rule its quorum. Whatever is drawn follows from `coin`.
+    pub fn pipeline(&self, n: usize, refused: usize, coin: &Seed) -> Pipeline {
+        let a = &self.terms.aggregation;
+        let f = a.byzantine.saturating_sub(refused);
         let (mut pre, mut rows) = (Vec::new(), n);
         for (place, stage) in (0..).zip(&a.pre) {
             pre.push(match stage {
                 StageName::Clipping => Stage::Clipping {
                     norm: self.steps(a.norm.unwrap_or(1.0)),
                 },
-                StageName::Arc => Stage::Arc { f: a.byzantine },
-                StageName::Nnm => Stage::Nnm { f: a.byzantine },
+                StageName::Arc => Stage::Arc { f },
+                StageName::Nnm => Stage::Nnm { f },
                 StageName::Bucketing => {
                     let mut permutation: Vec<usize> = (0..rows).collect();
                     coin.derive("bucketing", &[place]).stream().shuffle(&mut permutation);
@@ -232,14 +243,13 @@ impl Plan {
                 }
             });
         }
-        let rule = self.rule(rows, coin);
+        let rule = self.rule(rows, f, coin);
         Pipeline { pre, rule }
     }
 
-    /// The rule for `n` rows that the stages leave.
-    fn rule(&self, n: usize, coin: &Seed) -> Rule {
+    /// The rule for `n` rows that the stages leave, `f` of them bad.
+    fn rule(&self, n: usize, f: usize, coin: &Seed) -> Rule {
         let a = &self.terms.aggregation;
-        let f = a.byzantine;
         let neighbours = match a.neighbours.unwrap_or_default() {
             NeighboursName::Blanchard => Neighbours::Blanchard,
             NeighboursName::ByzFl => Neighbours::ByzFl,
@@ -326,12 +336,37 @@ impl Plan {
 
     /// Rows that the rule needs, of those that the stages leave of `n` updates.
     fn rows_needed(&self, n: usize) -> usize {
-        self.rule(self.rows_left(n), &Seed::from_number(0)).minimum_cohort()
+        self.rule(
+            self.rows_left(n),
+            self.terms.aggregation.byzantine,
+            &Seed::from_number(0),
+        )
+        .minimum_cohort()
     }
 
     fn rule_fits(&self, n: usize) -> bool {
         let a = &self.terms.aggregation;
-        self.rows_left(n) >= self.rows_needed(n) && (a.pre.is_empty() || n > 2 * a.byzantine)
+        let mut left = n;
+        for stage in &a.pre {
+            let mixes = matches!(stage, StageName::Nnm | StageName::Arc);
+            if (mixes && left <= a.byzantine.saturating_mul(2)) || left > MOST_MIXED {
+                return false;
+            }
+            if *stage == StageName::Bucketing {
+                left = left.div_ceil(a.bucket_size());
+            }
+        }
+        left >= self.rows_needed(n)
+    }
+
+    /// That stages and rule work on `n` updates; for a plan whose members are known.
+    pub(super) fn rule_fits_members(&self, n: usize) -> Result<(), PlanError> {
+        if self.rule_fits(n) {
+            return Ok(());
+        }
+        let what = format!("stages and rule don't work on the updates of all {n} members");
+        let hint = "take another rule, fewer stages, or tolerate fewer byzantine members";
+        Err(PlanError::at("aggregation.rule", what, hint))
     }
 
     /// A share of an update's bound in whole grid steps, at least 1.
@@ -352,6 +387,10 @@ impl Plan {
         let enough = (quorum..=100_000).find(|n| self.rule_fits(*n));
         let (need, left) = (self.rows_needed(quorum), self.rows_left(quorum));
         let what = match left == quorum {
+            _ if left >= need => format!(
+                "with a quorum of {quorum} a stage gets more rows than it can take, or not more than twice byzantine = {}",
+                self.terms.aggregation.byzantine
+            ),
             true => format!("the rule needs {need} updates and the quorum is {quorum}"),
             false => format!("the rule needs {need} buckets and a quorum of {quorum} leaves {left}"),
         };

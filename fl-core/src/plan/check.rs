@@ -73,6 +73,7 @@ impl Plan {
     /// [`PlanError`] where noise would decide the rule or the rewards, or where masked sums could overflow.
     pub fn check(&self, d: usize, n: usize) -> Result<Checked, PlanError> {
         self.scores_fit_members(n)?;
+        self.rule_fits_members(n)?;
         let mechanism = self.mechanism(d)?;
         let p = &self.terms.privacy;
         let mut findings = Vec::new();

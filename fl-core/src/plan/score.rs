@@ -56,7 +56,7 @@ pub struct Reward {
     /// The largest share of the budget that one may be given; 1,000,000 where absent.
     pub cap_ppm: Option<u32>,
     /// An update whose cosine with one committed earlier is at least this is a copy, and earns nothing; not looked for where
-    /// absent.
+    /// absent. Which of two was first is the order in which the coordinator accepted them.
     pub copies_ppm: Option<u32>,
 }
 
@@ -127,6 +127,14 @@ impl Plan {
     /// That scorer and rewards fit each other and the quorum.
     pub(super) fn scores_fit(&self) -> Result<(), PlanError> {
         let (score, reward) = (&self.terms.score, &self.terms.reward);
+        if score.tolerance_ppm > 10_000 {
+            let what = format!("got {}", score.tolerance_ppm);
+            return Err(PlanError::at(
+                "score.tolerance_ppm",
+                what,
+                "write parts per million, at most 10000",
+            ));
+        }
         for (key, given) in [("orders", score.orders), ("truncation_ppm", score.truncation_ppm)] {
             if given.is_some() && !score.kind.samples() {
                 let hint = "leave it out: it is for truncated-shapley and gtg-shapley";

@@ -74,7 +74,7 @@ impl Rounds {
             .collect();
         let row_root = row_tree(&updates).map_err(impossible)?.root();
         let rows = Rows::new(updates).map_err(impossible)?;
-        let pipeline = self.plan.pipeline(rows.n(), &self.coin());
+        let pipeline = self.plan.pipeline(rows.n(), refused.len(), &self.coin());
         let mut past = self.past.clone();
         let aggregate = past
             .aggregate(&self.plan, &pipeline, &members, &rows)
@@ -118,7 +118,7 @@ impl Rounds {
 
     /// The model moved by an aggregate, without the optimiser's memory: what coalitions are valued by.
     pub(super) fn moved(&self, aggregate: &[i32]) -> Vec<f32> {
-        moved(&self.model, aggregate, self.plan.parameter_step())
+        moved(&self.model, aggregate, self.plan.value_step())
     }
 
     pub(super) fn enter_score(&mut self, outcome: Outcome) {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use xfl_aggregation::{
-    Aggregate, Rows, RuleError, State, add_to_history,
+    Aggregate, Rows, RuleError, State, add_to_history_after,
     reward::apportion,
     score::{CgsvError, CosineGradient, Cosines, Ppm, ReputationTerms, cosine_gradient_shapley, equal_reputations},
     server::{self, ServerError},
@@ -54,7 +54,6 @@ impl<K: Ord + Copy> Past<K> {
         if remembers {
             let of = |member: &K| self.histories.get(member).cloned().unwrap_or_else(|| vec![0; rows.d()]);
             history = members.iter().map(of).collect();
-            add_to_history(&mut history, rows)?;
         }
         let state = State {
             start: Some(&self.aggregate),
@@ -62,6 +61,9 @@ impl<K: Ord + Copy> Past<K> {
             ..State::default()
         };
         let aggregate = pipeline.rule.aggregate_after(rows, &pipeline.pre, state)?;
+        if remembers {
+            add_to_history_after(&mut history, rows, &pipeline.pre)?;
+        }
         self.histories.extend(members.iter().copied().zip(history));
         self.aggregate.clone_from(&aggregate.values);
         Ok(aggregate)

@@ -121,7 +121,7 @@ impl Rounds {
             cumulative_budget: ledger.total(),
             cohort: a.members.len() as u32,
             dimension: self.model.len() as u64,
-            rule: self.plan.terms().aggregation.rule.code(),
+            rule: self.plan.rule_code(),
         };
         let digest = header.digest(&self.genesis.contracts.rounds_domain(self.plan.federation().0));
         Ok(Settled {
@@ -154,10 +154,11 @@ impl Rounds {
     }
 
     pub(super) fn posted(&mut self) -> Result<(), RoundError> {
-        let (Phase::Post, Some(settled), Some(outcome)) =
-            (self.phase, self.work.settled.take(), self.work.outcome.take())
-        else {
+        if self.phase != Phase::Post {
             return Err(self.out_of_place("a posting"));
+        }
+        let (Some(settled), Some(outcome)) = (self.work.settled.take(), self.work.outcome.take()) else {
+            return Err(self.out_of_place("a posting without a header"));
         };
         for (member, score) in outcome.aggregated.members.iter().zip(&settled.scored.scores) {
             let sum = self.scores.entry(*member).or_insert(0);

@@ -109,7 +109,6 @@ impl Rounds {
         if update::salt_hash(&upload.salt_key) != salt_hash {
             return Err(wrong("the salts' key isn't the committed one".into()));
         }
-        self.work.salts.insert(member, upload.salt_key);
         let assembly = self.work.uploads.entry(member).or_insert_with(|| Assembly::new(d));
         match assembly.put(upload.part, &upload.values) {
             Err(PartError::Again(part)) => {
@@ -127,6 +126,7 @@ impl Rounds {
                 }
             }
         }
+        self.work.salts.insert(member, upload.salt_key);
         Ok(())
     }
 }

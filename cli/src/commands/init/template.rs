@@ -74,7 +74,7 @@ mode = "none"               # "lwe": the coordinator sees the sum alone; needs r
 # select = 2                  # updates that multi-krum averages; all but the byzantine where absent
 # neighbours = "blanchard"    # "blanchard" (n - f - 2) or "byzfl" (n - f - 1): krum, multi-krum, bulyan
 # nu = 0.001                  # geometric-median: distances below it, a share of an update's bound, count as it; one grid step
-# iterations = 3              # geometric-median; 1 for centered-clipping
+# iterations = 3              # geometric-median (1 for centered-clipping): steps from the last round's aggregate
 # tau = 1.0                   # centered-clipping: longest difference that counts in full, a share of an update's bound
 # sampled = 10000             # dnc: coordinates looked at
 
