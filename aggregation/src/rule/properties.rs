@@ -34,7 +34,7 @@ impl Rule {
         }
     }
 
-    /// Whether the rule must see each update; the mean alone can also be taken of a masked sum ([`mean_of_sum`]).
+    /// Whether the rule must see each update; the mean alone can also be taken of a masked sum ([`mean_of_sum`](crate::mean_of_sum)).
     pub fn needs_single_updates(&self) -> bool {
         !matches!(self, Rule::Mean)
     }

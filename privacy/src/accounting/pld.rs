@@ -2,16 +2,16 @@
 //!
 //! **Claim.** [`epsilon`] is never below the true epsilon of the composition, and at most about 0.1 % above it where its grid converges
 //! within the memory that it allows itself (below 200 MiB), which it does for every noise from 0.1 to 100, rate from 1e-5 to 1, count up to
-//! 10^9 and delta from 1e-100 to 0.5 tried; otherwise it is only an upper bound, and never above that of [`rdp`](super::rdp).
+//! 10^9 and delta from 1e-100 to 0.5 tried; otherwise it is only an upper bound, and never above that of [`rdp`].
 //!
 //! **How.**
-//! 1. Gaussians without sampling, and single sampled steps, have closed profiles ([`exact`](super::exact)).
+//! 1. Gaussians without sampling, and single sampled steps, have closed profiles (`exact.rs`).
 //! 2. Otherwise each kind of step is discretised by connecting the dots (`cells`), tilted to where the answer is (`tilt`), composed by
 //!    fast Fourier transforms with every error charged (`sum`), once for removing and once for adding a record.
 //! 3. The grid's step is halved until the answer stops falling. Grids are nested, so each answer bounds the next from above.
 //!
 //! **What it does not do.** It doesn't say how far above the true value an answer is; noise below [`SMALLEST_NOISE`] and delta below
-//! about 1e-270 are answered by [`rdp`](super::rdp) alone. Fixed-size samples are accounted with the pair of Balle, Barthe and
+//! about 1e-270 are answered by [`rdp`] alone. Fixed-size samples are accounted with the pair of Balle, Barthe and
 //! Gaboardi's bound, which is tight for one step.
 //!
 //! # References
