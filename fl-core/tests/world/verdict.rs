@@ -130,7 +130,8 @@ fn recompute(
         _ if !a.pre.is_empty() || plan.terms().training.server != ServerName::FedAvg => None,
         RuleName::Mean => Some(0),
         RuleName::Median => Some((n - 1) / 2),
-        RuleName::TrimmedMean => Some(a.byzantine),
+        // A refused update is one of the bad ones.
+        RuleName::TrimmedMean => Some(a.byzantine.saturating_sub(aggregated.refused.len())),
         // The crate of the rules compares these with other implementations; that replaying gives the same is the audit's.
         _ => None,
     };
