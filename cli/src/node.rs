@@ -79,9 +79,13 @@ impl Node {
 
     /// The budget's limits; flags come first.
     pub(crate) fn limit(&self, epsilon: Option<f64>, delta: Option<f64>) -> Result<Limit, Failure> {
-        let wrong = |key: &str, flag: bool, error: ParameterError| match flag {
-            true => Failure::usage(format!("--{key}-limit: {error}")),
-            false => Failure::usage(format!("{}: `limits.{key}`: {error}", self.file.display())),
+        let wrong = |key: &str, flag: bool, error: ParameterError| {
+            let place = match flag {
+                true => format!("--{key}-limit"),
+                false => format!("{}: `limits.{key}`", self.file.display()),
+            };
+            let hint = "an epsilon is a positive number such as 10.0, a delta a probability such as 1e-5";
+            Failure::usage(format!("{place}: {error}")).hint(hint)
         };
         let l = &self.limits;
         let value = epsilon.or(l.epsilon).unwrap_or(10.0);

@@ -88,7 +88,8 @@ impl<'a> Maker<'a> {
             let (expected, got) = (model.dimension(), genesis.model.len());
             return Err(Failure::usage(format!(
                 "the plan's model has {expected} parameters, the coordinator's {got}"
-            )));
+            ))
+            .hint("the coordinator doesn't keep to its plan: ask it which model it started from"));
         }
         let data = Table::open(&self.args.data, &terms.data, Limits::default())?;
         enough(&data, plan, &self.args.data.display())?;
