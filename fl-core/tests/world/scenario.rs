@@ -216,7 +216,7 @@ fn rule(quorum: usize, d: usize, random: &mut Stream) -> String {
         (3, "dnc"),
         (3, "flame"),
         // Rows that all point one way, as few of few coordinates may, it trusts none of.
-        (if d < 8 { usize::MAX } else { 3 }, "foolsgold"),
+        (if d < 20 { usize::MAX } else { 3 }, "foolsgold"),
         (5, "krum"),
         (5, "multi-krum"),
         (7, "bulyan"),
