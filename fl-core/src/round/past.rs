@@ -111,7 +111,11 @@ impl<K: Ord + Copy> Past<K> {
         let mut next: Vec<f64> = model.iter().copied().map(f64::from).collect();
         let unit = plan.grid_unit() * self.scale;
         // A count at the end is none of the model's.
-        let delta: Vec<f64> = aggregate.iter().take(model.len()).map(|a| unit * f64::from(*a)).collect();
+        let delta: Vec<f64> = aggregate
+            .iter()
+            .take(model.len())
+            .map(|a| unit * f64::from(*a))
+            .collect();
         let mut state = self.server.clone();
         plan.server().step(&mut next, &delta, &mut state)?;
         let next: Vec<f32> = next.into_iter().map(|v| v as f32).collect();

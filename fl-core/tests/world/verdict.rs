@@ -44,7 +44,9 @@ pub(crate) fn judge(world: &World, end: &End) {
         .iter()
         .filter(|c| c.verdict != Verdict::Holds)
         // What a trusted coordinator alone can know is said to be unchecked.
-        .filter(|c| !(scenario.plan.sealed() && c.verdict == Verdict::Unchecked && c.text.contains("coordinator's word")))
+        .filter(|c| {
+            !(scenario.plan.sealed() && c.verdict == Verdict::Unchecked && c.text.contains("coordinator's word"))
+        })
         .map(ToString::to_string)
         .collect();
     assert!(audit.holds() && wrong.is_empty(), "the audit says {wrong:?}");
@@ -88,10 +90,16 @@ fn replay_by_hand(world: &World, journal: &[u8]) -> u64 {
             }
             Entry::Accepted(parcel) if plan.sealed() => {
                 let report: Report = parcel.envelope.open(plan.federation()).unwrap();
-                assert!(!matches!(report, Report::Upload(_)), "an update that is for the coordinator alone");
+                assert!(
+                    !matches!(report, Report::Upload(_)),
+                    "an update that is for the coordinator alone"
+                );
             }
             Entry::Summed { values } => {
-                assert!(sum.replace((at, values)).is_none_or(|(before, _)| before.0 < at.0), "a second sum of a round");
+                assert!(
+                    sum.replace((at, values)).is_none_or(|(before, _)| before.0 < at.0),
+                    "a second sum of a round"
+                );
             }
             Entry::Aggregated(aggregated) => {
                 let of = |id: &NodeId| {
@@ -134,10 +142,7 @@ fn recompute(
         "an update over the norm is in"
     );
     assert!(
-        aggregated
-            .refused
-            .iter()
-            .all(|m| limits.check(&of(m), d).is_err()),
+        aggregated.refused.iter().all(|m| limits.check(&of(m), d).is_err()),
         "refused for nothing"
     );
     let a = &plan.terms().aggregation;

@@ -65,7 +65,7 @@ delta = 1e-5                # where epsilon is read off
 # local_steps = 1             # steps of a round's local training (dp-sgd)
 # clip_quantile = 0.5         # share of the units that the clip norm follows from round to round; fixed where absent
 # clip_rate = 0.2             # how fast it does
-# count_noise = 1.0           # noise on the count that it follows, in units; part of epsilon
+# count_noise = 10.0          # noise on the count that it follows, in units: part of epsilon, a hundredth of it where absent
 # signal_fraction = 0.5       # of its bound, how much an honest update is expected to reach; for the plan's check
 
 [masking]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use xfl_core::plan::{MaskMode, Plan};
-use xfl_privacy::{Delta, Guarantee, Mechanism, Mode, Noising, Protection, Relation, Unit};
+use xfl_privacy::{Delta, Guarantee, Mechanism, Mode, Noising, Protection, Relation, Unit, accounting::Total};
 
 use crate::{
     failure::Failure,
@@ -57,7 +57,10 @@ pub(super) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
         text += &format!("\n{heading}\n");
         text.extend(sentences.iter().map(|sentence| format!("  - {sentence}\n")));
     }
-    let words: serde_json::Map<_, _> = parts.iter().map(|(heading, said)| ((*heading).to_owned(), json!(said))).collect();
+    let words: serde_json::Map<_, _> = parts
+        .iter()
+        .map(|(heading, said)| ((*heading).to_owned(), json!(said)))
+        .collect();
     let data = json!({
         "federation": plan.federation().to_string(), "mode": mechanism.mode(), "adversary": mechanism.mode().adversary(),
         "unit": mechanism.unit(), "relation": mechanism.relation(), "round": once, "all_rounds": all, "words": words,
@@ -83,8 +86,12 @@ fn protected(mechanism: &Mechanism) -> Vec<String> {
         Unit::Institution => "one institution: all that its data did to an update, every record of it at once",
     };
     let change = match mechanism.relation() {
-        Relation::ZeroOut => "the two worlds that can't be told apart: with this contribution, and with nothing in its place",
-        Relation::Replace => "the two worlds that can't be told apart: with this contribution, and with any other in its place",
+        Relation::ZeroOut => {
+            "the two worlds that can't be told apart: with this contribution, and with nothing in its place"
+        }
+        Relation::Replace => {
+            "the two worlds that can't be told apart: with this contribution, and with any other in its place"
+        }
     };
     vec![
         whose.into(),
@@ -108,7 +115,10 @@ fn leaves(plan: &Plan, mechanism: &Mechanism) -> Vec<String> {
             training.batch
         ),
         (_, Unit::Institution) => {
-            format!("the update of {} local passes, clipped to norm {clip} and rounded to steps of {step}", training.epochs)
+            format!(
+                "the update of {} local passes, clipped to norm {clip} and rounded to steps of {step}",
+                training.epochs
+            )
         }
     }];
     if let Some(adaptive) = plan.adaptive() {
@@ -153,7 +163,11 @@ fn seen(plan: &Plan, mechanism: &Mechanism) -> Vec<String> {
     } else {
         "other institutions and auditors see every update in the transcript, as the coordinator does"
     };
-    vec![coordinator, others.into(), "whoever gets the model sees what the models of all rounds say".into()]
+    vec![
+        coordinator,
+        others.into(),
+        "whoever gets the model sees what the models of all rounds say".into(),
+    ]
 }
 
 fn cost(plan: &Plan, mechanism: &Mechanism, once: &Guarantee, all: &Guarantee) -> Vec<String> {
@@ -161,7 +175,8 @@ fn cost(plan: &Plan, mechanism: &Mechanism, once: &Guarantee, all: &Guarantee) -
     if !all.epsilon.is_finite() {
         return vec!["epsilon is infinite: there is no guarantee, and nothing is charged to a budget".into()];
     }
-    let bound = |false_alarms: f64| (all.epsilon.get().exp() * false_alarms + all.delta.get()).min(1.0) * 100.0;
+    let total = Total::of(&mechanism.loss(), count);
+    let found = |false_alarms: f64| power(&total, false_alarms) * 100.0;
     let sampled = match mechanism.mode() {
         Mode::DpSgd => "records are drawn by the institution's own coins, which counts in its favour",
         _ => "every round counts in full, whether or not a record's batch was drawn",
@@ -171,18 +186,31 @@ fn cost(plan: &Plan, mechanism: &Mechanism, once: &Guarantee, all: &Guarantee) -
         format!("all {count} rounds: {all}, by {} accounting; {sampled}", all.accountant),
         format!(
             "in other words: whoever tests for one {what}, knows everything else and accepts 1 false alarm in 100 finds it in at most {:.1} of \
-             100 cases; 1 in 1000: at most {:.1}",
-            bound(0.01),
-            bound(0.001)
+             100 cases; with 1 false alarm in 1000 in at most {:.1}",
+            found(0.01),
+            found(0.001)
         ),
-        "your budget is charged before anything leaves; `xfl budget --plan` shows what this plan would leave of it".into(),
+        "your budget is charged before anything leaves; `xfl budget --plan` shows what this plan would leave of it"
+            .into(),
     ]
+}
+
+/// The most that a test with this rate of false alarms can find: epsilon at any delta bounds it by `delta + e^epsilon * false alarms`
+/// (Wasserman and Zhou 2010), and the least of those holds.
+fn power(total: &Total, false_alarms: f64) -> f64 {
+    let deltas = [0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 3e-3, 1e-3, 1e-4, 1e-6];
+    let bounds = deltas.into_iter().filter_map(|delta| {
+        let epsilon = total.epsilon(Delta::new(delta).ok()?);
+        Some(delta + epsilon.get().exp() * false_alarms)
+    });
+    bounds.fold(1.0, f64::min)
 }
 
 fn not_protected(mechanism: &Mechanism) -> Vec<String> {
     let mut said = vec![
         "that you take part, when, and how long your training took".to_owned(),
-        "what holds for people in general: a model that learns that a symptom means a disease says so of everybody".to_owned(),
+        "what holds for people in general: a model that learns that a symptom means a disease says so of everybody"
+            .to_owned(),
     ];
     if mechanism.unit() == Unit::Record {
         said.push("what many of your records have in common, such as how ill your patients are on average".into());
