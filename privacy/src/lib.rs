@@ -50,6 +50,7 @@ pub mod budget;
 mod central;
 mod clip;
 mod exact;
+mod hush;
 pub mod mask;
 mod mechanism;
 mod mode;
