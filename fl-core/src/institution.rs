@@ -418,8 +418,7 @@ impl Institution {
             return Ok(());
         };
         if let Some(release) = self.memory.release((round, 0)) {
-            let root = update::root(&release.values, &release.salt_key);
-            let commit = commit_of(release, root);
+            let commit = commit_of(release, at, release.root(at));
             self.report(at, &Report::Commit(commit));
         }
         Ok(())
@@ -444,7 +443,7 @@ impl Institution {
                 let end = start + update::part_len(release.values.len(), part);
                 Upload {
                     part,
-                    salt_key: release.salt_key,
+                    salt_key: release.salt_key(at),
                     values: release.values[start..end].to_vec(),
                 }
             })
@@ -472,8 +471,8 @@ impl Institution {
     }
 }
 
-fn commit_of(release: &Release, root: [u8; 32]) -> Commit {
-    let salt_hash = update::salt_hash(&release.salt_key);
+fn commit_of(release: &Release, at: (u64, u32), root: [u8; 32]) -> Commit {
+    let salt_hash = update::salt_hash(&release.salt_key(at));
     Commit {
         root,
         salt_hash,

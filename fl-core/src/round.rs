@@ -92,6 +92,8 @@ pub struct Rounds {
     scores: BTreeMap<NodeId, i64>,
     past: Past<NodeId>,
     spent: BTreeMap<NodeId, commit::Spent>,
+    /// Updates shown in any attempt of the round.
+    shown: BTreeMap<NodeId, upload::Shown>,
     phase: Phase,
     work: Work,
 }
@@ -205,6 +207,7 @@ impl Rounds {
             scores: BTreeMap::new(),
             past,
             spent: BTreeMap::new(),
+            shown: BTreeMap::new(),
             phase: Phase::Idle,
             work: Work::default(),
             plan,

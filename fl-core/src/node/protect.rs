@@ -157,7 +157,7 @@ impl Practice {
         let ledger = self.budget.ledger();
         Ok(Release {
             values,
-            salt_key: *entropy::bytes()?,
+            salt_secret: *entropy::bytes()?,
             protected: Protected::of(&mechanism),
             charged: ledger.charged(federation),
             budget_head: ledger.head(),
