@@ -88,6 +88,10 @@ impl Plan {
                     mechanism.promised_sigma()
                 );
                 say(false, text);
+                if dishonest == 0 {
+                    let text = "dishonest = 0: a member that takes its own share off the sum is not covered by epsilon";
+                    say(true, text.into());
+                }
             }
         }
         let fraction = SignalFraction::new(p.signal_fraction).unwrap_or(SignalFraction::HALF);

@@ -17,7 +17,7 @@ use super::aggregate::moved;
 use crate::plan::{Adaptive, Pipeline, Plan, RuleName, ServerName};
 
 /// A clip norm that adapts stays within a factor of a million of the plan's.
-const SMALLEST_SCALE: f64 = 1e-6;
+pub(crate) const SMALLEST_SCALE: f64 = 1e-6;
 
 /// The memory of a federation between two rounds.
 #[derive(Clone, Debug)]

@@ -142,6 +142,10 @@ fn local_steps<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N::Sou
 /// The clipped and rounded gradients, downhill, of the records at `indices`.
 fn summed(task: &Task<'_>, parameters: &[f32], indices: &[usize]) -> Result<RecordSum, ContributionError> {
     let mut sum = RecordSum::new(task.mechanism)?;
+    if indices.is_empty() {
+        // Coins may draw nobody; what leaves then is noise alone, and a step that was left out would show.
+        return Ok(sum);
+    }
     let mut downhill = vec![0.0; task.model.dimension()];
     let stepped = record_step(task.model, parameters, task.data, indices, |gradient| {
         downhill.iter_mut().zip(gradient).for_each(|(d, g)| *d = -g);

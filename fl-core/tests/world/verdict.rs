@@ -45,7 +45,9 @@ pub(crate) fn judge(world: &World, end: &End) {
         .filter(|c| c.verdict != Verdict::Holds)
         // What a trusted coordinator alone can know is said to be unchecked.
         .filter(|c| {
-            !(scenario.plan.sealed() && c.verdict == Verdict::Unchecked && c.text.contains("coordinator's word"))
+            !(scenario.plan.sealed()
+                && c.verdict == Verdict::Unchecked
+                && (c.text.contains("coordinator's word") || c.text.contains("its word")))
         })
         .map(ToString::to_string)
         .collect();

@@ -60,12 +60,13 @@ step = 0.001                # the grid that contributions are rounded to
 noise_multiplier = 2.0      # noise over clip (distributed, central: of the sum); 0 turns noise off and makes epsilon infinite
 delta = 1e-5                # where epsilon is read off
 # trust_coordinator = false   # whether it may see updates with no or little noise: mode central, and distributed without masks
-# dishonest = 0               # institutions whose share of noise isn't counted on (distributed); masking.colluders with masks
+# dishonest = 1               # institutions whose share of noise isn't counted on (distributed); masking.colluders with masks
 # sample_rate = 0.1           # most that a record's chance of being drawn for a step may be (dp-sgd; no default)
 # local_steps = 1             # steps of a round's local training (dp-sgd)
 # clip_quantile = 0.5         # share of the units that the clip norm follows from round to round; fixed where absent
 # clip_rate = 0.2             # how fast it does
-# count_noise = 10.0          # noise on the count that it follows, in units: part of epsilon, a hundredth of it where absent
+# count_noise = 10.0          # noise on the count that it follows, in units (of the same sum as the noise): part of rho, where absent a
+                            # hundredth of it with unit "record", a quarter with "institution"
 # signal_fraction = 0.5       # of its bound, how much an honest update is expected to reach; for the plan's check
 
 [masking]
