@@ -135,6 +135,15 @@ fn recompute(
         // The crate of the rules compares these with other implementations; that replaying gives the same is the audit's.
         _ => None,
     };
+    let weighted = a.rule == RuleName::WeightedMean && a.pre.is_empty();
+    if plan.terms().training.server == ServerName::FedAvg && weighted {
+        let cap = a.weight_cap.unwrap();
+        let weight = |m: &NodeId| a.weights.get(m).map_or(1, |w| *w.min(&cap)) as i64;
+        let weights: Vec<i64> = aggregated.members.iter().map(weight).collect();
+        let column = |i: usize| -> i64 { updates.iter().zip(&weights).map(|(u, w)| w * i64::from(u[i])).sum() };
+        let floored = |i: usize| column(i).div_euclid(weights.iter().sum()) as i32;
+        return led_to(plan, model, aggregated, &(0..model.len()).map(floored).collect::<Vec<_>>());
+    }
     let Some(cut) = cut(updates.len()) else {
         return model.to_vec();
     };
@@ -146,12 +155,17 @@ fn recompute(
             kept.iter().sum::<i64>().div_euclid(kept.len() as i64) as i32
         })
         .collect();
+    led_to(plan, model, aggregated, &values)
+}
+
+/// The model that an aggregate leads to, if the transcript has the same.
+fn led_to(plan: &Plan, model: &[f32], aggregated: &Aggregated, values: &[i32]) -> Vec<f32> {
     assert_eq!(
-        aggregate_tree(&values).unwrap().root(),
+        aggregate_tree(values).unwrap().root(),
         aggregated.aggregate_root,
         "a wrong aggregate"
     );
-    let next = moved(model, &values, plan.parameter_step());
+    let next = moved(model, values, plan.parameter_step());
     assert_eq!(model_root(&next), aggregated.model_root, "a wrong model");
     next
 }

@@ -3,7 +3,7 @@
 use std::{fmt::Display, path::PathBuf, time::Instant};
 
 use serde_json::json;
-use xfl_aggregation::{Aggregate, KrumDistances, Rows, Rule, Stage, State, weighted_mean_after};
+use xfl_aggregation::{Aggregate, KrumDistances, Rows, Rule, State};
 
 use super::{Made, Values, catalogue, params::Params, stages, vectors};
 use crate::failure::Failure;
@@ -20,17 +20,12 @@ pub(super) struct Asked<'a> {
 }
 
 /// A rule with what it is told, ready for the rows.
-enum Ready {
-    Rule(Rule, Told),
-    WeightedMean { weights: Vec<u64>, cap: Option<u64> },
-}
-
-/// What a rule is told besides the rows.
-#[derive(Default)]
-struct Told {
+struct Ready {
+    rule: Rule,
     start: Option<Vec<i32>>,
     reference: Option<Vec<i32>>,
     history: Option<Vec<Vec<i64>>>,
+    weights: Option<Vec<u64>>,
 }
 
 /// Aggregates rows of `d` values each; the seconds are of reading and of the rule.
@@ -46,7 +41,7 @@ pub(super) fn aggregate(
     params.finish(asked.rule)?;
     let rows = Rows::new(values.chunks_exact(d.max(1)).collect()).map_err(|error| (asked.refused)(&error))?;
     let read = asked.began.elapsed().as_secs_f64();
-    let made = ready.run(&rows, &stages.stages);
+    let made = ready.rule.aggregate_after(&rows, &stages.stages, ready.state());
     let made = made.map_err(|error| (asked.refused)(&error))?;
     let aggregated = asked.began.elapsed().as_secs_f64() - read;
     Ok((ready.described(made), [read, aggregated]))
@@ -55,55 +50,52 @@ pub(super) fn aggregate(
 impl Ready {
     /// `n` counts the rows after the stages.
     fn parse(asked: &Asked<'_>, n: usize, d: usize, params: &mut Params) -> Result<Self, Failure> {
-        if asked.rule == "weighted-mean" {
-            let file: PathBuf = params.needed("weights", "a .npy file of a whole number for each row")?;
-            return Ok(Ready::WeightedMean {
-                weights: vectors::naturals(&file, n)?,
-                cap: params.maybe("cap")?,
-            });
-        }
         let rule = catalogue::exact(asked.rule, asked.byzantine, n, params)?;
-        let mut told = Told::default();
+        let mut ready = Self {
+            rule,
+            start: None,
+            reference: None,
+            history: None,
+            weights: None,
+        };
         let vector = |path: PathBuf| vectors::integers(&path, d);
         match rule {
             Rule::GeometricMedian { .. } | Rule::CenteredClipping { .. } => {
-                told.start = params.maybe("start")?.map(vector).transpose()?;
+                ready.start = params.maybe("start")?.map(vector).transpose()?;
             }
             Rule::FlTrust => {
                 let what = "a .npy file of the update that the coordinator trusts, its own, in grid steps";
-                told.reference = Some(vector(params.needed("reference", what)?)?);
+                ready.reference = Some(vector(params.needed("reference", what)?)?);
             }
             Rule::FoolsGold { .. } => {
                 let history: Option<PathBuf> = params.maybe("history")?;
-                told.history = history.map(|path| vectors::integer_rows(&path)).transpose()?;
+                ready.history = history.map(|path| vectors::integer_rows(&path)).transpose()?;
+            }
+            Rule::WeightedMean { .. } => {
+                let file: PathBuf = params.needed("weights", "a .npy file of a whole number for each row")?;
+                ready.weights = Some(vectors::naturals(&file, n)?);
             }
             _ => {}
         }
-        Ok(Ready::Rule(rule, told))
+        Ok(ready)
     }
 
-    fn run(&self, rows: &Rows<'_>, pre: &[Stage]) -> Result<Aggregate, xfl_aggregation::RuleError> {
-        match self {
-            Ready::Rule(rule, told) => rule.aggregate_after(
-                rows,
-                pre,
-                State {
-                    start: told.start.as_deref(),
-                    reference: told.reference.as_deref(),
-                    history: told.history.as_deref(),
-                },
-            ),
-            Ready::WeightedMean { weights, cap } => weighted_mean_after(rows, pre, weights, *cap),
+    fn state(&self) -> State<'_> {
+        State {
+            start: self.start.as_deref(),
+            reference: self.reference.as_deref(),
+            history: self.history.as_deref(),
+            weights: self.weights.as_deref(),
         }
     }
 
     /// Whether the rule keeps some rows as a whole and leaves out others.
     fn selects(&self) -> bool {
         use Rule::{Bulyan, Dnc, Flame, Krum, Mda, Monna, MultiKrum, Smea};
-        match self {
-            Ready::Rule(Krum { .. } | MultiKrum { .. } | Bulyan { .. } | Mda { .. } | Monna { .. }, _) => true,
-            Ready::Rule(Smea { .. } | Dnc { .. } | Flame, _) => true,
-            Ready::Rule(..) | Ready::WeightedMean { .. } => false,
+        match self.rule {
+            Krum { .. } | MultiKrum { .. } | Bulyan { .. } | Mda { .. } | Monna { .. } => true,
+            Smea { .. } | Dnc { .. } | Flame => true,
+            _ => false,
         }
     }
 
