@@ -165,7 +165,10 @@ fn integers(args: &Args, attack: &Attack, array: &Array) -> Result<Outcome, Fail
         .transpose()?;
     let weights = match rule {
         Some(Exact::WeightedMean { .. }) => {
-            let file: PathBuf = params.needed("weights", "a .npy file of a whole number for each row, the attackers' last")?;
+            let file: PathBuf = params.needed(
+                "weights",
+                "a .npy file of a whole number for each row, the attackers' last",
+            )?;
             Some(vectors::naturals(&file, stages.rows)?)
         }
         _ => None,

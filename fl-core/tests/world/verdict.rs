@@ -142,7 +142,12 @@ fn recompute(
         let weights: Vec<i64> = aggregated.members.iter().map(weight).collect();
         let column = |i: usize| -> i64 { updates.iter().zip(&weights).map(|(u, w)| w * i64::from(u[i])).sum() };
         let floored = |i: usize| column(i).div_euclid(weights.iter().sum()) as i32;
-        return led_to(plan, model, aggregated, &(0..model.len()).map(floored).collect::<Vec<_>>());
+        return led_to(
+            plan,
+            model,
+            aggregated,
+            &(0..model.len()).map(floored).collect::<Vec<_>>(),
+        );
     }
     let Some(cut) = cut(updates.len()) else {
         return model.to_vec();

@@ -165,11 +165,14 @@ impl Job<'_> {
             ));
         }
         if args.byzantine != 0 {
-            return Err(Failure::usage("--rule plan is as the plan says")
-                .hint("leave --byzantine out, or name the rule"));
+            return Err(
+                Failure::usage("--rule plan is as the plan says").hint("leave --byzantine out, or name the rule")
+            );
         }
         let plan = args.worth.plan()?;
-        let updates = updates.on_grid(plan.parameter_step()).map_err(|failure| self.in_file(failure))?;
+        let updates = updates
+            .on_grid(plan.parameter_step())
+            .map_err(|failure| self.in_file(failure))?;
         let combine = Combine::planned(plan, &args.rule_param, &updates)?;
         Ok((combine, updates))
     }

@@ -109,7 +109,9 @@ impl Combine {
         let name = names.join(" + ");
         given.finish(&format!("the plan's {name}"))?;
         if let Some(got) = history.as_ref().map(Vec::len).filter(|got| *got != n) {
-            return Err(Failure::usage(format!("a history of {got} rows, expected one for each of the {n} rows")));
+            return Err(Failure::usage(format!(
+                "a history of {got} rows, expected one for each of the {n} rows"
+            )));
         }
         let planned = Planned {
             plan,
@@ -137,7 +139,9 @@ impl Combine {
             told,
         } = &self.how
         else {
-            return Err(Failure::failed("the plan's rule was given rows that are not on its grid"));
+            return Err(Failure::failed(
+                "the plan's rule was given rows that are not on its grid",
+            ));
         };
         let mut params = Params::parse(params)?;
         let rule = catalogue::rule(&self.name, *byzantine, rows.len(), &mut params)?;
@@ -179,7 +183,10 @@ impl Planned {
         let pipeline = self.plan.pipeline(rows.n(), 0, &self.coin);
         let of_rows = |all: &Vec<Vec<i64>>| -> Vec<Vec<i64>> { numbers.iter().map(|&row| all[row].clone()).collect() };
         let history = self.history.as_ref().map(of_rows);
-        let weights: Option<Vec<u64>> = self.weights.as_ref().map(|all| numbers.iter().map(|&row| all[row]).collect());
+        let weights: Option<Vec<u64>> = self
+            .weights
+            .as_ref()
+            .map(|all| numbers.iter().map(|&row| all[row]).collect());
         let state = State {
             start: self.start.as_deref(),
             history: history.as_deref(),

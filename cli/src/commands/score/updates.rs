@@ -161,8 +161,12 @@ fn rounded<T: real::Real>(values: &[T], step: f64, d: usize) -> Result<Vec<i32>,
         let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&steps);
         let (row, coordinate) = (at / d, at % d);
         fits.then_some(steps as i32).ok_or_else(|| {
-            let what = format!("row {row} coordinate {coordinate}: {} is {steps:e} steps of the plan's grid", v.into());
-            Failure::usage(what).hint("rows of floats are differences of parameters; no round takes one of more than 32 bits")
+            let what = format!(
+                "row {row} coordinate {coordinate}: {} is {steps:e} steps of the plan's grid",
+                v.into()
+            );
+            Failure::usage(what)
+                .hint("rows of floats are differences of parameters; no round takes one of more than 32 bits")
         })
     };
     values.iter().enumerate().map(one).collect()

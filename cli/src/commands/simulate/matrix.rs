@@ -146,7 +146,10 @@ impl<'a> Matrix<'a> {
             // The coordinator of masked rounds sees a sum.
             [] if federation.plan.masked() => vec![RuleName::Mean],
             // A rehearsal's institutions weigh the same: the weighted mean would be the mean once more.
-            [] => RuleName::ALL.into_iter().filter(|rule| *rule != RuleName::WeightedMean).collect(),
+            [] => RuleName::ALL
+                .into_iter()
+                .filter(|rule| *rule != RuleName::WeightedMean)
+                .collect(),
             names => names.iter().map(|name| rule(name)).collect::<Result<_, _>>()?,
         };
         let institutions = federation.institutions();

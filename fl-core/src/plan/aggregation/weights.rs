@@ -72,7 +72,10 @@ impl Plan {
     /// That weights are within their range and fit rule, stages and masking.
     pub(super) fn weights_fit(&self) -> Result<(), PlanError> {
         let (a, weighted) = (&self.terms().aggregation, RuleName::WeightedMean);
-        for (key, given) in [("weights", !a.weights.is_empty()), ("weight_cap", a.weight_cap.is_some())] {
+        for (key, given) in [
+            ("weights", !a.weights.is_empty()),
+            ("weight_cap", a.weight_cap.is_some()),
+        ] {
             if given && a.rule != weighted {
                 let what = format!("the rule {} doesn't take it", a.rule.name());
                 let hint = "leave it out: it is for weighted-mean";
@@ -108,7 +111,8 @@ impl Plan {
             in_range("weights", *weight)?;
             if a.weight_cap.is_none() && *weight > USUAL_CAP {
                 let what = format!("{member} weighs {weight}, more than {USUAL_CAP}");
-                let hint = "write weight_cap, the most that an update counts, beside it: larger weights then count as that";
+                let hint =
+                    "write weight_cap, the most that an update counts, beside it: larger weights then count as that";
                 return Err(PlanError::at("aggregation.weights", what, hint));
             }
         }
