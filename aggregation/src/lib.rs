@@ -62,6 +62,7 @@ mod rule;
 pub mod score;
 pub mod server;
 mod stage;
+mod vectors;
 mod view;
 
 #[cfg(test)]
