@@ -199,9 +199,7 @@ impl Institution {
         }
         match order {
             Order::Welcome(welcome) => self.welcomed(&welcome),
-            Order::Begin { model, cohort, scale } => {
-                self.begin(at, model, &cohort, f64::from_bits(scale), &parcel.attachment)
-            }
+            Order::Begin { model, cohort, scale } => self.begin(at, model, &cohort, f64::from_bits(scale), &parcel.attachment),
             Order::Reveal { commitments, have } => self.reveal(at, &commitments, &have),
             Order::Keys(advertisements) => self.keys(at, &advertisements),
             Order::Dealt { lists, shares, have } => self.dealt(at, &lists, shares, have),
@@ -229,7 +227,10 @@ impl Institution {
         self.train_next();
         let d = self.rounds_ref()?.update_len();
         if release.values.len() != d {
-            return refuse(format!("an update of {} values, expected {d}", release.values.len()));
+            return refuse(format!(
+                "an update of {} values, expected {d}",
+                release.values.len()
+            ));
         }
         let note = Note::Release {
             round: at.0,

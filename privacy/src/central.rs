@@ -58,10 +58,7 @@ impl ClearSum {
             if !mechanism.admits(update) {
                 return Err(SumError::OutsideRange { index });
             }
-            values
-                .iter_mut()
-                .zip(update)
-                .for_each(|(sum, value)| *sum += i64::from(*value));
+            values.iter_mut().zip(update).for_each(|(sum, value)| *sum += i64::from(*value));
         }
         Ok(Self {
             values,
@@ -141,10 +138,7 @@ mod tests {
         let mechanism = central(2.0);
         assert_eq!((mechanism.sigma(), mechanism.promised_sigma()), (0, 2000));
         assert_eq!(mechanism.rho_per_release().get(), 0.125);
-        let clear = crate::clip(vec![3.0, 4.0, 0.0], &mechanism)
-            .unwrap()
-            .quantise()
-            .unwrap();
+        let clear = crate::clip(vec![3.0, 4.0, 0.0], &mechanism).unwrap().quantise().unwrap();
         let sent = RehearsalNoise::from_seed([1; 32]).noise(clear).unwrap();
         assert_eq!(sent.values(), [3, 4, 0]);
         let sum = ClearSum::of(&mechanism, [sent.values(), &[1, 1, 1]]).unwrap();

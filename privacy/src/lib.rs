@@ -67,8 +67,7 @@ pub use accounting::Guarantee;
 pub use central::{ClearSum, NoisedSum, SumError};
 pub use clip::{ClipError, Clipped, clip};
 pub use mechanism::{
-    HONEST_FAILURE_BITS, MAX_CONTRIBUTORS, MAX_DIMENSION, MAX_LOCAL_STEPS, Mechanism, MechanismError, Protection,
-    Settings,
+    HONEST_FAILURE_BITS, MAX_CONTRIBUTORS, MAX_DIMENSION, MAX_LOCAL_STEPS, Mechanism, MechanismError, Protection, Settings,
 };
 pub use mode::{Mode, Noising};
 pub use neighbour::{Relation, Unit};

@@ -147,9 +147,7 @@ mod tests {
     /// Kairouz, Liu and Steinke 2021, Proposition 14, summed term by term.
     fn reference(sensitivity: f64, share: f64, m: u32, d: f64) -> f64 {
         let tau: f64 = (1..m)
-            .map(|k| {
-                10.0 * (-2.0 * std::f64::consts::PI.powi(2) * share * share * f64::from(k) / f64::from(k + 1)).exp()
-            })
+            .map(|k| 10.0 * (-2.0 * std::f64::consts::PI.powi(2) * share * share * f64::from(k) / f64::from(k + 1)).exp())
             .sum();
         let g = sensitivity / (f64::from(m).sqrt() * share);
         0.5 * (g * g + tau * d / 2.0).min((g + tau * d.sqrt()).powi(2))
@@ -157,13 +155,7 @@ mod tests {
 
     #[test]
     fn shares_cost_at_least_what_the_paper_says() {
-        for (sensitivity, share, m, d) in [
-            (10, 1, 2, 3),
-            (10, 1, 5, 1000),
-            (100, 2, 3, 10),
-            (1000, 700, 10, 1 << 20),
-            (5, 1, 1, 7),
-        ] {
+        for (sensitivity, share, m, d) in [(10, 1, 2, 3), (10, 1, 5, 1000), (100, 2, 3, 10), (1000, 700, 10, 1 << 20), (5, 1, 1, 7)] {
             let (ours, theirs) = (
                 rho_of_shares(sensitivity, share, m, d).get(),
                 reference(sensitivity as f64, f64::from(share), m, d as f64),

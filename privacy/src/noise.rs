@@ -98,11 +98,7 @@ pub trait Noise {
 }
 
 /// Those of `records` positions whose coin, uniform over 64 bits, falls below `rate`.
-fn drawn(
-    records: usize,
-    rate: SampleRate,
-    mut coin: impl FnMut() -> Result<u64, NoiseError>,
-) -> Result<Vec<usize>, NoiseError> {
+fn drawn(records: usize, rate: SampleRate, mut coin: impl FnMut() -> Result<u64, NoiseError>) -> Result<Vec<usize>, NoiseError> {
     // Exact: a float below 1 times a power of two, cut off.
     let below = (rate.get() < 1.0).then_some((rate.get() * 2f64.powi(64)) as u64);
     let mut positions = Vec::new();

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use xfl_privacy::{
-    ClearSum, Mechanism, Noise, NoiseError, Noised, NoisedSum, OpenDpNoise, Os, ParameterError, Protection, Quantised,
-    SampleRate, budget,
+    ClearSum, Mechanism, Noise, NoiseError, Noised, NoisedSum, OpenDpNoise, Os, ParameterError, Protection, Quantised, SampleRate,
+    budget,
 };
 
 use super::{

@@ -97,14 +97,12 @@ impl Plan {
                 honest: u32::try_from(self.honest()).unwrap_or(u32::MAX),
             },
             Mode::DpSgd => {
-                let hint =
-                    "write the batch over the records of the smallest institution, for example sample_rate = 0.1";
-                let rate = p
-                    .sample_rate
-                    .ok_or_else(|| PlanError::at("privacy.mode", "mode dp-sgd needs privacy.sample_rate", hint))?;
+                let hint = "write the batch over the records of the smallest institution, for example sample_rate = 0.1";
+                let rate = p.sample_rate.ok_or_else(|| {
+                    PlanError::at("privacy.mode", "mode dp-sgd needs privacy.sample_rate", hint)
+                })?;
                 Noising::DpSgd {
-                    rate: SampleRate::new(rate)
-                        .map_err(|e| PlanError::at("privacy.sample_rate", e.to_string(), hint))?,
+                    rate: SampleRate::new(rate).map_err(|e| PlanError::at("privacy.sample_rate", e.to_string(), hint))?,
                     steps: p.local_steps.unwrap_or(1),
                 }
             }
@@ -169,15 +167,8 @@ impl Plan {
         }
         let quorum = self.terms.rounds.quorum;
         if p.mode == Mode::Distributed && self.honest() == 0 {
-            let what = format!(
-                "{} dishonest institutions leave none of a quorum of {quorum}",
-                self.dishonest()
-            );
-            return Err(PlanError::at(
-                "privacy.dishonest",
-                what,
-                format!("write at most {}", quorum - 1),
-            ));
+            let what = format!("{} dishonest institutions leave none of a quorum of {quorum}", self.dishonest());
+            return Err(PlanError::at("privacy.dishonest", what, format!("write at most {}", quorum - 1)));
         }
         if p.mode == Mode::DpSgd {
             if p.unit != Unit::Record {
@@ -189,12 +180,7 @@ impl Plan {
                 let what = "drawing records by coins is accounted for under zero-out only";
                 return Err(PlanError::at("privacy.relation", what, hint));
             }
-            check::bounded(
-                "privacy.local_steps",
-                p.local_steps.unwrap_or(1).into(),
-                1,
-                xfl_privacy::MAX_LOCAL_STEPS.into(),
-            )?;
+            check::bounded("privacy.local_steps", p.local_steps.unwrap_or(1).into(), 1, xfl_privacy::MAX_LOCAL_STEPS.into())?;
         }
         Ok(())
     }
@@ -218,27 +204,15 @@ impl Plan {
         check::positive("privacy.count_noise", p.count_noise.unwrap_or(1.0))?;
         if p.noise_multiplier == 0.0 {
             let hint = "write a noise_multiplier, or leave clip_quantile out";
-            return Err(PlanError::at(
-                "privacy.clip_quantile",
-                "counting norms needs noise",
-                hint,
-            ));
+            return Err(PlanError::at("privacy.clip_quantile", "counting norms needs noise", hint));
         }
         if !self.sums_only() {
             let hint = "write rule = \"mean\" and no pre: the count is an average over institutions";
-            return Err(PlanError::at(
-                "privacy.clip_quantile",
-                "this rule averages nothing",
-                hint,
-            ));
+            return Err(PlanError::at("privacy.clip_quantile", "this rule averages nothing", hint));
         }
         if self.terms.score.kind != ScoreKind::Participation {
             let hint = "write score kind = \"participation\"";
-            return Err(PlanError::at(
-                "privacy.clip_quantile",
-                "scores are made for a clip norm that stays",
-                hint,
-            ));
+            return Err(PlanError::at("privacy.clip_quantile", "scores are made for a clip norm that stays", hint));
         }
         Ok(())
     }
@@ -261,23 +235,16 @@ impl Plan {
             return Err(PlanError::at("privacy.mode", what, hint));
         }
         if !masked && !p.trust_coordinator {
-            let what = format!(
-                "in mode {} the coordinator would see updates with {} noise",
-                p.mode,
-                match p.mode {
-                    Mode::Central => "no",
-                    _ => "a share of the",
-                }
-            );
+            let what = format!("in mode {} the coordinator would see updates with {} noise", p.mode, match p.mode {
+                Mode::Central => "no",
+                _ => "a share of the",
+            });
             let hint = "write masking mode = \"lwe\" (mode distributed), or trust_coordinator = true if every institution does";
             return Err(PlanError::at("privacy.mode", what, hint));
         }
         if self.needs_single_updates() {
             let hint = "write rule = \"mean\" without pre, score kind = \"participation\" and no reward.copies_ppm";
-            let what = format!(
-                "mode {} protects a sum, and rule or rewards look at single updates",
-                p.mode
-            );
+            let what = format!("mode {} protects a sum, and rule or rewards look at single updates", p.mode);
             return Err(PlanError::at("privacy.mode", what, hint));
         }
         Ok(())

@@ -101,10 +101,7 @@ impl Rounds {
         let before = self.spent.get(&member).map_or(0, |spent| spent.charged);
         let least = before.max(u64::from(expected.promised > 0));
         if commit.charged < least {
-            return misbehaved(format!(
-                "it says that {} releases were charged, expected at least {least}",
-                commit.charged
-            ));
+            return misbehaved(format!("it says that {} releases were charged, expected at least {least}", commit.charged));
         }
         self.spent.insert(
             member,

@@ -116,13 +116,9 @@ impl Rounds {
         }
         let n = self.work.expected.len() as u64;
         // Noise of one Gaussian passes fifty of its deviations never; a mean fits 32 bits then.
-        let most =
-            n * u64::from(self.mechanism.max_abs().unsigned_abs()) + 50 * u64::from(self.mechanism.promised_sigma());
+        let most = n * u64::from(self.mechanism.max_abs().unsigned_abs()) + 50 * u64::from(self.mechanism.promised_sigma());
         if let Some(i) = values.iter().position(|v| v.unsigned_abs() > most) {
-            return Err(self.out_of_place(&format!(
-                "a sum whose coordinate {i} is {}, expected at most {most}",
-                values[i]
-            )));
+            return Err(self.out_of_place(&format!("a sum whose coordinate {i} is {}, expected at most {most}", values[i])));
         }
         self.work.sealed.sum = Some(values.to_vec());
         // Nothing of the updates is kept longer than needed.

@@ -9,8 +9,8 @@
 //! Either way the coordinator *adds* what comes out.
 
 use xfl_privacy::{
-    ClipError, Mechanism, Mode, Noise, NoiseError, Noised, Noising, QuantiseError, RecordError, RecordSum, SampleRate,
-    Steps, StepsError, Unit, clip,
+    ClipError, Mechanism, Mode, Noise, NoiseError, Noised, Noising, QuantiseError, RecordError, RecordSum, SampleRate, Steps,
+    StepsError, Unit, clip,
 };
 
 use super::{
@@ -106,10 +106,7 @@ pub fn contribution<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N
 /// # Errors
 /// [`ContributionError::TooFew`] where that would pass the plan's.
 pub fn rate_of(plan: &Plan, records: usize) -> Result<SampleRate, ContributionError> {
-    let (batch, most) = (
-        plan.terms().training.batch,
-        plan.terms().privacy.sample_rate.unwrap_or(1.0),
-    );
+    let (batch, most) = (plan.terms().training.batch, plan.terms().privacy.sample_rate.unwrap_or(1.0));
     let rate = batch as f64 / records as f64;
     match SampleRate::new(rate) {
         Ok(rate) if rate.get() <= most => Ok(rate),

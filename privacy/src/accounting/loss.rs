@@ -214,12 +214,7 @@ mod tests {
         let delta = Delta::new(1e-5).unwrap();
         let none = Loss::unsampled(Rho::INFINITE);
         assert!(!Total::of(&none, 1).epsilon(delta).is_finite());
-        assert!(
-            !Total::of(&sampled(1.0, 0.01, 1), 1)
-                .with(&none, 1)
-                .epsilon(delta)
-                .is_finite()
-        );
+        assert!(!Total::of(&sampled(1.0, 0.01, 1), 1).with(&none, 1).epsilon(delta).is_finite());
     }
 
     #[test]

@@ -128,7 +128,11 @@ impl Line {
 
 /// The end of a line whose records were drawn.
 fn spelled(Sampled { noise, rate, steps }: Sampled) -> String {
-    format!(",\"noise\":{},\"rate\":{},\"steps\":{steps}", noise.get(), rate.get())
+    format!(
+        ",\"noise\":{},\"rate\":{},\"steps\":{steps}",
+        noise.get(),
+        rate.get()
+    )
 }
 
 /// Hash of a crash's remains.

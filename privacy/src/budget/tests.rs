@@ -290,10 +290,7 @@ fn a_torn_line_counts_against_every_unit_and_relation() {
     let (_, file) = filled(2);
     let opened = Ledger::read(&[&file, &b"\0\0\0\0"[..]].concat(), limit()).unwrap();
     assert_eq!(opened.ledger.torn().get(), 0.101);
-    assert_eq!(
-        opened.ledger.spent(Unit::Institution, Relation::Replace).rho().get(),
-        0.101
-    );
+    assert_eq!(opened.ledger.spent(Unit::Institution, Relation::Replace).rho().get(), 0.101);
 }
 
 #[test]
@@ -368,24 +365,13 @@ fn sampled_steps_are_amplified_and_read_back() {
     );
     let (mut ledger, mut file) = (Ledger::new(limit()), Vec::new());
     for round in 0..100 {
-        charge(
-            &mut ledger,
-            &mut file,
-            &Release {
-                loss,
-                ..release(round, 0.0)
-            },
-        )
-        .unwrap();
+        charge(&mut ledger, &mut file, &Release { loss, ..release(round, 0.0) }).unwrap();
     }
     let [guarantee] = ledger.totals()[..] else {
         panic!("one unit and relation")
     };
     assert_eq!((guarantee.accountant, guarantee.rho.get()), (Accountant::Pld, 500.0));
-    assert!(
-        guarantee.epsilon.get() > 1.5 && guarantee.epsilon.get() < 3.0,
-        "{guarantee}"
-    );
+    assert!(guarantee.epsilon.get() > 1.5 && guarantee.epsilon.get() < 3.0, "{guarantee}");
     assert_eq!(ledger.charged([7; 32]), 100);
     assert_eq!(ledger.charged([8; 32]), 0);
     let opened = Ledger::read(&file, limit()).unwrap();
@@ -395,9 +381,7 @@ fn sampled_steps_are_amplified_and_read_back() {
     let torn = Ledger::read(&file[..file.len() - 150], limit()).unwrap();
     assert_eq!(torn.ledger.torn().get(), 5.0);
     // A number that was changed shows.
-    let changed = String::from_utf8(file)
-        .unwrap()
-        .replacen("\"steps\":10", "\"steps\":1", 1);
+    let changed = String::from_utf8(file).unwrap().replacen("\"steps\":10", "\"steps\":1", 1);
     assert!(matches!(
         Ledger::read(changed.as_bytes(), limit()),
         Err(LedgerError::Damaged { line: 1, .. })

@@ -271,10 +271,7 @@ fn shares_add_up_to_the_promised_variance() {
             batch: None,
             ..record()
         });
-        let (rho, alone) = (
-            mechanism.rho_per_release().get(),
-            local.unwrap().rho_per_release().get(),
-        );
+        let (rho, alone) = (mechanism.rho_per_release().get(), local.unwrap().rho_per_release().get());
         assert!(rho <= alone * (1.0 + 1e-9) && rho > alone * 0.9, "{rho} {alone}");
     }
 }

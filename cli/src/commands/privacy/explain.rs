@@ -57,10 +57,7 @@ pub(super) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
         text += &format!("\n{heading}\n");
         text.extend(sentences.iter().map(|sentence| format!("  - {sentence}\n")));
     }
-    let words: serde_json::Map<_, _> = parts
-        .iter()
-        .map(|(heading, said)| ((*heading).to_owned(), json!(said)))
-        .collect();
+    let words: serde_json::Map<_, _> = parts.iter().map(|(heading, said)| ((*heading).to_owned(), json!(said))).collect();
     let data = json!({
         "federation": plan.federation().to_string(), "mode": mechanism.mode(), "adversary": mechanism.mode().adversary(),
         "unit": mechanism.unit(), "relation": mechanism.relation(), "round": once, "all_rounds": all, "words": words,
@@ -86,12 +83,8 @@ fn protected(mechanism: &Mechanism) -> Vec<String> {
         Unit::Institution => "one institution: all that its data did to an update, every record of it at once",
     };
     let change = match mechanism.relation() {
-        Relation::ZeroOut => {
-            "the two worlds that can't be told apart: with this contribution, and with nothing in its place"
-        }
-        Relation::Replace => {
-            "the two worlds that can't be told apart: with this contribution, and with any other in its place"
-        }
+        Relation::ZeroOut => "the two worlds that can't be told apart: with this contribution, and with nothing in its place",
+        Relation::Replace => "the two worlds that can't be told apart: with this contribution, and with any other in its place",
     };
     vec![
         whose.into(),
@@ -115,10 +108,7 @@ fn leaves(plan: &Plan, mechanism: &Mechanism) -> Vec<String> {
             training.batch
         ),
         (_, Unit::Institution) => {
-            format!(
-                "the update of {} local passes, clipped to norm {clip} and rounded to steps of {step}",
-                training.epochs
-            )
+            format!("the update of {} local passes, clipped to norm {clip} and rounded to steps of {step}", training.epochs)
         }
     }];
     if let Some(adaptive) = plan.adaptive() {
@@ -163,11 +153,7 @@ fn seen(plan: &Plan, mechanism: &Mechanism) -> Vec<String> {
     } else {
         "other institutions and auditors see every update in the transcript, as the coordinator does"
     };
-    vec![
-        coordinator,
-        others.into(),
-        "whoever gets the model sees what the models of all rounds say".into(),
-    ]
+    vec![coordinator, others.into(), "whoever gets the model sees what the models of all rounds say".into()]
 }
 
 fn cost(plan: &Plan, mechanism: &Mechanism, once: &Guarantee, all: &Guarantee) -> Vec<String> {
@@ -189,16 +175,14 @@ fn cost(plan: &Plan, mechanism: &Mechanism, once: &Guarantee, all: &Guarantee) -
             bound(0.01),
             bound(0.001)
         ),
-        "your budget is charged before anything leaves; `xfl budget --plan` shows what this plan would leave of it"
-            .into(),
+        "your budget is charged before anything leaves; `xfl budget --plan` shows what this plan would leave of it".into(),
     ]
 }
 
 fn not_protected(mechanism: &Mechanism) -> Vec<String> {
     let mut said = vec![
         "that you take part, when, and how long your training took".to_owned(),
-        "what holds for people in general: a model that learns that a symptom means a disease says so of everybody"
-            .to_owned(),
+        "what holds for people in general: a model that learns that a symptom means a disease says so of everybody".to_owned(),
     ];
     if mechanism.unit() == Unit::Record {
         said.push("what many of your records have in common, such as how ill your patients are on average".into());
