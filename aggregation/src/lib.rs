@@ -61,6 +61,7 @@ mod rows;
 mod rule;
 pub mod score;
 pub mod server;
+pub mod spool;
 mod stage;
 mod vectors;
 mod view;

@@ -66,6 +66,7 @@ use crate::decide::caf::PowerStart;
 use crate::distances::SquaredDistances;
 use crate::real::Coordinates;
 use crate::rows::Rows;
+use crate::spool::Spool;
 use crate::stage::{self, Stage};
 use crate::view::View;
 use middle::NETWORK_ROWS;
@@ -228,6 +229,20 @@ impl Rule {
         let view = stage::chain(rows, pre)?;
         let seen = self.run(&view, state, SquaredDistances::seen)?;
         Ok(seen.of_rows_given(&view))
+    }
+
+    /// The same of rows that are not in memory, with the same result.
+    ///
+    /// # Errors
+    /// Those of [`Rule::aggregate_after`], and [`RuleError::Read`].
+    pub fn aggregate_spool(&self, spool: &Spool<'_>, pre: &[Stage], state: State<'_>) -> Result<Aggregate, RuleError> {
+        let (rows, failed) = View::of_spool(spool);
+        let made = stage::chained(rows, pre).and_then(|view| {
+            let seen = self.run(&view, state, SquaredDistances::seen)?;
+            Ok(seen.of_rows_given(&view))
+        });
+        // Whatever was made of rows that could not be read, that is why.
+        failed.error().map_or(made, Err)
     }
 
     /// The same without stages or state, with the distances taken from `distances` where the rule needs them.

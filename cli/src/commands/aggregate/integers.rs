@@ -1,11 +1,11 @@
 //! A rule on rows of integers, exact: as a round does it.
 
-use std::{fmt::Display, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 use serde_json::json;
-use xfl_aggregation::{Aggregate, KrumDistances, Rows, Rule, State};
+use xfl_aggregation::{Aggregate, KrumDistances, Rows, Rule, State, spool::Spool};
 
-use super::{Made, Values, catalogue, params::Params, stages, vectors};
+use super::{Made, Values, catalogue, params::Params, stages, updates::Updates, vectors};
 use crate::failure::Failure;
 
 /// What was asked for.
@@ -15,8 +15,6 @@ pub(super) struct Asked<'a> {
     pub(super) byzantine: usize,
     /// When reading began.
     pub(super) began: Instant,
-    /// Says of the file what is wrong with it.
-    pub(super) refused: &'a dyn Fn(&dyn Display) -> Failure,
 }
 
 /// A rule with what it is told, ready for the rows.
@@ -28,21 +26,31 @@ struct Ready {
     weights: Option<Vec<u64>>,
 }
 
-/// Aggregates rows of `d` values each; the seconds are of reading and of the rule.
+/// Aggregates the rows, held in memory up to `memory` bytes of them; the seconds are of reading and of the rule.
 pub(super) fn aggregate(
-    values: &[i32],
-    d: usize,
+    updates: &Updates,
+    memory: u64,
     asked: &Asked<'_>,
     mut params: Params,
 ) -> Result<(Made, [f64; 2]), Failure> {
-    let n = values.len() / d.max(1);
+    let (n, d) = (updates.n(), updates.d());
     let stages = stages::exact(asked.pre, asked.byzantine, n, &mut params)?;
     let ready = Ready::parse(asked, stages.rows, d, &mut params)?;
     params.finish(asked.rule)?;
-    let rows = Rows::new(values.chunks_exact(d.max(1)).collect()).map_err(|error| (asked.refused)(&error))?;
-    let read = asked.began.elapsed().as_secs_f64();
-    let made = ready.rule.aggregate_after(&rows, &stages.stages, ready.state());
-    let made = made.map_err(|error| (asked.refused)(&error))?;
+    let (pre, state) = (&stages.stages[..], ready.state());
+    let (read, made);
+    if updates.bytes() <= memory {
+        let values = updates.to_vec::<i32>()?;
+        let rows = Rows::new(values.chunks_exact(d).collect()).map_err(|error| updates.not_rows(&error))?;
+        read = asked.began.elapsed().as_secs_f64();
+        made = ready.rule.aggregate_after(&rows, pre, state);
+    } else {
+        let spool = Spool::new(updates).map_err(|error| updates.not_rows(&error))?;
+        read = asked.began.elapsed().as_secs_f64();
+        made = ready.rule.aggregate_spool(&spool, pre, state);
+        updates.unchanged()?;
+    }
+    let made = made.map_err(|error| updates.exact_failure(&error))?;
     let aggregated = asked.began.elapsed().as_secs_f64() - read;
     Ok((ready.described(made), [read, aggregated]))
 }
