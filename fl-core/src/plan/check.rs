@@ -65,6 +65,7 @@ impl Plan {
         let mechanism = self.mechanism(d)?;
         let p = &self.terms.privacy;
         let mut findings = Vec::new();
+        findings.extend(self.heaviest());
         let mut say = |warning, text: String| findings.push(Finding { warning, text });
         let count = self.terms.rounds.count;
         if mechanism.protection() == Protection::None {
@@ -103,7 +104,7 @@ impl Plan {
                 "one update's signal {:.0} over its noise {:.0} (grid steps, unit {}): ratio {:.2}",
                 snr.signal, snr.noise, p.unit, snr.ratio
             );
-            let decides = self.needs_single_updates();
+            let decides = !self.averages() || self.scores_single_updates();
             match snr.verdict {
                 Verdict::Refuse if decides => {
                     let what = format!("{text}: under 1, noise would decide the rule or the rewards");
@@ -128,7 +129,18 @@ impl Plan {
 
     /// Whether the rule or the rewards look at single updates.
     pub fn needs_single_updates(&self) -> bool {
-        !self.sums_only() || self.terms.score.kind != ScoreKind::Participation || self.terms.reward.copies_ppm.is_some()
+        !self.sums_only() || self.scores_single_updates()
+    }
+
+    /// Whether the rewards look at single updates.
+    fn scores_single_updates(&self) -> bool {
+        self.terms.score.kind != ScoreKind::Participation || self.terms.reward.copies_ppm.is_some()
+    }
+
+    /// Whether the aggregate is a mean, by weights that don't depend on what the updates say.
+    fn averages(&self) -> bool {
+        let a = &self.terms.aggregation;
+        matches!(a.rule, RuleName::Mean | RuleName::WeightedMean) && a.pre.is_empty()
     }
 
     /// Whether the aggregate is a function of the updates' sum.

@@ -64,6 +64,7 @@ impl<K: Ord + Copy> Past<K> {
         let state = State {
             start: Some(&self.aggregate),
             history: remembers.then_some(history.as_slice()),
+            weights: pipeline.weights.as_deref(),
             ..State::default()
         };
         let aggregate = pipeline.rule.aggregate_after(rows, &pipeline.pre, state)?;

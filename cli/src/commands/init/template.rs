@@ -75,7 +75,7 @@ mode = "none"               # "lwe": the coordinator sees the sum alone; needs r
 # threshold = 4               # members that must agree before a sum is opened (mode "lwe" only; no default)
 
 [aggregation]
-# "mean", "median", "trimmed-mean", "meamed", "geometric-median", "krum", "multi-krum", "bulyan", "mda", "caf", "smea", "dnc",
+# "mean", "weighted-mean", "median", "trimmed-mean", "meamed", "geometric-median", "krum", "multi-krum", "bulyan", "mda", "caf", "smea", "dnc",
 # "centered-clipping", "norm-clipping", "flame", "foolsgold" or "sign-majority"; `xfl aggregate --list` says what each tolerates
 {aggregation}
 # pre = []                    # what is done to updates before the rule, in this order: "nnm", "bucketing", "clipping", "arc"
@@ -87,6 +87,8 @@ mode = "none"               # "lwe": the coordinator sees the sum alone; needs r
 # iterations = 3              # geometric-median (1 for centered-clipping): steps from the last round's aggregate
 # tau = 1.0                   # centered-clipping: longest difference that counts in full, a share of an update's bound
 # sampled = 10000             # dnc: coordinates looked at
+# weights = {{}}                # weighted-mean: {{ "NODE ID" = 3 }} counts that member's update three times; 1 for all others
+# weight_cap = 10             # weighted-mean: the most that an update counts
 
 [score]
 # with `xfl round --held-out`: "leave-one-out", "shapley" (up to 12 members), "truncated-shapley", "gtg-shapley" (up to 64);

@@ -145,7 +145,11 @@ impl<'a> Matrix<'a> {
         let rules: Vec<RuleName> = match args.rules.as_slice() {
             // The coordinator of masked rounds sees a sum.
             [] if federation.plan.masked() => vec![RuleName::Mean],
-            [] => RuleName::ALL.to_vec(),
+            // A rehearsal's institutions weigh the same: the weighted mean would be the mean once more.
+            [] => RuleName::ALL
+                .into_iter()
+                .filter(|rule| *rule != RuleName::WeightedMean)
+                .collect(),
             names => names.iter().map(|name| rule(name)).collect::<Result<_, _>>()?,
         };
         let institutions = federation.institutions();
