@@ -10,7 +10,8 @@
 //! every machine agrees on every bit.
 //!
 //! - [`Mechanism`]: what a plan says, checked; sigma, rho, and the bounds that an honest release satisfies.
-//! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record.
+//! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record; [`Block`]: gradients of many
+//!   examples as layers have them.
 //! - [`Noise`]: OpenDP's ([`OpenDpNoise`]) for what leaves, a seeded one ([`RehearsalNoise`]) for simulations.
 //! - [`accounting`]: composition, epsilon at delta, the noise for a target.
 //! - [`SignalToNoise`]: whether rules that look at single updates have anything to go by.
@@ -67,5 +68,5 @@ pub use neighbour::{Relation, Unit};
 pub use noise::{Noise, NoiseError, Noised, OpenDpNoise, Os, Rehearsal, RehearsalNoise};
 pub use parameter::{ClipNorm, Delta, Epsilon, Grid, NoiseMultiplier, ParameterError, Rho, SampleRate};
 pub use quantise::{QuantiseError, Quantised};
-pub use record::{RecordError, RecordSum};
+pub use record::{Block, BlockError, RecordError, RecordSum};
 pub use snr::{GOOD_RATIO, REFUSED_RATIO, SignalFraction, SignalToNoise, Verdict};

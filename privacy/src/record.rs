@@ -4,6 +4,9 @@
 //! mean over institutions has one public divisor and nobody reports a count. Replacing one example by zero changes the sum by an
 //! integer vector of norm at most `clip_steps`; replacing it by another one, by at most twice that.
 //!
+//! Examples come one by one ([`RecordSum::add_example`]) or many at once in the form in which layers have them
+//! ([`RecordSum::add_batch`]), which is faster and never writes an example's gradient out.
+//!
 //! The guarantee needs each example's gradient to depend on that example and the (already released) model alone: no batch
 //! normalisation, no statistics of the batch.
 
@@ -15,6 +18,12 @@ use crate::clip::{ClipError, clip_factor};
 use crate::mechanism::Mechanism;
 use crate::neighbour::Unit;
 use crate::quantise::{QuantiseError, Quantised, round_to_grid};
+
+mod blocks;
+mod norms;
+mod rounding;
+
+pub use blocks::{Block, BlockError};
 
 /// A batch that isn't what the plan says.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -35,6 +44,9 @@ pub enum RecordError {
         /// What went wrong.
         source: QuantiseError,
     },
+    /// The blocks aren't gradients of the mechanism's dimension.
+    #[error(transparent)]
+    Blocks(#[from] BlockError),
     /// More examples than the public batch size.
     #[error("batch is full, expected exactly {batch} examples")]
     Full {
@@ -94,7 +106,8 @@ impl RecordSum {
         round_to_grid(gradient, factor, &self.mechanism, &mut self.example)
             .map_err(|source| RecordError::Quantise { example, source })?;
         for (sum, &value) in self.sum.iter_mut().zip(&self.example) {
-            *sum += i64::from(value);
+            // Magnitudes stay below 2^31 * 2^32: checking every one would only keep the loop from being vectorised.
+            *sum = sum.wrapping_add(i64::from(value));
         }
         self.added += 1;
         Ok(())

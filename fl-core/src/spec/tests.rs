@@ -35,13 +35,10 @@ fn parameters_are_counted() {
     assert_eq!(ModelSpec::Logistic.dimension(&binary).unwrap(), 31);
     assert_eq!(ModelSpec::Logistic.dimension(&three).unwrap(), 15);
     assert_eq!(
-        ModelSpec::Mlp { hidden: vec![16, 8] }.dimension(&binary).unwrap(),
+        ModelSpec::mlp(vec![16, 8]).dimension(&binary).unwrap(),
         31 * 16 + 17 * 8 + 9
     );
-    let cnn = ModelSpec::Cnn {
-        channels: vec![4, 8],
-        hidden: vec![],
-    };
+    let cnn = ModelSpec::cnn(vec![4, 8], vec![]);
     assert_eq!(
         cnn.dimension(&digits()).unwrap(),
         (9 + 1) * 4 + (4 * 9 + 1) * 8 + (8 * 2 * 2 + 1) * 10
@@ -50,10 +47,7 @@ fn parameters_are_counted() {
 
 #[test]
 fn tensors_are_named_and_shaped() {
-    let cnn = ModelSpec::Cnn {
-        channels: vec![4],
-        hidden: vec![5],
-    };
+    let cnn = ModelSpec::cnn(vec![4], vec![5]);
     let tensors: Vec<_> = cnn
         .tensors(&digits())
         .unwrap()
@@ -109,10 +103,7 @@ fn mistakes_name_the_key_and_what_to_write() {
 fn a_model_must_fit_its_schema() {
     let binary = tabular(30, "[\"a\", \"b\"]");
     let regression = schema("task = \"regression\"\nlabel = \"y\"\ncolumns = [{ name = \"x\" }]");
-    let cnn = ModelSpec::Cnn {
-        channels: vec![1; 4],
-        hidden: vec![],
-    };
+    let cnn = ModelSpec::cnn(vec![1; 4], vec![]);
     assert!(matches!(
         ModelSpec::Linear.tensors(&binary),
         Err(ModelError::Task {
@@ -136,9 +127,7 @@ fn a_model_must_fit_its_schema() {
             ..
         })
     ));
-    let huge = ModelSpec::Mlp {
-        hidden: vec![MAX_WIDTH; 3],
-    };
+    let huge = ModelSpec::mlp(vec![MAX_WIDTH; 3]);
     assert!(matches!(huge.tensors(&binary), Err(ModelError::TooLarge { .. })));
     let empty = Schema {
         columns: Vec::new(),

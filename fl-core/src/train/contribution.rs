@@ -8,8 +8,8 @@ use xfl_privacy::{ClipError, Mechanism, QuantiseError, Quantised, RecordError, R
 use super::{
     batches::rotation,
     data::Data,
-    local::{LocalOptions, StepError, record_step, train_locally},
-    model::{Model, TrainError},
+    local::{LocalOptions, train_locally},
+    model::{AddError, Model, TrainError},
 };
 use crate::{plan::Plan, seed::Seed};
 
@@ -30,6 +30,15 @@ pub enum ContributionError {
     Quantise(#[from] QuantiseError),
 }
 
+impl From<AddError> for ContributionError {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::Train(error) => error.into(),
+            AddError::Record(error) => error.into(),
+        }
+    }
+}
+
 /// Trains on `data` from `parameters` for `round`; a function of its arguments.
 ///
 /// # Errors
@@ -48,16 +57,8 @@ pub fn contribution(
         Unit::Record => {
             let batch = rotation(seed, data.len(), training.batch, round)?;
             let mut sum = RecordSum::new(mechanism)?;
-            let mut downhill = vec![0.0; model.dimension()];
-            let stepped = record_step(model, parameters, data, &batch, |gradient| {
-                downhill.iter_mut().zip(gradient).for_each(|(d, g)| *d = -g);
-                sum.add_example(&downhill)
-            });
-            match stepped {
-                Ok(()) => Ok(sum.finish()?),
-                Err(StepError::Train(error)) => Err(error.into()),
-                Err(StepError::Refused { error, .. }) => Err(error.into()),
-            }
+            model.add_clipped(parameters, data, &batch, &mut sum)?;
+            Ok(sum.finish()?)
         }
         Unit::Institution => {
             let options = LocalOptions {

@@ -1,48 +1,47 @@
-//! Parameters into outputs, on any burn backend.
+//! Parameters into outputs, on any burn backend. Between layers every example is one flat row.
 
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::{Tensor, TensorData, activation, module};
+use burn::tensor::{Int, Tensor, TensorData, activation, module};
 
 use super::{Batch, Network, TrainError};
-use crate::spec::Layer;
+use crate::spec::{Layer, Piece};
 
-/// What a pass takes and what it leaves behind: between layers every example is one flat row.
+/// Added to variances before their root is taken.
+const VARIANCE_FLOOR: f32 = 1e-5;
+
+/// All layers, with all tensors in the model's order.
 pub(super) fn forward<B: Backend>(layers: &[Layer], tensors: &[Tensor<B, 1>], rows: Tensor<B, 2>) -> Tensor<B, 2> {
-    let mut tensors = tensors.iter().cloned();
-    let mut rows = rows;
-    for layer in layers {
-        rows = match layer {
-            Layer::Dense { inputs, outputs, .. } => match (tensors.next(), tensors.next()) {
-                (Some(weight), Some(bias)) => dense(rows, weight, bias, *inputs, *outputs),
-                _ => rows,
-            },
-            Layer::Relu => activation::relu(rows),
-            Layer::Conv { channels, size, .. } => match (tensors.next(), tensors.next()) {
-                (Some(weight), Some(bias)) => convolution(rows, weight, bias, *channels, *size),
-                _ => rows,
-            },
-            Layer::Pool { channels, size } => pool(rows, *channels, *size),
-        };
-    }
+    let (rows, _) = layers.iter().fold((rows, tensors), |(rows, tensors), layer| {
+        let (own, rest) = tensors.split_at(layer.arity());
+        (step(layer, own, rows), rest)
+    });
     rows
 }
 
-/// `x W^T + b` with W stored `[outputs, inputs]`.
-pub(super) fn dense<B: Backend>(
-    rows: Tensor<B, 2>,
-    weight: Tensor<B, 1>,
-    bias: Tensor<B, 1>,
-    inputs: usize,
-    outputs: usize,
-) -> Tensor<B, 2> {
-    rows.matmul(weight.reshape([outputs, inputs]).transpose()) + bias.reshape([1, outputs])
+/// One layer, with its own tensors.
+pub(super) fn step<B: Backend>(layer: &Layer, own: &[Tensor<B, 1>], rows: Tensor<B, 2>) -> Tensor<B, 2> {
+    match (layer, own) {
+        (Layer::Dense { inputs, outputs, .. }, [weight, bias]) => {
+            let weight = weight.clone().reshape([*outputs, *inputs]).transpose();
+            rows.matmul(weight) + bias.clone().reshape([1, *outputs])
+        }
+        (Layer::Conv { channels, size, .. }, [weight, bias]) => convolution(rows, weight, bias, *channels, *size),
+        (Layer::Norm { channels, groups, .. }, [weight, bias]) => {
+            scale_and_shift(standardise(rows, *groups), weight, bias, *channels)
+        }
+        (Layer::Embedding { pieces, width }, tables) => embedding(rows, pieces, *width, tables),
+        (Layer::Pool { channels, size }, _) => pool(rows, *channels, *size),
+        (Layer::Relu, _) => activation::relu(rows),
+        // Tensors are divided by the layers' own count, so that nothing else can happen.
+        (Layer::Dense { .. } | Layer::Conv { .. } | Layer::Norm { .. }, _) => rows,
+    }
 }
 
 fn convolution<B: Backend>(
     rows: Tensor<B, 2>,
-    weight: Tensor<B, 1>,
-    bias: Tensor<B, 1>,
+    weight: &Tensor<B, 1>,
+    bias: &Tensor<B, 1>,
     channels: [usize; 2],
     size: [usize; 2],
 ) -> Tensor<B, 2> {
@@ -51,8 +50,8 @@ fn convolution<B: Backend>(
     let [height, width] = size;
     let images = rows.reshape([count, before, height, width]);
     let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-    module::conv2d(images, weight.reshape([after, before, 3, 3]), Some(bias), options)
-        .reshape([count, after * height * width])
+    let weight = weight.clone().reshape([after, before, 3, 3]);
+    module::conv2d(images, weight, Some(bias.clone()), options).reshape([count, after * height * width])
 }
 
 fn pool<B: Backend>(rows: Tensor<B, 2>, channels: usize, size: [usize; 2]) -> Tensor<B, 2> {
@@ -61,6 +60,50 @@ fn pool<B: Backend>(rows: Tensor<B, 2>, channels: usize, size: [usize; 2]) -> Te
     let images = rows.reshape([count, channels, height, width]);
     module::max_pool2d(images, [2, 2], [2, 2], [0, 0], [1, 1], false)
         .reshape([count, channels * (height / 2) * (width / 2)])
+}
+
+/// Mean 0 and variance 1 for each group of each row.
+pub(super) fn standardise<B: Backend>(rows: Tensor<B, 2>, groups: usize) -> Tensor<B, 2> {
+    let [count, width] = rows.dims();
+    let grouped = rows.reshape([count, groups, width / groups]);
+    let centred = grouped.clone() - grouped.mean_dim(2);
+    let variance = (centred.clone() * centred.clone()).mean_dim(2);
+    (centred / (variance + VARIANCE_FLOOR).sqrt()).reshape([count, width])
+}
+
+/// Each channel times its weight, plus its bias.
+pub(super) fn scale_and_shift<B: Backend>(
+    rows: Tensor<B, 2>,
+    weight: &Tensor<B, 1>,
+    bias: &Tensor<B, 1>,
+    channels: usize,
+) -> Tensor<B, 2> {
+    let [count, width] = rows.dims();
+    let [weight, bias] = [weight, bias].map(|tensor| tensor.clone().reshape([1, channels, 1]));
+    (rows.reshape([count, channels, width / channels]) * weight + bias).reshape([count, width])
+}
+
+/// Tokens have been checked against their vocabularies when the batch was gathered.
+fn embedding<B: Backend>(rows: Tensor<B, 2>, pieces: &[Piece], width: usize, tables: &[Tensor<B, 1>]) -> Tensor<B, 2> {
+    let [rows_count, _] = rows.dims();
+    let mut tables = tables.iter();
+    let mut parts = Vec::with_capacity(pieces.len());
+    let mut first = 0;
+    for piece in pieces {
+        let after = first + piece.inputs();
+        let own = rows.clone().slice([0..rows_count, first..after]);
+        first = after;
+        match (piece, tables.as_slice()) {
+            (Piece::Tokens { count, vocabulary, .. }, [table, ..]) => {
+                tables.next();
+                let named: Tensor<B, 2, Int> = own.int();
+                let vectors = module::embedding(table.clone().reshape([*vocabulary, width]), named);
+                parts.push(vectors.reshape([rows_count, count * width]));
+            }
+            _ => parts.push(own),
+        }
+    }
+    Tensor::cat(parts, 1)
 }
 
 pub(super) fn matrix<B: Backend>(numbers: Vec<f32>, rows: usize, device: &B::Device) -> Tensor<B, 2> {

@@ -1,0 +1,130 @@
+//! Norms of examples' gradients from their factors, and what to multiply each by.
+
+use super::blocks::Checked;
+use crate::mechanism::Mechanism;
+
+/// Clip norms of at most so many steps are rounded from `f32`, whose integers are exact up to 2^24.
+const MOST_STEPS: u32 = 1 << 22;
+
+/// What a clipped example is shortened by, so that rounding errors of `f32` products don't carry it past its bound.
+const MARGIN: f64 = 1.0 - 1.0 / (1 << 22) as f64;
+
+/// How one example enters the sum.
+#[derive(Clone, Copy)]
+pub(super) struct Example {
+    /// What its gradient is multiplied by, from model units to grid steps.
+    pub(super) scale: f64,
+    /// Whether its factors can be multiplied and rounded in `f32`: no product passes the clip norm or leaves the range of floats.
+    pub(super) fast: bool,
+}
+
+impl Example {
+    /// Adds nothing.
+    pub(super) const NOTHING: Self = Self {
+        scale: 0.0,
+        fast: false,
+    };
+}
+
+/// A coordinate that is not finite.
+pub(super) struct NotFinite {
+    /// Position in the call.
+    pub(super) example: usize,
+    /// Its first such coordinate.
+    pub(super) index: usize,
+}
+
+/// Every example's scale.
+pub(super) fn measure(
+    examples: usize,
+    blocks: &[Checked<'_>],
+    mechanism: &Mechanism,
+) -> Result<Vec<Example>, NotFinite> {
+    let steps = mechanism.clip_steps();
+    let bound = mechanism.grid().real(steps.into());
+    let mut measured = Vec::with_capacity(examples);
+    for example in 0..examples {
+        let sizes: Vec<[Size; 2]> = blocks
+            .iter()
+            .map(|block| [block.left(example), block.right(example)].map(Size::of))
+            .collect();
+        if !sizes.iter().all(|[left, right]| left.product_is_finite(right)) {
+            let index = first_not_finite(example, blocks).unwrap_or_default();
+            return Err(NotFinite { example, index });
+        }
+        let norm = sizes
+            .iter()
+            .map(|[left, right]| left.squares * right.squares)
+            .sum::<f64>()
+            .sqrt();
+        let step = mechanism.grid().step();
+        let scale = if norm > bound * MARGIN {
+            bound / norm * MARGIN / step
+        } else {
+            1.0 / step
+        };
+        let fast = steps <= MOST_STEPS
+            && sizes.iter().all(|[left, right]| {
+                // Multiplication of floats is monotone, so that no product is above this one.
+                let largest = (f64::from(left.largest) * scale) as f32;
+                let reach = largest * right.largest;
+                reach < 1.0 || (reach <= steps as f32 && (1e-30..1e30).contains(&largest) && right.largest < 1e30)
+            });
+        measured.push(Example { scale, fast });
+    }
+    Ok(measured)
+}
+
+/// How large the numbers of one factor are.
+struct Size {
+    squares: f64,
+    largest: f32,
+}
+
+impl Size {
+    fn of(values: &[f32]) -> Self {
+        // Lanes of their own, so that the order of additions is fixed and short.
+        let mut squares = [0.0f64; 8];
+        let mut largest = [0.0f32; 8];
+        let (lines, rest) = values.as_chunks::<8>();
+        for line in lines {
+            for i in 0..8 {
+                squares[i] += f64::from(line[i]) * f64::from(line[i]);
+                largest[i] = largest[i].max(line[i].abs());
+            }
+        }
+        let all = |start: f64, value: &f32| start + f64::from(*value) * f64::from(*value);
+        Self {
+            squares: rest.iter().fold(squares.iter().sum(), all),
+            largest: rest
+                .iter()
+                .fold(0.0, |most, value| value.abs().max(most))
+                .max(largest.into_iter().fold(0.0, f32::max)),
+        }
+    }
+
+    /// Squares of `f32` stay below 1e77, so that only a number that isn't finite makes their sum so.
+    fn product_is_finite(&self, other: &Self) -> bool {
+        let finite = self.squares.is_finite() && other.squares.is_finite();
+        finite && (self.largest * other.largest).is_finite()
+    }
+}
+
+/// The first coordinate of an example that is not finite.
+fn first_not_finite(example: usize, blocks: &[Checked<'_>]) -> Option<usize> {
+    let mut before = 0usize;
+    for block in blocks {
+        let (left, right) = (block.left(example), block.right(example));
+        for (o, l) in left.iter().enumerate() {
+            if let Some(i) = right.iter().position(|r| !(l * r).is_finite()) {
+                let at = match block {
+                    Checked::Outer { inputs, .. } => o * inputs + i,
+                    Checked::Rows { width, .. } => block.named(example)[i / width] as usize * width + i % width,
+                };
+                return Some(before + at);
+            }
+        }
+        before = before.saturating_add(block.coordinates());
+    }
+    None
+}
