@@ -138,7 +138,7 @@ impl RecordSum {
         let bound = u64::from(self.mechanism.clip_steps()).pow(2);
         let squares = add(&mut self.sum, &blocks, &measured);
         let mut apart = Vec::new();
-        for (number, (example, &square)) in measured.iter_mut().zip(&squares).enumerate() {
+        for (number, (example, &square)) in measured.examples.iter_mut().zip(&squares).enumerate() {
             match example.fast && square <= bound {
                 true => {
                     self.added += 1;

@@ -1,13 +1,19 @@
 //! Norms of examples' gradients from their factors, and what to multiply each by.
 
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
 use super::blocks::Checked;
 use crate::mechanism::Mechanism;
 
 /// Clip norms of at most so many steps are rounded from `f32`, whose integers are exact up to 2^24.
-const MOST_STEPS: u32 = 1 << 22;
+const MOST_STEPS: u32 = (1 << 22) - 1;
 
 /// What a clipped example is shortened by, so that rounding errors of `f32` products don't carry it past its bound.
 const MARGIN: f64 = 1.0 - 1.0 / (1 << 22) as f64;
+
+/// Numbers below which threads cost more than they save.
+const ALONE: usize = 1 << 17;
 
 /// How one example enters the sum.
 #[derive(Clone, Copy)]
@@ -34,45 +40,81 @@ pub(super) struct NotFinite {
     pub(super) index: usize,
 }
 
-/// Every example's scale.
-pub(super) fn measure(
-    examples: usize,
-    blocks: &[Checked<'_>],
-    mechanism: &Mechanism,
-) -> Result<Vec<Example>, NotFinite> {
-    let steps = mechanism.clip_steps();
-    let bound = mechanism.grid().real(steps.into());
-    let mut measured = Vec::with_capacity(examples);
-    for example in 0..examples {
-        let sizes: Vec<[Size; 2]> = blocks
-            .iter()
-            .map(|block| [block.left(example), block.right(example)].map(Size::of))
-            .collect();
+/// Every example's scale, and what it took to find it.
+pub(super) struct Measured {
+    pub(super) examples: Vec<Example>,
+    /// For each block, the largest magnitude of every example's right factor.
+    pub(super) largest: Vec<Vec<f32>>,
+}
+
+/// Measures all examples, on several threads where that is worth it.
+pub(super) fn measure(examples: usize, blocks: &[Checked<'_>], mechanism: &Mechanism) -> Result<Measured, NotFinite> {
+    let arch = Arch::new();
+    let numbers = |block: &Checked<'_>| block.left(0).len().saturating_add(block.right(0).len());
+    let sizes = |example| arch.dispatch(Sizes { example, blocks });
+    let sizes: Vec<Vec<[Size; 2]>> = match blocks.iter().map(numbers).sum::<usize>().saturating_mul(examples) < ALONE {
+        true => (0..examples).map(sizes).collect(),
+        false => (0..examples).into_par_iter().map(sizes).collect(),
+    };
+    let mut measured = Measured {
+        examples: Vec::with_capacity(examples),
+        largest: vec![Vec::with_capacity(examples); blocks.len()],
+    };
+    for (example, sizes) in sizes.iter().enumerate() {
         if !sizes.iter().all(|[left, right]| left.product_is_finite(right)) {
             let index = first_not_finite(example, blocks).unwrap_or_default();
             return Err(NotFinite { example, index });
         }
-        let norm = sizes
-            .iter()
-            .map(|[left, right]| left.squares * right.squares)
-            .sum::<f64>()
-            .sqrt();
-        let step = mechanism.grid().step();
-        let scale = if norm > bound * MARGIN {
-            bound / norm * MARGIN / step
-        } else {
-            1.0 / step
-        };
-        let fast = steps <= MOST_STEPS
-            && sizes.iter().all(|[left, right]| {
-                // Multiplication of floats is monotone, so that no product is above this one.
-                let largest = (f64::from(left.largest) * scale) as f32;
-                let reach = largest * right.largest;
-                reach < 1.0 || (reach <= steps as f32 && (1e-30..1e30).contains(&largest) && right.largest < 1e30)
-            });
-        measured.push(Example { scale, fast });
+        measured.examples.push(enter(sizes, mechanism));
+        for (largest, [_, right]) in measured.largest.iter_mut().zip(sizes) {
+            largest.push(right.largest);
+        }
     }
     Ok(measured)
+}
+
+/// How an example with factors of these sizes enters.
+fn enter(sizes: &[[Size; 2]], mechanism: &Mechanism) -> Example {
+    let steps = mechanism.clip_steps();
+    let step = mechanism.grid().step();
+    let bound = mechanism.grid().real(steps.into());
+    let norm = sizes
+        .iter()
+        .map(|[left, right]| left.squares * right.squares)
+        .sum::<f64>()
+        .sqrt();
+    let scale = if norm > bound * MARGIN {
+        bound / norm * MARGIN / step
+    } else {
+        1.0 / step
+    };
+    let fast = steps <= MOST_STEPS
+        && sizes.iter().all(|[left, right]| {
+            // Multiplication of floats is monotone, so that no product is above this one.
+            let largest = (f64::from(left.largest) * scale) as f32;
+            let reach = largest * right.largest;
+            reach < 1.0 || (reach <= steps as f32 && (1e-30..1e30).contains(&largest) && right.largest < 1e30)
+        });
+    Example { scale, fast }
+}
+
+/// The sizes of one example's factors, block by block.
+struct Sizes<'a> {
+    example: usize,
+    blocks: &'a [Checked<'a>],
+}
+
+impl WithSimd for Sizes<'_> {
+    type Output = Vec<[Size; 2]>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Self::Output {
+        let mut sizes = Vec::with_capacity(self.blocks.len());
+        for block in self.blocks {
+            sizes.push([Size::of(block.left(self.example)), Size::of(block.right(self.example))]);
+        }
+        sizes
+    }
 }
 
 /// How large the numbers of one factor are.
@@ -82,6 +124,7 @@ struct Size {
 }
 
 impl Size {
+    #[inline(always)]
     fn of(values: &[f32]) -> Self {
         // Lanes of their own, so that the order of additions is fixed and short.
         let mut squares = [0.0f64; 8];

@@ -7,20 +7,22 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::blocks::Checked;
-use super::norms::Example;
+use super::norms::{Example, Measured};
 
 /// Coordinates whose partial sums are held at once: 4 KiB.
 const STRETCH: usize = 1024;
-/// Examples of a partial sum; so many integers of at most 2^22 fit 32 bits.
+/// Examples of a partial sum; so many integers below 2^22 fit 32 bits.
 const GROUP: usize = 64;
 /// Coordinates times examples below which threads cost more than they save.
 const ALONE: usize = 1 << 17;
-/// Integers so small that [`STRETCH`] / 8 of their squares fit 32 bits.
-const NARROW: f32 = 5_000.0;
+/// Integers so small that [`STRETCH`] of their squares fit 32 bits.
+const NARROW: f32 = 2_000.0;
 
 /// A stretch of whole lines of one block.
 struct Task<'a> {
     block: &'a Checked<'a>,
+    /// The largest magnitude of each example's right factor.
+    largest: &'a [f32],
     /// The first line, of the left factor or of the table.
     first: usize,
     /// Coordinates of the right factor, where a line is divided.
@@ -29,13 +31,14 @@ struct Task<'a> {
 }
 
 /// Adds every fast example's integers to `sum` and gives the sum of their squares, saturating.
-pub(super) fn add(sum: &mut [i64], blocks: &[Checked<'_>], examples: &[Example]) -> Vec<u64> {
+pub(super) fn add(sum: &mut [i64], blocks: &[Checked<'_>], measured: &Measured) -> Vec<u64> {
+    let examples = &measured.examples;
     let work = sum.len().saturating_mul(examples.len());
     let tasks = match work < ALONE {
         true => 1,
         false => 4 * rayon::current_num_threads(),
     };
-    let tasks = divide(sum, blocks, tasks);
+    let tasks = divide(sum, blocks, &measured.largest, tasks);
     let arch = Arch::new();
     let run = |task| arch.dispatch(Run { task, examples });
     let add = |mut all: Vec<u64>, part: Vec<u64>| {
@@ -52,10 +55,15 @@ pub(super) fn add(sum: &mut [i64], blocks: &[Checked<'_>], examples: &[Example])
 }
 
 /// Divides all blocks into stretches of about one `parts`th of the coordinates.
-fn divide<'a>(mut sum: &'a mut [i64], blocks: &'a [Checked<'a>], parts: usize) -> Vec<Task<'a>> {
+fn divide<'a>(
+    mut sum: &'a mut [i64],
+    blocks: &'a [Checked<'a>],
+    largest: &'a [Vec<f32>],
+    parts: usize,
+) -> Vec<Task<'a>> {
     let most = sum.len().div_ceil(parts).max(STRETCH);
     let mut tasks = Vec::new();
-    for block in blocks {
+    for (block, largest) in blocks.iter().zip(largest) {
         let (mut own, rest) = sum.split_at_mut(block.coordinates());
         sum = rest;
         let (width, whole) = match block {
@@ -75,6 +83,7 @@ fn divide<'a>(mut sum: &'a mut [i64], blocks: &'a [Checked<'a>], parts: usize) -
             let (sum, after) = own.split_at_mut(take);
             tasks.push(Task {
                 block,
+                largest,
                 first,
                 from,
                 sum,
@@ -112,28 +121,26 @@ impl WithSimd for Run<'_> {
 fn lines(task: Task<'_>, inputs: usize, examples: &[Example], squares: &mut [u64]) {
     let width = inputs.min(task.sum.len());
     let mut partial = [0i32; STRETCH];
+    let mut taking = [(0, 0.0, 0.0); GROUP];
     for from in (0..examples.len()).step_by(GROUP) {
         let group = from..(from + GROUP).min(examples.len());
-        // Each example's factors and the largest of the right one, for leaving out lines that round to zero.
-        let rights = group
-            .clone()
-            .map(|example| &task.block.right(example)[task.from..][..width]);
-        let rights: Vec<(&[f32], f32)> = rights.map(|right| (right, largest(right))).collect();
         for (line, sum) in task.sum.chunks_mut(width).enumerate() {
-            let scales = group.clone().zip(&rights).map(|(example, (right, largest))| {
-                let known = &examples[example];
-                let scale = match known.fast {
-                    true => (f64::from(task.block.left(example)[task.first + line]) * known.scale) as f32,
-                    false => 0.0,
-                };
-                (example, *right, scale, scale.abs() * largest)
-            });
-            let scales: Vec<_> = scales.filter(|(_, _, _, reach)| *reach >= 1.0).collect();
+            let mut count = 0;
+            for example in group.clone().filter(|&example| examples[example].fast) {
+                let left = task.block.left(example)[task.first + line];
+                let scale = (f64::from(left) * examples[example].scale) as f32;
+                let reach = scale.abs() * task.largest[example];
+                // Below 1 everything rounds to zero: units that a ReLU turned off cost nothing.
+                if reach >= 1.0 {
+                    taking[count] = (example, scale, reach);
+                    count += 1;
+                }
+            }
             for (at, sum) in sum.chunks_mut(STRETCH).enumerate() {
                 let partial = &mut partial[..sum.len()];
                 partial.fill(0);
-                for &(example, right, scale, reach) in &scales {
-                    let right = &right[at * STRETCH..][..sum.len()];
+                for &(example, scale, reach) in &taking[..count] {
+                    let right = &task.block.right(example)[task.from + at * STRETCH..][..sum.len()];
                     let square = match reach <= NARROW {
                         true => narrow(partial, right, scale),
                         false => wide(partial, right, scale),
@@ -166,67 +173,35 @@ fn table(task: Task<'_>, width: usize, examples: &[Example], squares: &mut [u64]
     }
 }
 
-#[inline(always)]
-fn largest(values: &[f32]) -> f32 {
-    let mut most = [0.0f32; 8];
-    let (lines, rest) = values.as_chunks::<8>();
-    for line in lines {
-        for i in 0..8 {
-            most[i] = most[i].max(line[i].abs());
-        }
-    }
-    rest.iter()
-        .fold(0.0, |most: f32, value| most.max(value.abs()))
-        .max(most.into_iter().fold(0.0, f32::max))
-}
-
 /// Adds `values * scale`, rounded towards zero, and gives the sum of squares. For integers of at most [`NARROW`] and at most
 /// [`STRETCH`] of them.
 #[inline(always)]
 fn narrow(partial: &mut [i32], values: &[f32], scale: f32) -> u64 {
-    let mut squares = [0u32; 8];
-    let (lines, rest) = partial.as_chunks_mut::<8>();
-    let (value_lines, value_rest) = values.as_chunks::<8>();
-    for (line, values) in lines.iter_mut().zip(value_lines) {
-        for i in 0..8 {
-            let integer = (values[i] * scale) as i32;
-            line[i] = line[i].wrapping_add(integer);
-            squares[i] = squares[i].wrapping_add(integer.wrapping_mul(integer) as u32);
-        }
+    let mut squares = 0u32;
+    for (sum, value) in partial.iter_mut().zip(values) {
+        let integer = towards_zero(value * scale);
+        *sum = sum.wrapping_add(integer);
+        squares = squares.wrapping_add(integer.wrapping_mul(integer) as u32);
     }
-    let rest = end(rest, value_rest, scale);
-    squares
-        .iter()
-        .fold(rest, |sum, &square| sum.wrapping_add(square.into()))
+    squares.into()
 }
 
-/// As [`narrow`], for integers of at most 2^22.
+/// As [`narrow`], for integers below 2^22.
 #[inline(always)]
 fn wide(partial: &mut [i32], values: &[f32], scale: f32) -> u64 {
-    let mut squares = [0i64; 8];
-    let (lines, rest) = partial.as_chunks_mut::<8>();
-    let (value_lines, value_rest) = values.as_chunks::<8>();
-    for (line, values) in lines.iter_mut().zip(value_lines) {
-        for i in 0..8 {
-            let integer = (values[i] * scale) as i32;
-            line[i] = line[i].wrapping_add(integer);
-            squares[i] = squares[i].wrapping_add(i64::from(integer).wrapping_mul(integer.into()));
-        }
+    let mut squares = 0i64;
+    for (sum, value) in partial.iter_mut().zip(values) {
+        let integer = towards_zero(value * scale);
+        *sum = sum.wrapping_add(integer);
+        squares = squares.wrapping_add(i64::from(integer).wrapping_mul(integer.into()));
     }
-    let rest = end(rest, value_rest, scale);
-    squares
-        .iter()
-        .fold(rest, |sum, &square| sum.wrapping_add(square as u64))
+    squares as u64
 }
 
-/// The last few.
+/// The integer part of a number below 2^22. Added to 1.5 * 2^23, a whole number stands in the last bits of the sum, in two's complement;
+/// a cast would do the same, but compilers don't vectorise one that has to saturate.
 #[inline(always)]
-fn end(partial: &mut [i32], values: &[f32], scale: f32) -> u64 {
-    let mut squares = 0u64;
-    for (sum, value) in partial.iter_mut().zip(values) {
-        let integer = (value * scale) as i32;
-        *sum = sum.wrapping_add(integer);
-        squares = squares.wrapping_add(u64::from(integer.unsigned_abs()).pow(2));
-    }
-    squares
+fn towards_zero(value: f32) -> i32 {
+    const MIDDLE: f32 = 12_582_912.0;
+    (value.trunc() + MIDDLE).to_bits().wrapping_sub(MIDDLE.to_bits()) as i32
 }

@@ -74,7 +74,7 @@ pub(super) fn zoo() -> Vec<(ModelSpec, Schema)> {
     };
     vec![
         (embedding(None), tokens.clone()),
-        (embedding(Some(Norm::Group(3))), tokens),
+        (embedding(Some(Norm::Group(2))), tokens),
         (normed(Norm::Layer), image(BINARY)),
         (normed(Norm::Group(2)), image(THREE)),
         (
