@@ -20,7 +20,7 @@ use xfl_core::{
     spec::ModelSpec,
     train::{Data, Device, Model, Table, Target},
 };
-use xfl_privacy::{Mechanism, Noise, RecordSum, RehearsalNoise, Relation, Settings, Unit};
+use xfl_privacy::{Mechanism, Noise, RecordSum, RehearsalNoise, Settings, Unit};
 
 /// Times training steps, plain and private
 #[derive(Debug, Parser)]
@@ -103,12 +103,11 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let data = made_up(arguments.net, &schema, arguments.batch, &seed)?;
     let mechanism = Mechanism::try_from(Settings {
         unit: Unit::Record,
-        relation: Relation::ZeroOut,
         clip_norm: 1.0,
         grid_step: arguments.grid,
-        noise_multiplier: 0.0,
         batch: Some(u32::try_from(arguments.batch)?),
         dimension: model.dimension() as u64,
+        ..Settings::default()
     })?;
     let mut steps = Steps {
         model: &*model,

@@ -36,6 +36,7 @@ mod accountant;
 mod composition;
 mod conversion;
 mod exact;
+mod loss;
 mod normal;
 pub mod pld;
 mod quadrature;
@@ -43,6 +44,7 @@ pub mod rdp;
 
 pub use accountant::{Accountant, CalibrationError, rho};
 pub use composition::{Composition, CompositionError, MAX_KINDS, Neighbours, Sampling, Step};
+pub use loss::{Loss, Sampled, Total};
 
 /// Noise that can't be calibrated.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
@@ -152,35 +154,34 @@ pub struct Guarantee {
     pub unit: Unit,
     /// Against which change.
     pub relation: Relation,
-    /// Total loss, rounded up.
+    /// Total loss without amplification by sampling, rounded up.
     pub rho: Rho,
     /// Epsilon at `delta`, rounded up.
     pub epsilon: Epsilon,
     /// Where epsilon was read off.
     pub delta: Delta,
+    /// How it was counted.
+    pub accountant: Accountant,
 }
 
 impl Guarantee {
     /// What `releases` releases of a mechanism guarantee together.
     #[must_use]
     pub fn of(mechanism: &Mechanism, releases: u64, delta: Delta) -> Self {
-        Self::new(
-            mechanism.unit(),
-            mechanism.relation(),
-            mechanism.rho_per_release().times(releases),
-            delta,
-        )
+        let total = Total::of(&mechanism.loss(), releases);
+        Self::new(mechanism.unit(), mechanism.relation(), &total, delta)
     }
 
     /// What a total loss guarantees.
     #[must_use]
-    pub fn new(unit: Unit, relation: Relation, rho: Rho, delta: Delta) -> Self {
+    pub fn new(unit: Unit, relation: Relation, total: &Total, delta: Delta) -> Self {
         Self {
             unit,
             relation,
-            rho,
-            epsilon: epsilon(rho, delta),
+            rho: total.rho(),
+            epsilon: total.epsilon(delta),
             delta,
+            accountant: total.accountant(),
         }
     }
 }

@@ -34,6 +34,7 @@ mod head;
 mod patches;
 mod shares;
 
+use forward::Place;
 use head::Head;
 
 /// Most examples whose activations are held at once.
@@ -49,13 +50,18 @@ impl ModelSpec {
         match device {
             Device::Cpu => {
                 type Cpu = burn::backend::Autodiff<burn::backend::Flex>;
-                Ok(Box::new(Network::<Cpu>::new(self, schema, Default::default())?))
+                Ok(Box::new(Network::<Cpu>::new(
+                    self,
+                    schema,
+                    Default::default(),
+                    Place::Host,
+                )?))
             }
             #[cfg(feature = "cuda")]
             Device::Cuda(index) => {
                 type Gpu = burn::backend::Autodiff<burn::backend::Cuda>;
                 let device = burn::backend::cuda::CudaDevice::new(index);
-                Ok(Box::new(Network::<Gpu>::new(self, schema, device)?))
+                Ok(Box::new(Network::<Gpu>::new(self, schema, device, Place::Device)?))
             }
             #[cfg(not(feature = "cuda"))]
             Device::Cuda(index) => Err(super::device::DeviceError::NotBuilt { index }.into()),
@@ -73,6 +79,7 @@ struct Network<B: AutodiffBackend> {
     tokens: Vec<(Range<usize>, usize)>,
     head: Head,
     device: B::Device,
+    place: Place,
     backend: PhantomData<fn() -> B>,
 }
 
@@ -84,7 +91,7 @@ struct Batch {
 }
 
 impl<B: AutodiffBackend> Network<B> {
-    fn new(spec: &ModelSpec, schema: &Schema, device: B::Device) -> Result<Self, ModelError> {
+    fn new(spec: &ModelSpec, schema: &Schema, device: B::Device, place: Place) -> Result<Self, ModelError> {
         let tensors = spec.tensors(schema)?;
         let layers = spec.layers(schema)?;
         Ok(Self {
@@ -95,6 +102,7 @@ impl<B: AutodiffBackend> Network<B> {
             width: schema.features(),
             head: Head::of(schema),
             device,
+            place,
             backend: PhantomData,
         })
     }

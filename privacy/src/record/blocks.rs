@@ -123,25 +123,31 @@ impl RecordSum {
     /// # Errors
     /// The blocks' sizes don't fit, the batch can't take so many, or a number is not finite: the sum is as before.
     pub fn add_batch(&mut self, examples: usize, blocks: &[Block<'_>]) -> Result<(), RecordError> {
-        let batch = self.mechanism.batch();
+        let batch = self.mechanism.most_examples();
         if examples > (batch - self.added) as usize {
             return Err(RecordError::Full { batch });
         }
         if examples == 0 {
             return Ok(());
         }
-        let blocks = check(examples, blocks, self.sum.len())?;
+        // The length is at most 2^31 + 1.
+        let dimension = self.mechanism.dimension() as usize;
+        let blocks = check(examples, blocks, dimension)?;
         let mut measured = measure(examples, &blocks, &self.mechanism).map_err(|bad| RecordError::Clip {
             example: self.added + bad.example as u32,
             source: ClipError::NotFinite { index: bad.index },
         })?;
         let bound = u64::from(self.mechanism.clip_steps()).pow(2);
-        let squares = add(&mut self.sum, &blocks, &measured);
+        let squares = add(&mut self.sum[..dimension], &blocks, &measured);
+        let one = i64::from(self.mechanism.count_steps());
         let mut apart = Vec::new();
         for (number, (example, &square)) in measured.examples.iter_mut().zip(&squares).enumerate() {
             match example.fast && square <= bound {
                 true => {
                     self.added += 1;
+                    if let Some(count) = self.sum.get_mut(dimension) {
+                        *count += if example.within { one } else { -one };
+                    }
                     *example = Example::NOTHING;
                 }
                 false => {
@@ -154,8 +160,8 @@ impl RecordSum {
         if apart.is_empty() {
             return Ok(());
         }
-        add(&mut self.sum, &blocks, &measured);
-        let mut gradient = vec![0.0; self.sum.len()];
+        add(&mut self.sum[..dimension], &blocks, &measured);
+        let mut gradient = vec![0.0; dimension];
         for number in apart {
             gradient.fill(0.0);
             blocks

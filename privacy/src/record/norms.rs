@@ -22,6 +22,8 @@ pub(super) struct Example {
     pub(super) scale: f64,
     /// Whether its factors can be multiplied and rounded in `f32`: no product passes the clip norm or leaves the range of floats.
     pub(super) fast: bool,
+    /// Whether it is within the clip norm as it is.
+    pub(super) within: bool,
 }
 
 impl Example {
@@ -29,6 +31,7 @@ impl Example {
     pub(super) const NOTHING: Self = Self {
         scale: 0.0,
         fast: false,
+        within: false,
     };
 }
 
@@ -95,7 +98,11 @@ fn enter(sizes: &[[Size; 2]], mechanism: &Mechanism) -> Example {
             let reach = largest * right.largest;
             reach < 1.0 || (reach <= steps as f32 && (1e-30..1e30).contains(&largest) && right.largest < 1e30)
         });
-    Example { scale, fast }
+    Example {
+        scale,
+        fast,
+        within: norm <= bound,
+    }
 }
 
 /// The sizes of one example's factors, block by block.

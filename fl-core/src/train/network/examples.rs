@@ -20,8 +20,8 @@ use burn::tensor::backend::AutodiffBackend;
 use rayon::prelude::*;
 use xfl_privacy::RecordSum;
 
-use super::forward::{matrix, numbers, scale_and_shift, standardise, step};
-use super::patches::{convolution, sum};
+use super::forward::{Place, matrix, numbers, scale_and_shift, standardise, step};
+use super::patches::{convolution, of_patches, patches, sum, weights_of_patches};
 use super::shares::Share;
 use super::{AddError, Batch, CHUNK, Data, Network, TrainError, finite};
 use crate::spec::{Layer, Piece};
@@ -30,6 +30,8 @@ use crate::spec::{Layer, Piece};
 const WRITTEN: usize = 1 << 22;
 /// Examples of one pass.
 const SLICE: usize = 32;
+/// Most numbers of unfolded images that one layer holds for a pass: 32 MiB.
+const UNFOLDED: usize = 1 << 23;
 /// Models of fewer parameters take a whole chunk at once: their passes are shorter than handing them to another thread.
 const SMALL: usize = 1 << 13;
 
@@ -93,7 +95,8 @@ impl<B: AutodiffBackend> Network<B> {
         indices: &[usize],
         factor: f32,
     ) -> Result<Vec<Share>, TrainError> {
-        let slice = if self.dimension < SMALL { CHUNK } else { SLICE };
+        let small = self.dimension < SMALL && self.layers.iter().all(|layer| written(layer) == 0);
+        let slice = if small { CHUNK } else { SLICE };
         if indices.len() <= slice {
             return self.pass(tensors, self.gather(data, indices)?, factor);
         }
@@ -123,7 +126,7 @@ impl<B: AutodiffBackend> Network<B> {
             let (own, after) = rest.split_at(layer.arity());
             rest = after;
             if own.is_empty() {
-                rows = step(layer, own, rows);
+                rows = step(layer, own, rows, self.place)?;
                 continue;
             }
             let (input, output) = match (layer, own) {
@@ -131,7 +134,11 @@ impl<B: AutodiffBackend> Network<B> {
                     let standard = standardise(rows, *groups);
                     (standard.clone(), scale_and_shift(standard, weight, bias, *channels))
                 }
-                _ => (rows.clone(), step(layer, own, rows)),
+                (Layer::Conv { channels, size, .. }, [weight, bias]) if self.unfolds(*channels, *size) => {
+                    let patches = patches(rows, channels[0], *size);
+                    (patches.clone(), of_patches(patches, weight, bias, *channels))
+                }
+                _ => (rows.clone(), step(layer, own, rows, self.place)?),
             };
             // Nothing before the first such layer is differentiated: its output is its own tap.
             let (tap, output) = match taps.is_empty() {
@@ -160,10 +167,23 @@ impl<B: AutodiffBackend> Network<B> {
                 Layer::Embedding { pieces, width } => {
                     shares.extend(rows_of(pieces, *width, &tokens, &delta, batch.rows))
                 }
+                Layer::Conv { channels, size, .. } if self.unfolds(*channels, *size) => {
+                    let biases = delta.chunks(size[0] * size[1]).map(sum).collect();
+                    let weights =
+                        weights_of_patches(input.inner(), matrix(delta, batch.rows, &self.device), *channels)?;
+                    shares.extend(of_convolution(*channels, [weights, biases]));
+                }
                 _ => shares.extend(self.of_layer(layer, numbers(input.inner())?, delta)?),
             }
         }
         Ok(shares)
+    }
+
+    /// Whether a slice's unfolded images are held for the gradient and the convolution is a product with them: on a processor twice as
+    /// fast as convolving, where they aren't too many.
+    fn unfolds(&self, channels: [usize; 2], size: [usize; 2]) -> bool {
+        let one = channels[0].saturating_mul(9 * SLICE).saturating_mul(size[0] * size[1]);
+        self.place == Place::Host && one <= UNFOLDED
     }
 
     /// A layer's shares, from its input (standardised, for a norm) and `delta`.
@@ -181,8 +201,8 @@ impl<B: AutodiffBackend> Network<B> {
                 vec![weight, bias]
             }
             Layer::Conv { channels, size, .. } => {
-                let [weight, bias] = convolution::<B::InnerBackend>(&input, &delta, *channels, *size, &self.device)?;
-                vec![full(channels[0] * channels[1] * 9, weight), full(channels[1], bias)]
+                let gradients = convolution::<B::InnerBackend>(&input, &delta, *channels, *size, &self.device)?;
+                of_convolution(*channels, gradients).into()
             }
             Layer::Norm {
                 channels, positions, ..
@@ -207,6 +227,11 @@ impl<B: AutodiffBackend> Network<B> {
         })
         .collect()
     }
+}
+
+fn of_convolution(channels: [usize; 2], [weights, biases]: [Vec<f32>; 2]) -> [Share; 2] {
+    let full = |width, values| Share::Full { width, values };
+    [full(channels[0] * channels[1] * 9, weights), full(channels[1], biases)]
 }
 
 /// Coordinates of an example's gradient that a layer has to write out, its biases left aside.

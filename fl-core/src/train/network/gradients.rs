@@ -24,7 +24,9 @@ impl<B: AutodiffBackend> Network<B> {
     ) -> Result<f64, TrainError> {
         let rows = matrix(batch.features, batch.rows, &self.device);
         let targets = matrix(batch.targets, batch.rows, &self.device);
-        let loss = self.head.loss(forward(&self.layers, leaves, rows), targets);
+        let loss = self
+            .head
+            .loss(forward(&self.layers, leaves, rows, self.place)?, targets);
         let mut gradients = loss.backward();
         let mut rest = gradient;
         for (leaf, shape) in leaves.iter().zip(&self.tensors) {

@@ -7,14 +7,66 @@
 //! since the gradient has to be rounded coordinate by coordinate, it would be computed all the same. So it is computed once, and its
 //! norm read off.
 
-use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
 
 use super::TrainError;
 use super::forward::{matrix, numbers};
 
 /// Most numbers of unfolded images held at once by one thread: 8 MiB.
 const UNFOLDED: usize = 1 << 21;
+
+/// All patches of some images, `[examples, channels * 9 * positions]`, as a step that can be differentiated: a zero is added to each
+/// row, and numbers are picked from it.
+pub(super) fn patches<B: Backend>(images: Tensor<B, 2>, channels: usize, size: [usize; 2]) -> Tensor<B, 2> {
+    let [count, width] = images.dims();
+    let device = images.device();
+    let [height, across] = size;
+    let mut picked = Vec::with_capacity(channels * 9 * height * across);
+    for channel in 0..channels {
+        for shift in 0..9 {
+            for place in 0..height * across {
+                let (row, column) = (place / across + shift / 3, place % across + shift % 3);
+                let inside = (1..=height).contains(&row) && (1..=across).contains(&column);
+                picked.push(match inside {
+                    true => (channel * height * across + (row - 1) * across + column - 1) as i64,
+                    false => width as i64,
+                });
+            }
+        }
+    }
+    let many = picked.len();
+    let picked: Tensor<B, 1, Int> = Tensor::from_data(TensorData::new(picked, [many]), &device);
+    Tensor::cat(vec![images, Tensor::zeros([count, 1], &device)], 1).select(1, picked)
+}
+
+/// The convolution of images whose patches these are.
+pub(super) fn of_patches<B: Backend>(
+    patches: Tensor<B, 2>,
+    weight: &Tensor<B, 1>,
+    bias: &Tensor<B, 1>,
+    channels: [usize; 2],
+) -> Tensor<B, 2> {
+    let [count, width] = patches.dims();
+    let [before, after] = channels;
+    let (lines, positions) = (before * 9, width / (before * 9));
+    let weight = weight.clone().reshape([1, after, lines]);
+    let convolved = weight.matmul(patches.reshape([count, lines, positions]));
+    (convolved + bias.clone().reshape([1, after, 1])).reshape([count, after * positions])
+}
+
+/// Gradients of weights, `[examples, channels out * channels in * 9]`, from patches and `delta`.
+pub(super) fn weights_of_patches<B: Backend>(
+    patches: Tensor<B, 2>,
+    delta: Tensor<B, 2>,
+    channels: [usize; 2],
+) -> Result<Vec<f32>, TrainError> {
+    let [count, width] = patches.dims();
+    let [before, after] = channels;
+    let (lines, positions) = (before * 9, width / (before * 9));
+    let patches = patches.reshape([count, lines, positions]).swap_dims(1, 2);
+    numbers(delta.reshape([count, after, positions]).matmul(patches))
+}
 
 /// Gradients of weights, `[examples, channels out * channels in * 9]`, and of biases, `[examples, channels out]`, from the
 /// layer's inputs and `delta`, its outputs' gradients, both one flat row for each example.
@@ -41,10 +93,7 @@ pub(super) fn convolution<B: Backend>(
         }
         let unfolded: Tensor<B, 2> = matrix(unfolded, count, device);
         let delta: Tensor<B, 2> = matrix(delta.to_vec(), count, device);
-        let gradient = delta
-            .reshape([count, after, positions])
-            .matmul(unfolded.reshape([count, lines, positions]).swap_dims(1, 2));
-        weights.extend(numbers(gradient)?);
+        weights.extend(weights_of_patches(unfolded, delta, channels)?);
     }
     let biases = delta.chunks(positions).map(sum).collect();
     Ok([weights, biases])

@@ -292,3 +292,28 @@ fn blocks_that_do_not_fit_change_nothing() {
     // Both ones of the row that is named twice are summed before they are rounded.
     assert_eq!(sum.finish().unwrap().values, [2 + 2, 2 + 2, 2, 2]);
 }
+
+/// Each example says whether it was within the clip norm, however it is added.
+#[test]
+fn the_count_is_that_of_single_examples() {
+    let mechanism = Mechanism::try_from(crate::Settings {
+        unit: crate::Unit::Record,
+        clip_norm: 10.0,
+        grid_step: 0.01,
+        noise_multiplier: 2.0,
+        batch: Some(3),
+        dimension: 2,
+        count_noise: Some(3.0),
+        ..crate::Settings::default()
+    })
+    .unwrap();
+    let values = [3.0f32, 4.0, 30.0, 40.0, 1.0, 1.0];
+    let mut fast = RecordSum::new(&mechanism).unwrap();
+    fast.add_batch(3, &[Block::Full { values: &values }]).unwrap();
+    let mut slow = RecordSum::new(&mechanism).unwrap();
+    values
+        .chunks(2)
+        .for_each(|gradient| slow.add_example(gradient).unwrap());
+    assert_eq!(fast.sum.last(), slow.sum.last());
+    assert_eq!(fast.sum[2], i64::from(mechanism.count_steps()));
+}

@@ -1,7 +1,7 @@
 //! Per-example gradients beside looping over single examples, and beside finite differences.
 
 use proptest::prelude::*;
-use xfl_privacy::{Mechanism, Noise, RecordSum, RehearsalNoise, Relation, Settings, Unit};
+use xfl_privacy::{Mechanism, Noise, RecordSum, RehearsalNoise, Settings, Unit};
 
 use super::super::tests::{BINARY, THREE, VALUE, close, noisy_start, random, tabular, zoo};
 use super::super::*;
@@ -49,12 +49,11 @@ impl Model for Looping<'_> {
 fn mechanism(dimension: usize, batch: usize, step: f64) -> Mechanism {
     Mechanism::try_from(Settings {
         unit: Unit::Record,
-        relation: Relation::ZeroOut,
         clip_norm: 0.5,
         grid_step: step,
-        noise_multiplier: 0.0,
         batch: Some(batch as u32),
         dimension: dimension as u64,
+        ..Settings::default()
     })
     .unwrap()
 }
