@@ -35,7 +35,8 @@ const UNFOLDED: usize = 1 << 23;
 /// Models of fewer parameters take a whole chunk at once: their passes are shorter than handing them to another thread.
 const SMALL: usize = 1 << 13;
 
-/// A layer's side of one pass: its input, or for a norm its standardised input, and the zero at its output.
+/// A layer's side of one pass: its input (standardised for a norm, unfolded for a convolution that is a product), and the zero at its
+/// output.
 type Tap<'a, B> = (&'a Layer, Tensor<B, 2>, Tensor<B, 2>);
 
 impl<B: AutodiffBackend> Network<B> {

@@ -11,7 +11,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::TrainError;
-use super::forward::{matrix, numbers};
+use super::forward::{matrix, numbers, spread};
 
 /// Most numbers of unfolded images held at once by one thread: 8 MiB.
 const UNFOLDED: usize = 1 << 21;
@@ -52,7 +52,7 @@ pub(super) fn of_patches<B: Backend>(
     let (lines, positions) = (before * 9, width / (before * 9));
     let weight = weight.clone().reshape([1, after, lines]);
     let convolved = weight.matmul(patches.reshape([count, lines, positions]));
-    (convolved + bias.clone().reshape([1, after, 1])).reshape([count, after * positions])
+    convolved.reshape([count, after * positions]) + spread(bias, positions)
 }
 
 /// Gradients of weights, `[examples, channels out * channels in * 9]`, from patches and `delta`.
