@@ -11,7 +11,8 @@
 //!
 //! - [`Mechanism`]: what a plan says, checked; sigma, loss, and the bounds that an honest release satisfies.
 //! - [`Mode`]: who adds the noise, and whom it protects against.
-//! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record; [`Steps`]: local DP-SGD.
+//! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record; [`Steps`]: local DP-SGD;
+//!   [`Block`]: gradients of many examples as layers have them.
 //! - [`Noise`]: OpenDP's ([`OpenDpNoise`]) for what leaves, a seeded one ([`RehearsalNoise`]) for simulations.
 //! - [`accounting`]: composition, epsilon at delta, the noise for a target.
 //! - [`SignalToNoise`]: whether rules that look at single updates have anything to go by.
@@ -76,6 +77,6 @@ pub use neighbour::{Relation, Unit};
 pub use noise::{Noise, NoiseError, Noised, OpenDpNoise, Os, Rehearsal, RehearsalNoise};
 pub use parameter::{ClipNorm, Delta, Epsilon, Grid, NoiseMultiplier, ParameterError, Rho, SampleRate};
 pub use quantise::{QuantiseError, Quantised};
-pub use record::{RecordError, RecordSum};
+pub use record::{Block, BlockError, RecordError, RecordSum};
 pub use snr::{GOOD_RATIO, REFUSED_RATIO, SignalFraction, SignalToNoise, Verdict};
 pub use steps::{Steps, StepsError};

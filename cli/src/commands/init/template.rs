@@ -38,6 +38,8 @@ quorum = {quorum}                  # institutions that every stage needs
 [model]
 # "linear", "logistic", "mlp" with hidden = [16, 8], or "cnn" with channels = [8, 16] and hidden = [32] (needs an image)
 kind = "logistic"
+# norm = "layer"              # normalises hidden layers ("mlp", "cnn"); "group" with groups = 4 in groups
+# embedding = 8               # numbers that stand for a token ("mlp"), where [data] has columns with tokens
 
 [training]
 batch = 52                  # examples in an institution's step; with unit "record", each needs at least so many
@@ -109,7 +111,8 @@ budget = 1000000            # tokens (smallest unit) shared out each round; 0 fo
 # threshold = 2               # members who sign a round before it is posted; a majority of the quorum where absent
 
 # The columns of every institution's file, in the model's order. A number x becomes (x - center) / scale, with public
-# constants; `{{ name = "sex", values = ["f", "m"] }}` is a category. A regression has task = "regression", and
+# constants; `{{ name = "sex", values = ["f", "m"] }}` is a category, `{{ name = "code", tokens = 500 }}` a whole number below 500
+# that an embedding looks up. A regression has task = "regression", and
 # label_center and label_scale instead of classes.
 [data]
 {schema}"#
