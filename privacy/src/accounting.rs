@@ -40,9 +40,12 @@ mod normal;
 pub mod pld;
 mod quadrature;
 pub mod rdp;
+mod tradeoff;
 
 pub use accountant::{Accountant, CalibrationError, rho};
 pub use composition::{Composition, CompositionError, MAX_KINDS, Neighbours, Sampling, Step};
+pub(crate) use normal::quantile;
+pub use tradeoff::{DELTAS, TradeOff};
 
 /// Noise that can't be calibrated.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
