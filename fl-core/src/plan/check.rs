@@ -1,8 +1,8 @@
 //! Cross-checks: keys that are each fine alone and wrong together.
 
-use xfl_privacy::{Delta, Guarantee, Protection, SignalFraction, SignalToNoise, Verdict, mask::MaskParams};
+use xfl_privacy::{Delta, Guarantee, Protection, Sight, SignalFraction, SignalToNoise, Verdict, mask::MaskParams};
 
-use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind};
+use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind, StageName};
 
 /// A plan seen together with a model's dimension and a cohort's size.
 #[derive(Clone, Debug)]
@@ -99,9 +99,11 @@ impl Plan {
                 snr.signal, snr.noise, p.unit, snr.ratio
             );
             let decides = self.needs_single_updates();
-            match snr.verdict {
+            let sight = self.sight();
+            match snr.verdict_for(sight) {
                 Verdict::Refuse if decides => {
-                    let what = format!("{text}: under 1, noise would decide the rule or the rewards");
+                    let least = sight.refused_under();
+                    let what = format!("{text}: under {least:.2}, noise would decide the rule or the rewards");
                     let hint = "lower privacy.noise_multiplier, raise training.batch, take a smaller model, or use rule = \"mean\" with score kind = \"participation\"";
                     return Err(PlanError::at("privacy.noise_multiplier", what, hint));
                 }
@@ -124,6 +126,19 @@ impl Plan {
     /// Whether the rule or the rewards look at single updates.
     pub fn needs_single_updates(&self) -> bool {
         !self.sums_only() || self.terms.score.kind != ScoreKind::Participation || self.terms.reward.copies_ppm.is_some()
+    }
+
+    /// What the plan's rule and rewards go by, whichever needs more signal.
+    fn sight(&self) -> Sight {
+        let t = &self.terms;
+        let near = [RuleName::Krum, RuleName::MultiKrum, RuleName::Bulyan, RuleName::Mda];
+        let by_nearness = near.contains(&t.aggregation.rule) || t.aggregation.pre.contains(&StageName::Nnm);
+        let scored = t.score.kind != ScoreKind::Participation || t.reward.copies_ppm.is_some();
+        if by_nearness || scored {
+            Sight::Nearness
+        } else {
+            Sight::Values
+        }
     }
 
     /// Whether the aggregate is a function of the updates' sum.
