@@ -5,8 +5,10 @@ use crate::{
     printer::{Outcome, Printer},
 };
 
+mod audit;
 mod calibrate;
 mod epsilon;
+mod plot;
 mod question;
 
 /// Arguments of `xfl privacy`.
@@ -22,6 +24,10 @@ enum Question {
     Epsilon(epsilon::Args),
     /// The smallest noise multiplier that keeps a promised epsilon.
     Calibrate(calibrate::Args),
+    /// Draw epsilon over the steps, and the trade-off between an attacker's two errors.
+    Plot(plot::Args),
+    /// Attack a plan's protection on a data file: lower bounds on epsilon, beside what is claimed.
+    Audit(audit::Args),
 }
 
 /// Runs the command.
@@ -29,5 +35,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     match &args.question {
         Question::Epsilon(args) => epsilon::run(args, printer),
         Question::Calibrate(args) => calibrate::run(args, printer),
+        Question::Plot(args) => plot::run(args, printer),
+        Question::Audit(args) => audit::run(args, printer),
     }
 }
