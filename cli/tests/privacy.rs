@@ -239,8 +239,8 @@ fn an_audit_of_real_patients_stays_under_the_claim_and_finds_them_without_noise(
     let found = data(&line);
     let claim = &found["claim"];
     let (tight, plan) = (
-        claim["epsilon_pld"].as_f64().unwrap(),
-        claim["epsilon_zcdp"].as_f64().unwrap(),
+        claim["epsilon_tight"].as_f64().unwrap(),
+        claim["epsilon"].as_f64().unwrap(),
     );
     assert!((7.5..7.6).contains(&tight) && (8.0..8.1).contains(&plan), "{claim}");
     assert!(claim["unit"] == "record" && claim["neighbours"] == "zero-out" && claim["rounds"] == 10);

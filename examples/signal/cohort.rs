@@ -42,6 +42,7 @@ impl Cohort {
             noise_multiplier: SignalFraction::HALF.get() * units / (ratio * (DIMENSION as f64).sqrt()),
             batch: (unit == Unit::Record).then_some(BATCH),
             dimension: DIMENSION as u64,
+            ..Settings::default()
         });
         #[allow(clippy::expect_used, reason = "constants that fit together")]
         let mechanism = mechanism.expect("a mechanism");

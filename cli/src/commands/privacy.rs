@@ -8,6 +8,7 @@ use crate::{
 mod audit;
 mod calibrate;
 mod epsilon;
+mod explain;
 mod plot;
 mod question;
 
@@ -28,6 +29,8 @@ enum Question {
     Plot(plot::Args),
     /// Attack a plan's protection on a data file: lower bounds on epsilon, beside what is claimed.
     Audit(audit::Args),
+    /// What a plan means for an institution, in plain words.
+    Explain(explain::Args),
 }
 
 /// Runs the command.
@@ -37,5 +40,6 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         Question::Calibrate(args) => calibrate::run(args, printer),
         Question::Plot(args) => plot::run(args, printer),
         Question::Audit(args) => audit::run(args, printer),
+        Question::Explain(args) => explain::run(args, printer),
     }
 }

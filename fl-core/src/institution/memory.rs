@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Institution, InstitutionError};
 use crate::{
     message::Envelope,
-    round::Rounds,
+    round::{Rounds, commit::Protected},
     transcript::{Genesis, Reader},
 };
 
@@ -16,8 +16,10 @@ pub struct Release {
     pub values: Vec<i32>,
     /// Key of the salts; 32 random bytes.
     pub salt_key: [u8; 32],
-    /// zCDP spent so far on this federation, in units of 2^-40; `u64::MAX` without noise.
-    pub rho_spent: u64,
+    /// How it was protected.
+    pub protected: Protected,
+    /// Releases charged for this federation so far.
+    pub charged: u64,
     /// Head of the budget file after the charge.
     pub budget_head: [u8; 32],
 }

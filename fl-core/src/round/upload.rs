@@ -100,7 +100,7 @@ impl<T: Copy + Default> Assembly<T> {
 
 impl Rounds {
     pub(super) fn upload(&mut self, member: NodeId, upload: Upload) -> Result<(), RoundError> {
-        let d = self.model.len();
+        let d = self.update_len();
         let wrong = |what: String| RoundError::Misbehaved { member, what };
         let Some(committed) = self.work.commits.get(&member) else {
             return Err(wrong("an upload without a commitment".into()));

@@ -6,9 +6,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use xfl_core::{
     identity::NodeId,
-    institution::{Identity, Institution, InstitutionError, Note, Release},
+    institution::{Identity, Institution, InstitutionError, Note, Release, Wish},
     message::{Envelope, Parcel, Report},
-    plan::FederationId,
+    plan::{FederationId, Plan},
+    round::commit::Protected,
     transcript::{Entry, Head},
 };
 
@@ -137,7 +138,9 @@ impl Host {
     }
 
     /// Charges, and protects an update: a function of model, round and member plus noise that is fresh each time.
-    pub(crate) fn release(&mut self, charge: Charge, model: &[f32], noise: &mut xfl_core::seed::Stream) -> Release {
+    pub(crate) fn release(&mut self, wish: &Wish, plan: &Plan, noise: &mut xfl_core::seed::Stream) -> Release {
+        let (charge, model) = (wish.charge, &wish.model);
+        let mechanism = plan.mechanism(model.len()).unwrap().scaled(wish.scale).unwrap();
         if !self.charges.contains(&charge) {
             self.charges.push(charge);
         }
@@ -147,6 +150,10 @@ impl Host {
             .enumerate()
             .map(|v| (-pull(v)).clamp(-40, 40) + noise.below(9) as i32 - 4)
             .collect();
+        let count = mechanism.count_steps() as i32;
+        if count > 0 {
+            values.push(if noise.below(2) == 0 { count } else { -count });
+        }
         if self.character == Character::Oversized {
             values[0] = 2_000_000;
         }
@@ -155,7 +162,8 @@ impl Host {
         Release {
             values,
             salt_key,
-            rho_spent: self.charges.len() as u64 * 1_000,
+            protected: Protected::of(&mechanism),
+            charged: self.charges.len() as u64,
             budget_head: [7; 32],
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! What is attacked is what an institution releases in the plan's rounds, made by the same code as in a federation. The institution is
 //! alone: that others add their updates can only hide more. Everything happens in this process, and nothing leaves it.
+//!
+//! **Not here.** Modes distributed and central, whose promise is about the sum over institutions.
 
 use std::path::PathBuf;
 
@@ -10,7 +12,7 @@ use xfl_core::{
     seed::Seed,
     train::{Device, Limits, Model, Table},
 };
-use xfl_privacy::{Delta, Mechanism, Unit, audit::Confidence};
+use xfl_privacy::{Delta, Mechanism, Mode, Unit, audit::Confidence};
 
 use crate::{
     failure::Failure,
@@ -44,8 +46,8 @@ pub(super) struct Args {
     /// An institution's examples, in the plan's columns.
     #[arg(long, value_name = "FILE.csv", env = "XFL_DATA", hide_env_values = true)]
     data: PathBuf,
-    /// What is tried: gradient (contributions of full length along axes: the worst case), mislabelled (records with wrong labels; unit
-    /// record only), membership (the user's own records, by shadow models).
+    /// What is tried: gradient (contributions of full length along axes: the worst case), mislabelled (records with wrong labels; mode
+    /// local and unit record only), membership (the user's own records, by shadow models).
     #[arg(
         long = "attack",
         value_enum,
@@ -125,10 +127,11 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let confidence = Confidence::new(args.confidence).map_err(hinted("--confidence"))?;
     let scene = Scene::open(args)?;
     let mut attacks = Vec::new();
+    let mode = scene.mechanism.mode();
     for attack in &args.attacks {
-        let fits = *attack != Attack::Mislabelled || scene.mechanism.unit() == Unit::Record;
+        let fits = *attack != Attack::Mislabelled || (scene.mechanism.unit() == Unit::Record && mode == Mode::Local);
         if !fits {
-            printer.warn("mislabelled canaries are records, and the plan's unit is the institution: left out");
+            printer.warn("mislabelled needs a plan of mode local and unit record: left out");
         } else if !attacks.contains(attack) {
             attacks.push(*attack);
         }
@@ -152,7 +155,7 @@ pub(super) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     for (protection, mechanism) in protections {
         for attack in &attacks {
             let found = scene.attack(*attack, mechanism, args, &|| bar.tick())?;
-            audits.push(Audit::of(*attack, protection, found, scene.delta, each)?);
+            audits.push(Audit::of(*attack, protection, found, (mode, scene.delta), each)?);
         }
     }
     bar.clear();
@@ -182,8 +185,16 @@ impl Scene {
         let examples = Table::open(&args.data, &terms.data, Limits::default())?;
         let model = terms.model.build(&terms.data, Device::Cpu)?;
         let delta = Delta::new(terms.privacy.delta).map_err(|error| Failure::usage(error.to_string()))?;
+        let mechanism = plan.mechanism(model.dimension())?;
+        let mode = mechanism.mode();
+        if !matches!(mode, Mode::Local | Mode::DpSgd) {
+            let what = format!(
+                "mode {mode} protects the sum over institutions, and what is audited is what one of them sends"
+            );
+            return Err(Failure::usage(what).hint("name a plan with mode = \"local\" or \"dp-sgd\""));
+        }
         Ok(Self {
-            mechanism: plan.mechanism(model.dimension())?,
+            mechanism,
             rounds: args.rounds.unwrap_or(terms.rounds.count),
             plan,
             model,

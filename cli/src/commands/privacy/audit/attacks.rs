@@ -2,7 +2,7 @@
 //!
 //! | attack | the attacker sees | looks for | scores are independent |
 //! |---|---|---|---|
-//! | `gradient` | every release, and knows all other contributions | a contribution of full length along an axis, in every round | yes |
+//! | `gradient` | every release, and knows all other contributions | a contribution of full length along an axis, in every round (dp-sgd: whenever it is drawn) | yes |
 //! | `mislabelled` | the same, and knows the seed of the batches | a record with a wrong label, whenever it is in a batch | no |
 //! | `membership` | the last model, and shadow models of its own | a record's log-odds under the model (LiRA) | no |
 //!
@@ -17,7 +17,7 @@ use xfl_core::{
     train::{Data, Table, Target},
 };
 use xfl_privacy::{
-    Unit,
+    Mode, Unit,
     audit::{Trial, likelihood_ratio},
 };
 
@@ -26,8 +26,8 @@ use super::{
     rehearsal::{Canary, Kind, Planting, Rehearsal, RehearsalError},
 };
 
-/// By how many clip norms a canary along an axis is too long: clipping has something to do.
-const TOO_LONG: f64 = 10.0;
+/// By how many clip norms a canary along an axis is too long: clipping has something to do, also where the clip norm has grown.
+const TOO_LONG: f64 = 1e6;
 /// By how much a wrong value is off, in the label's scale.
 const OFF: f32 = 3.0;
 
@@ -74,7 +74,11 @@ pub(super) fn gradient(
         let seed = seed.derive("gradient", &[run]);
         let mut stream = seed.derive("canaries", &[]).stream();
         let rows = stream.permutation(examples.len());
-        let batch = &rows[..training.batch.min(rows.len())];
+        // In mode dp-sgd everybody is drawn by a coin; else a file of one batch is drawn whole.
+        let batch = match rehearsal.mechanism.mode() {
+            Mode::DpSgd => &rows[..],
+            _ => &rows[..training.batch.min(rows.len())],
+        };
         let data = examples.select(batch)?;
         let axes = stream.permutation(rehearsal.model.dimension());
         let canary = |(record, axis): (usize, usize)| Canary {
@@ -92,7 +96,7 @@ pub(super) fn wrong_labels(examples: &Table, canaries: usize) -> usize {
     (examples.len() / 4).max(1).min(canaries)
 }
 
-/// Canaries with wrong labels among the user's own records, in the plan's own batches. Unit `record` only.
+/// Canaries with wrong labels among the user's own records, in the plan's own batches. Unit `record` and mode local only.
 pub(super) fn mislabelled(
     rehearsal: &Rehearsal<'_>,
     examples: &Table,

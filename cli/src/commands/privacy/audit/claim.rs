@@ -2,38 +2,44 @@
 
 use serde_json::{Value, json};
 use xfl_privacy::{
-    Delta, Epsilon, Guarantee, Mechanism, NoiseMultiplier, Relation,
+    Delta, Epsilon, Guarantee, Mechanism, Mode, NoiseMultiplier, Relation,
     accounting::{Accountant, Composition, Sampling, Step},
 };
 
 /// The claims about a number of rounds.
 pub(super) struct Claim {
-    /// As the plan prints it: zero-concentrated divergence.
+    /// As the plan prints it.
     pub(super) guarantee: Guarantee,
     /// The smallest epsilon that is known of these releases: that of Gaussians, from which those on the grid differ by less than can be
     /// measured.
     pub(super) tight: Epsilon,
-    /// Sensitivity over standard deviation of all releases together; infinite without noise.
-    pub(super) mu: f64,
+    /// Sensitivity over standard deviation of all releases together, where their trade-off curve is a Gaussian's; infinite without noise.
+    pub(super) mu: Option<f64>,
+    mechanism: Mechanism,
     rounds: u64,
-    noise: f64,
 }
 
 impl Claim {
     /// What `rounds` releases of a mechanism promise.
     pub(super) fn of(mechanism: &Mechanism, rounds: u64, delta: Delta) -> Self {
-        // Noise over sensitivity, of the integers.
-        let noise = f64::from(mechanism.sigma()) / mechanism.sensitivity() as f64;
-        let step = Step {
-            noise: NoiseMultiplier::new(noise).unwrap_or(NoiseMultiplier::ZERO),
-            sampling: Sampling::None,
-        };
+        let guarantee = Guarantee::of(mechanism, rounds, delta);
+        let (mut tight, mut mu) = (guarantee.epsilon, None);
+        if mechanism.mode() == Mode::Local {
+            // A Gaussian's rho is half of its mu squared.
+            let each = (2.0 * mechanism.rho_per_release().get()).sqrt();
+            let step = Step {
+                noise: NoiseMultiplier::new(each.recip()).unwrap_or(NoiseMultiplier::ZERO),
+                sampling: Sampling::None,
+            };
+            tight = Accountant::Pld.epsilon(&Composition::of(step, rounds), delta);
+            mu = Some(each * (rounds as f64).sqrt());
+        }
         Self {
-            guarantee: Guarantee::of(mechanism, rounds, delta),
-            tight: Accountant::Pld.epsilon(&Composition::of(step, rounds), delta),
-            mu: (rounds as f64).sqrt() / noise,
+            guarantee,
+            tight,
+            mu,
+            mechanism: *mechanism,
             rounds,
-            noise,
         }
     }
 
@@ -45,10 +51,12 @@ impl Claim {
             "neighbours": self.guarantee.relation,
             "delta": self.guarantee.delta,
             "rounds": self.rounds,
-            "noise_multiplier": self.noise,
-            "epsilon_zcdp": finite(self.guarantee.epsilon),
-            "epsilon_pld": finite(self.tight),
-            "mu": self.mu.is_finite().then_some(self.mu),
+            "mode": self.mechanism.mode(),
+            "noise_multiplier": self.mechanism.noise_multiplier(),
+            "epsilon": finite(self.guarantee.epsilon),
+            "accountant": self.guarantee.accountant,
+            "epsilon_tight": finite(self.tight),
+            "mu": self.mu.filter(|mu| mu.is_finite()),
         })
     }
 
@@ -59,6 +67,7 @@ impl Claim {
             relation,
             delta,
             epsilon,
+            accountant,
             ..
         } = &self.guarantee;
         let change = match relation {
@@ -66,9 +75,11 @@ impl Claim {
             Relation::Replace => "one exchanged",
         };
         format!(
-            "claimed after {} rounds: epsilon {epsilon} (zCDP, as the plan says), {} (tight), at delta {delta}; unit {unit}, neighbours by \
-             {relation} ({change})",
-            self.rounds, self.tight
+            "claimed after {} rounds: epsilon {epsilon} ({accountant}, as the plan says), {} (tight), at delta {delta}; mode {}, unit {unit}, \
+             neighbours by {relation} ({change})",
+            self.rounds,
+            self.tight,
+            self.mechanism.mode()
         )
     }
 }

@@ -8,12 +8,12 @@ use xfl_core::{
     seed::Seed,
     train::{
         Data, Model, TrainError,
-        contribution::{ContributionError, contribution},
+        contribution::{ContributionError, Task, contribution},
         data::TableError,
     },
 };
 use xfl_privacy::{
-    Mechanism, MechanismError, Noise, NoiseError, OpenDpNoise, Quantised, RehearsalNoise, Relation, Settings,
+    Mechanism, MechanismError, Mode, OpenDpNoise, ParameterError, RehearsalNoise, Relation, Settings, Unit,
 };
 
 use super::planted::{Planted, Role};
@@ -74,7 +74,7 @@ pub(super) enum RehearsalError {
     #[error(transparent)]
     Contribution(#[from] ContributionError),
     #[error(transparent)]
-    Noise(#[from] NoiseError),
+    Parameter(#[from] ParameterError),
     #[error("no new model: {0}; lower training.server_learning_rate")]
     Server(#[from] xfl_aggregation::server::ServerError),
     #[error(transparent)]
@@ -102,6 +102,7 @@ impl From<RehearsalError> for Failure {
 pub(super) fn silent(mechanism: &Mechanism) -> Result<Mechanism, MechanismError> {
     Mechanism::try_from(Settings {
         noise_multiplier: 0.0,
+        count_noise: None,
         ..Settings::from(*mechanism)
     })
 }
@@ -129,35 +130,31 @@ impl Rehearsal<'_> {
 
     /// One run: the score of each canary, the likelihood ratio of all releases if nothing but its coin were unknown.
     ///
+    /// In mode local the other records train, and what they add is subtracted: an attacker may know all of them. In mode dp-sgd that depends
+    /// on noise and coins, so the attacker has chosen others who add nothing.
+    ///
     /// # Errors
     /// [`RehearsalError`].
     pub(super) fn scores(&self, planting: &Planting<'_>, seed: &Seed) -> Result<Vec<f64>, RehearsalError> {
         let Planting { data, canaries, coins } = planting;
-        let whole = self.mechanism.unit() == xfl_privacy::Unit::Institution;
-        let roles = |times: &dyn Fn(usize) -> f32| {
-            let mut roles = vec![Role::Present; data.len()];
-            for (at, canary) in canaries.iter().enumerate() {
-                let role = canary.role(times(at));
-                match whole {
-                    true => roles.fill(role),
-                    false => roles.iter_mut().skip(canary.record).take(1).for_each(|own| *own = role),
-                }
-            }
-            roles
-        };
-        let out = self.out();
-        let (known, real) = (roles(&|_| 0.0), roles(&|at| if coins[at] { 1.0 } else { out }));
+        let (out, steps) = (self.out(), self.mechanism.mode() == Mode::DpSgd);
+        let known = self.roles(planting, |_| 0.0);
+        let real = self.roles(planting, |at| if coins[at] { 1.0 } else { out });
         let silent = silent(&self.mechanism)?;
         let mut run = Run::start(self, *seed)?;
         let mut scores = vec![0.0; canaries.len()];
         for round in 1..=self.rounds {
-            let planted = Planted::new(self.model, &known);
-            let expected = run.contribution(&silent, &planted, *data, round)?;
-            let expected = OpenDpNoise.noise(expected)?.into_release();
-            let noted = planted.noted();
+            let mut noted = Vec::new();
+            let mut expected = Vec::new();
+            if !steps {
+                let planted = Planted::new(self.model, &known);
+                expected = run.contribution(&silent, Entropy::Os, &planted, *data, round)?;
+                noted = planted.noted();
+            }
             let released = run.release(&Planted::new(self.model, &real), *data, round)?;
-            let residual: Vec<f64> = iter::zip(&released, &expected)
-                .map(|(a, b)| f64::from(*a) - f64::from(*b))
+            let known = expected.into_iter().chain(iter::repeat(0));
+            let residual: Vec<f64> = iter::zip(&released, known)
+                .map(|(a, b)| f64::from(*a) - f64::from(b))
                 .collect();
             for (score, canary) in scores.iter_mut().zip(*canaries) {
                 let (along, squared) = self.along(canary, &noted, &residual);
@@ -168,6 +165,23 @@ impl Rehearsal<'_> {
             run.move_by(&released)?;
         }
         Ok(scores)
+    }
+
+    /// What every record hands over, a canary so many times what it does where it is in.
+    fn roles(&self, planting: &Planting<'_>, times: impl Fn(usize) -> f32) -> Vec<Role> {
+        let others = match self.mechanism.mode() {
+            Mode::DpSgd => Role::Absent,
+            _ => Role::Present,
+        };
+        let mut roles = vec![others; planting.data.len()];
+        for (at, canary) in planting.canaries.iter().enumerate() {
+            let role = canary.role(times(at));
+            match self.mechanism.unit() {
+                Unit::Institution => roles.fill(role),
+                Unit::Record => roles.iter_mut().skip(canary.record).take(1).for_each(|own| *own = role),
+            }
+        }
+        roles
     }
 
     /// The residual along a canary's clipped contribution, in squared grid steps, and that contribution's squared length.
@@ -226,31 +240,46 @@ impl<'a> Run<'a> {
         })
     }
 
+    /// What a mechanism makes of the records, on the grid.
     fn contribution(
         &self,
         mechanism: &Mechanism,
+        entropy: Entropy,
         model: &Planted<'_>,
         data: &dyn Data,
         round: u64,
-    ) -> Result<Quantised, ContributionError> {
-        let plan = self.rehearsal.plan;
-        contribution(plan, mechanism, model, data, &self.parameters, round, &self.seed)
-    }
-
-    /// What leaves in a round.
-    fn release(&self, model: &Planted<'_>, data: &dyn Data, round: u64) -> Result<Vec<i32>, RehearsalError> {
-        let quantised = self.contribution(&self.rehearsal.mechanism, model, data, round)?;
-        Ok(match self.rehearsal.entropy {
-            Entropy::Os => OpenDpNoise.noise(quantised)?.into_release(),
+    ) -> Result<Vec<i32>, RehearsalError> {
+        let mechanism = mechanism.scaled(self.past.scale())?;
+        let task = Task {
+            plan: self.rehearsal.plan,
+            mechanism: &mechanism,
+            model,
+            data,
+            parameters: &self.parameters,
+            round,
+            seed: &self.seed,
+        };
+        Ok(match entropy {
+            Entropy::Os => contribution(&task, &mut OpenDpNoise)?.values().to_vec(),
             Entropy::Seed => {
                 let seed = self.seed.derive("noise", &[round]);
-                RehearsalNoise::from_seed(seed.0).noise(quantised)?.values().to_vec()
+                contribution(&task, &mut RehearsalNoise::from_seed(seed.0))?
+                    .values()
+                    .to_vec()
             }
         })
     }
 
+    /// What leaves in a round.
+    fn release(&self, model: &Planted<'_>, data: &dyn Data, round: u64) -> Result<Vec<i32>, RehearsalError> {
+        let Rehearsal { mechanism, entropy, .. } = self.rehearsal;
+        self.contribution(mechanism, *entropy, model, data, round)
+    }
+
     fn move_by(&mut self, released: &[i32]) -> Result<(), RehearsalError> {
-        self.parameters = self.past.step(self.rehearsal.plan, &self.parameters, released)?;
+        let Rehearsal { plan, mechanism, .. } = self.rehearsal;
+        self.parameters = self.past.step(plan, &self.parameters, released)?;
+        self.past.adapt(plan, mechanism, released);
         Ok(())
     }
 }

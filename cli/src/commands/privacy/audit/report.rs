@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use xfl_privacy::{
-    Delta,
+    Delta, Mode,
     audit::{Confidence, Gaussian, OneRun, Rates, Roc, Trials},
 };
 
@@ -26,7 +26,9 @@ pub(super) struct Audit {
     roc: Roc,
     one_run: OneRun,
     /// Where canaries have noise of their own.
-    independent: Option<(Rates, Gaussian)>,
+    rates: Option<Rates>,
+    /// And where the trade-off curve is a Gaussian's.
+    gaussian: Option<Gaussian>,
 }
 
 impl Audit {
@@ -34,13 +36,14 @@ impl Audit {
         attack: Attack,
         protection: &'static str,
         found: Found,
-        delta: Delta,
+        (mode, delta): (Mode, Delta),
         confidence: Confidence,
     ) -> Result<Self, Failure> {
         let runs = found.runs;
         let trials = Trials::new(found.trials).map_err(|error| {
             Failure::usage(error.to_string()).hint("write more --canaries, or name a larger --data")
         })?;
+        let [independent, gaussian] = [attack.independent(), attack.independent() && mode == Mode::Local];
         Ok(Self {
             attack: attack.name(),
             protection,
@@ -48,36 +51,28 @@ impl Audit {
             canaries: trials.all().len(),
             roc: trials.roc(),
             one_run: trials.one_run(delta, confidence),
-            independent: attack
-                .independent()
-                .then(|| (trials.rates(delta, confidence), trials.gaussian(delta, confidence))),
+            rates: independent.then(|| trials.rates(delta, confidence)),
+            gaussian: gaussian.then(|| trials.gaussian(delta, confidence)),
         })
     }
 
     /// The largest of the bounds.
     fn epsilon(&self) -> f64 {
-        let others = self
-            .independent
-            .as_ref()
-            .map_or([0.0; 2], |(rates, gaussian)| [rates.epsilon, gaussian.epsilon]);
-        others.into_iter().fold(self.one_run.epsilon, f64::max)
+        let rates = self.rates.map_or(0.0, |rates| rates.epsilon);
+        let gaussian = self.gaussian.map_or(0.0, |gaussian| gaussian.epsilon);
+        self.one_run.epsilon.max(rates).max(gaussian)
     }
 
     /// What can't be if the claim is true.
     fn refutes(&self, claim: &Claim) -> bool {
         let mu = self
-            .independent
-            .as_ref()
-            .is_some_and(|(_, gaussian)| gaussian.mu > claim.mu);
+            .gaussian
+            .zip(claim.mu)
+            .is_some_and(|(gaussian, mu)| gaussian.mu > mu);
         self.protection == "plan" && (mu || self.epsilon() > claim.tight.get())
     }
 
     fn json(&self) -> Value {
-        let (rates, gaussian) = self
-            .independent
-            .as_ref()
-            .map(|(rates, gaussian)| (rates, gaussian))
-            .unzip();
         json!({
             "attack": self.attack,
             "protection": self.protection,
@@ -85,8 +80,8 @@ impl Audit {
             "runs": self.runs,
             "epsilon_at_least": self.epsilon(),
             "one_run": self.one_run,
-            "rates": rates,
-            "gaussian": gaussian,
+            "rates": self.rates,
+            "gaussian": self.gaussian,
             "area": self.roc.area,
             "true_positives_at_1_percent": self.roc.true_positives_at(0.01),
             "true_positives_at_0_1_percent": self.roc.true_positives_at(0.001),
@@ -97,7 +92,6 @@ impl Audit {
     fn row(&self) -> Vec<String> {
         let percent = |share: f64| format!("{:.1}%", 100.0 * share);
         let bound = |epsilon: Option<f64>| epsilon.map_or_else(String::new, |epsilon| format!("{epsilon:.2}"));
-        let (rates, gaussian) = self.independent.as_ref().map(|(r, g)| (r.epsilon, g.epsilon)).unzip();
         vec![
             self.attack.to_owned(),
             if self.protection == "plan" {
@@ -112,8 +106,8 @@ impl Audit {
             percent(self.roc.true_positives_at(0.01)),
             percent(self.roc.true_positives_at(0.001)),
             bound(Some(self.one_run.epsilon)),
-            bound(rates),
-            bound(gaussian),
+            bound(self.rates.map(|rates| rates.epsilon)),
+            bound(self.gaussian.map(|gaussian| gaussian.epsilon)),
         ]
     }
 }
