@@ -1,8 +1,10 @@
 //! Cross-checks: keys that are each fine alone and wrong together.
 
-use xfl_privacy::{Delta, Guarantee, Mode, Protection, SignalFraction, SignalToNoise, Verdict, mask::MaskParams};
+use xfl_privacy::{
+    Delta, Guarantee, Mode, Protection, Sight, SignalFraction, SignalToNoise, Verdict, mask::MaskParams,
+};
 
-use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind};
+use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind, StageName};
 
 /// A plan seen together with a model's dimension and a cohort's size.
 #[derive(Clone, Debug)]
@@ -105,9 +107,11 @@ impl Plan {
                 snr.signal, snr.noise, p.unit, snr.ratio
             );
             let decides = !self.averages() || self.scores_single_updates();
-            match snr.verdict {
+            let sight = self.sight();
+            match snr.verdict_for(sight) {
                 Verdict::Refuse if decides => {
-                    let what = format!("{text}: under 1, noise would decide the rule or the rewards");
+                    let least = sight.refused_under();
+                    let what = format!("{text}: under {least:.2}, noise would decide the rule or the rewards");
                     let hint = "lower privacy.noise_multiplier, raise training.batch, take a smaller model, or use rule = \"mean\" with score kind = \"participation\"";
                     return Err(PlanError::at("privacy.noise_multiplier", what, hint));
                 }
@@ -141,6 +145,18 @@ impl Plan {
     fn averages(&self) -> bool {
         let a = &self.terms.aggregation;
         matches!(a.rule, RuleName::Mean | RuleName::WeightedMean) && a.pre.is_empty()
+    }
+
+    /// What the plan's rule and rewards go by, whichever needs more signal.
+    fn sight(&self) -> Sight {
+        let t = &self.terms;
+        let near = [RuleName::Krum, RuleName::MultiKrum, RuleName::Bulyan, RuleName::Mda];
+        let by_nearness = near.contains(&t.aggregation.rule) || t.aggregation.pre.contains(&StageName::Nnm);
+        if by_nearness || self.scores_single_updates() {
+            Sight::Nearness
+        } else {
+            Sight::Values
+        }
     }
 
     /// Whether the aggregate is a function of the updates' sum.

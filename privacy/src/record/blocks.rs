@@ -25,7 +25,6 @@ use thiserror::Error;
 use super::norms::{Example, measure};
 use super::rounding::add;
 use super::{RecordError, RecordSum};
-use crate::clip::ClipError;
 
 /// Some neighbouring coordinates of the gradients of several examples, in model units. The blocks of a call, one after the other, make
 /// up all `d` coordinates.

@@ -15,6 +15,7 @@ use super::federation::{Federation, rule_name};
 use crate::{
     failure::Failure,
     files,
+    picture::{DrawError, Picture as _},
     printer::{Outcome, Printer},
     signals::Stop,
 };
@@ -23,7 +24,6 @@ mod cells;
 mod csv;
 mod heat_map;
 mod picture;
-mod png;
 mod report;
 mod summary;
 
@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args, first: u64, federation: &Federation, printer: Pri
     }
     let summary = Summary::of(&matrix, &cells);
     let map = picture::map(&matrix, &summary);
-    let wrong = |error: heat_map::DrawError| Failure::failed(format!("the heat map: {error}"));
+    let wrong = |error: DrawError| Failure::failed(format!("the heat map: {error}"));
     let (svg, png) = (args.out.join("matrix.svg"), args.out.join("matrix.png"));
     files::replace(&svg, map.svg().map_err(wrong)?.as_bytes(), 0o644)?;
     files::replace(&png, &map.png().map_err(wrong)?, 0o644)?;
