@@ -215,7 +215,7 @@ fn what_was_added_can_be_taken_out() {
     let d = dimension(examples, &made);
     let mechanism = testing::record(d as u64, 9000, 1.0, examples as u32);
     let blocks = check(examples, &blocks(&made), d).unwrap();
-    let mut measured = measure(examples, &blocks, &mechanism).ok().unwrap();
+    let mut measured = measure(examples, &blocks, &mechanism).unwrap();
     let mut sum = vec![0i64; d];
     let squares = add(&mut sum, &blocks, &measured);
     assert!(
