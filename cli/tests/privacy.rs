@@ -266,7 +266,8 @@ fn an_audit_of_real_patients_stays_under_the_claim_and_finds_them_without_noise(
         bare["area"] == 1.0 && bare["true_positives_at_0_1_percent"] == 1.0,
         "{bare}"
     );
-    assert!(bare["one_run"]["epsilon"].as_f64() > Some(3.0), "{bare}");
+    let (shown, most) = (&bare["one_run"]["epsilon"], &bare["one_run"]["ceiling"]);
+    assert!(shown.as_f64().unwrap() > 0.8 * most.as_f64().unwrap(), "{bare}");
     assert!(
         of("membership", "plan")["rates"].is_null(),
         "records of one model share its noise"

@@ -35,7 +35,8 @@ pub struct OneRun {
     pub correct: u64,
     /// The true epsilon is larger than that, except with the error probability; 0 where nothing is shown.
     pub epsilon: f64,
-    /// The bound of an attacker who guesses every canary that counts, and is always right: more can't be shown by so many.
+    /// The bound of an attacker who is always right, at the best number of guesses: more can't be shown by so many canaries. Where `m` times
+    /// delta isn't small, that isn't all of them.
     pub ceiling: f64,
 }
 
@@ -64,9 +65,17 @@ impl Trials {
             guesses,
             correct,
             epsilon: bound(guesses, correct),
-            ceiling: bound(canaries, canaries),
+            ceiling: guesses_tried(canaries).map(|all| bound(all, all)).fold(0.0, f64::max),
         }
     }
+}
+
+/// How many guesses the shares come to.
+fn guesses_tried(canaries: u64) -> impl Iterator<Item = u64> {
+    let spread = SHARES
+        .iter()
+        .flat_map(|&top| SHARES.iter().map(move |&bottom| top + bottom));
+    spread.map(move |share| ((share * canaries as f64).round() as u64).min(canaries))
 }
 
 /// The coins, from the highest score to the lowest; ties stay in their order.

@@ -54,6 +54,10 @@ fn the_best_guesses_of_the_first_third_are_those_that_count() {
     let q = 0.05f64.powf(1.0 / 60.0);
     assert!((found.epsilon - (q / (1.0 - q)).ln()).abs() < 0.05, "{found:?}");
     assert!(found.ceiling > found.epsilon);
+    // With delta at a thousandth every guess more costs: being right about few is worth more than about all.
+    let all = |delta| told(6000, 6000, 6000).one_run(Delta::new(delta).unwrap(), Confidence::new(0.95).unwrap());
+    let (few, many) = (all(1e-4), all(1e-9));
+    assert!(few.ceiling >= few.epsilon && many.ceiling >= many.epsilon && many.ceiling > few.ceiling);
 }
 
 /// scipy.stats.beta.ppf.
