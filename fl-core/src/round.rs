@@ -92,6 +92,8 @@ pub struct Rounds {
     scores: BTreeMap<NodeId, i64>,
     past: Past<NodeId>,
     spent: BTreeMap<NodeId, commit::Spent>,
+    /// Updates shown in any attempt of the round.
+    shown: BTreeMap<NodeId, upload::Shown>,
     phase: Phase,
     work: Work,
 }
@@ -187,6 +189,7 @@ impl Rounds {
                 "scores need held-out data, and the beginning commits to none",
             ));
         }
+        plan.weighs_members(|id| genesis.members.iter().any(|m| m.id == *id))?;
         let mechanism = plan.mechanism(genesis.model.len())?;
         let mut ledger = Ledger::new(plan.federation().0);
         ledger.add_venue(genesis.contracts.venue()).map_err(score::impossible)?;
@@ -205,6 +208,7 @@ impl Rounds {
             scores: BTreeMap::new(),
             past,
             spent: BTreeMap::new(),
+            shown: BTreeMap::new(),
             phase: Phase::Idle,
             work: Work::default(),
             plan,

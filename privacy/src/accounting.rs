@@ -28,6 +28,7 @@ use opendp::measures::ZeroConcentratedDivergence;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::hush::taking_turns;
 use crate::mechanism::Mechanism;
 use crate::neighbour::{Relation, Unit};
 use crate::parameter::{Delta, Epsilon, NoiseMultiplier, Rho};
@@ -41,10 +42,13 @@ mod normal;
 pub mod pld;
 mod quadrature;
 pub mod rdp;
+mod tradeoff;
 
 pub use accountant::{Accountant, CalibrationError, rho};
 pub use composition::{Composition, CompositionError, MAX_KINDS, Neighbours, Sampling, Step};
 pub use loss::{Loss, Sampled, Total};
+pub(crate) use normal::quantile;
+pub use tradeoff::{DELTAS, TradeOff};
 
 /// Noise that can't be calibrated.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
@@ -64,7 +68,7 @@ pub enum AccountingError {
 
 /// The smallest known delta at `epsilon`. Where OpenDP's arithmetic overflows nothing better than 1 is known.
 fn delta_at(rho: f64, epsilon: f64) -> f64 {
-    let delta = ZeroConcentratedDivergence::convert(rho).and_then(|profile| profile.delta(epsilon));
+    let delta = taking_turns(|| ZeroConcentratedDivergence::convert(rho).and_then(|profile| profile.delta(epsilon)));
     delta.ok().filter(|delta| *delta <= 1.0).unwrap_or(1.0)
 }
 

@@ -17,6 +17,7 @@
 //! - [`accounting`]: composition, epsilon at delta, the noise for a target.
 //! - [`SignalToNoise`]: whether rules that look at single updates have anything to go by.
 //! - [`mask`]: sums that hide their terms from the coordinator, by lattice encryption.
+//! - [`audit`]: lower bounds on epsilon from canaries, against the claims.
 //! - [`budget`]: an institution's own hash-chained ledger of what it spent.
 //!
 //! The crate does no IO and reads no clock; the only entropy it touches is the operating system's through OpenDP.
@@ -47,10 +48,12 @@
 //! ```
 
 pub mod accounting;
+pub mod audit;
 pub mod budget;
 mod central;
 mod clip;
 mod exact;
+mod hush;
 pub mod mask;
 mod mechanism;
 mod mode;
@@ -77,5 +80,5 @@ pub use noise::{Noise, NoiseError, Noised, OpenDpNoise, Os, Rehearsal, Rehearsal
 pub use parameter::{ClipNorm, Delta, Epsilon, Grid, NoiseMultiplier, ParameterError, Rho, SampleRate};
 pub use quantise::{QuantiseError, Quantised};
 pub use record::{Block, BlockError, RecordError, RecordSum};
-pub use snr::{GOOD_RATIO, REFUSED_RATIO, SignalFraction, SignalToNoise, Verdict};
+pub use snr::{GOOD_RATIO, LEAST_RATIO, REFUSED_RATIO, Sight, SignalFraction, SignalToNoise, Verdict};
 pub use steps::{Steps, StepsError};

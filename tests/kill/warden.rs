@@ -121,7 +121,7 @@ impl Post {
                         let mechanism = machine.rounds().unwrap().mechanism();
                         let release = Release {
                             values: vec![0; wish.model.len()],
-                            salt_key: *entropy::bytes().unwrap(),
+                            salt_secret: *entropy::bytes().unwrap(),
                             protected: Protected::of(mechanism),
                             charged: wish.charge.0,
                             budget_head: [0; 32],

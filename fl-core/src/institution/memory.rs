@@ -7,6 +7,7 @@ use crate::{
     message::Envelope,
     round::{Rounds, commit::Protected},
     transcript::{Genesis, Reader},
+    update,
 };
 
 /// A protected update that may leave, with what its commitment says.
@@ -14,8 +15,8 @@ use crate::{
 pub struct Release {
     /// Grid integers, noised as the plan asks.
     pub values: Vec<i32>,
-    /// Key of the salts; 32 random bytes.
-    pub salt_key: [u8; 32],
+    /// What the salts of every attempt follow from; 32 random bytes that never leave.
+    pub salt_secret: [u8; 32],
     /// How it was protected.
     pub protected: Protected,
     /// Releases charged for this federation so far.
@@ -64,13 +65,32 @@ pub(super) struct Memory {
     receipt: Option<(u64, u32)>,
     /// The attempt that was asked for last.
     pub(super) asked: Option<(u64, u32)>,
+    /// The clip norm over the plan's that the last round was begun with.
+    pub(super) scale: Option<(u64, f64)>,
     /// The model that the last round was trained on.
     pub(super) trained_on: Option<(u64, [u8; 32])>,
+}
+
+impl Release {
+    /// The salts' key of an attempt.
+    pub(super) fn salt_key(&self, at: (u64, u32)) -> [u8; 32] {
+        update::salt_key(&self.salt_secret, at)
+    }
+
+    /// The root that an attempt's commitment carries, in the clear.
+    pub(super) fn root(&self, at: (u64, u32)) -> [u8; 32] {
+        update::root(&self.values, &self.salt_key(at))
+    }
 }
 
 impl Memory {
     pub(super) fn release(&self, at: (u64, u32)) -> Option<&Release> {
         self.releases.iter().rev().find(|(a, _)| *a == at).map(|(_, r)| r)
+    }
+
+    /// Heads of the budget file after the charges of releases that are remembered.
+    pub(super) fn heads(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.releases.iter().map(|(_, release)| release.budget_head)
     }
 
     pub(super) fn receipted(&self, at: (u64, u32)) -> bool {
@@ -108,11 +128,11 @@ impl Institution {
                     self.memory.trained_on = Some((round, model));
                 }
                 // An older round's release is never asked for again once a later one was made.
-                self.memory.releases.retain(|((r, _), _)| *r + 1 >= round);
+                self.memory.releases.retain(|((r, _), _)| r.saturating_add(1) >= round);
                 self.memory.releases.push(((round, attempt), release));
             }
             Note::Signed { round, digest } => {
-                self.memory.signed.retain(|(r, _)| *r + 1 >= round);
+                self.memory.signed.retain(|(r, _)| r.saturating_add(1) >= round);
                 self.memory.signed.push((round, digest));
             }
             Note::Verified(frames) => {

@@ -29,7 +29,8 @@ pub struct Privacy {
     /// Whether the institutions trust the coordinator with updates that carry no noise, or a share of it: modes central and distributed.
     #[serde(default)]
     pub trust_coordinator: bool,
-    /// Institutions whose share of noise isn't counted on (mode distributed); those that masks tolerate, where absent.
+    /// Institutions whose share of noise isn't counted on (mode distributed). Where absent those that masks tolerate, without masks one: a
+    /// fellow member can take its own share off the sum.
     pub dishonest: Option<usize>,
     /// The most that a record's probability of being drawn for a local step may be (mode dp-sgd).
     pub sample_rate: Option<f64>,
@@ -41,7 +42,8 @@ pub struct Privacy {
     pub clip_quantile: Option<f64>,
     /// How fast it moves; 0.2 where absent.
     pub clip_rate: Option<f64>,
-    /// Standard deviation of the noise on the count that it follows, in units; 1 where absent.
+    /// Standard deviation of the noise on the count that it follows, in units. Where absent, five noise multipliers with unit `record`, which
+    /// costs one hundredth of the noise's own loss, and one with unit `institution`, of which there are fewer: a quarter.
     pub count_noise: Option<f64>,
     /// The grid's step: an update's value is `step` times an integer.
     pub step: f64,
@@ -82,9 +84,16 @@ impl Plan {
             batch,
             dimension: d as u64,
             noising: self.noising()?,
-            count_noise: p.clip_quantile.map(|_| p.count_noise.unwrap_or(1.0)),
+            count_noise: p
+                .clip_quantile
+                .map(|_| p.count_noise.unwrap_or(self.usual_count_noise())),
         })
         .map_err(|e| PlanError::at("privacy", e.to_string(), "adjust clip, step or noise_multiplier"))
+    }
+
+    fn usual_count_noise(&self) -> f64 {
+        let p = &self.terms.privacy;
+        p.noise_multiplier * if p.unit == Unit::Record { 5.0 } else { 1.0 }
     }
 
     /// The mode with its numbers.
@@ -118,8 +127,8 @@ impl Plan {
 
     /// Institutions whose noise isn't counted on.
     pub fn dishonest(&self) -> usize {
-        let masked = if self.masked() { self.terms.masking.colluders } else { 0 };
-        self.terms.privacy.dishonest.unwrap_or(masked)
+        let fellow = if self.masked() { self.terms.masking.colluders } else { 1 };
+        self.terms.privacy.dishonest.unwrap_or(fellow)
     }
 
     /// Whether updates go to the coordinator alone, so that the transcript holds their sum and none of them.
@@ -179,7 +188,21 @@ impl Plan {
                 format!("write at most {}", quorum - 1),
             ));
         }
+        let colluders = self.terms.masking.colluders;
+        if p.mode == Mode::Distributed && self.masked() && self.dishonest() < colluders {
+            let what = format!(
+                "{} is less than masking.colluders = {colluders}, who know their shares",
+                self.dishonest()
+            );
+            return Err(PlanError::at(
+                "privacy.dishonest",
+                what,
+                format!("write at least {colluders}"),
+            ));
+        }
         if p.mode == Mode::DpSgd {
+            let rate = p.sample_rate.unwrap_or(1.0);
+            check::fraction("privacy.sample_rate", rate)?;
             if p.unit != Unit::Record {
                 let hint = "write unit = \"record\", or another mode";
                 return Err(PlanError::at("privacy.unit", "mode dp-sgd protects records", hint));

@@ -104,8 +104,13 @@ pub fn contribution<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N
                 momentum: 0.0,
             };
             let seed = task.seed.derive("round", &[task.round]);
-            let update = train_locally(task.model, task.parameters, task.data, &options, &seed)?;
-            Ok(noise.noise(clip(update.delta, task.mechanism)?.quantise()?)?)
+            let delta = match train_locally(task.model, task.parameters, task.data, &options, &seed) {
+                Ok(update) => update.delta,
+                // Whether it diverges depends on the data and on a model that somebody chose for them: what leaves then is noise alone.
+                Err(TrainError::Diverged { .. }) => vec![0.0; task.model.dimension()],
+                Err(error) => return Err(error.into()),
+            };
+            Ok(noise.noise(clip(delta, task.mechanism)?.quantise()?)?)
         }
     }
 }

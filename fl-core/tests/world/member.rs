@@ -44,7 +44,7 @@ pub(crate) struct Host {
     /// What it must stand by.
     pub(crate) releases: BTreeMap<Charge, Vec<i32>>,
     signed: BTreeMap<u64, [u8; 32]>,
-    committed: BTreeMap<Charge, [u8; 32]>,
+    committed: BTreeMap<(u64, u32), [u8; 32]>,
     opened: BTreeMap<Charge, Vec<u8>>,
 }
 
@@ -157,14 +157,14 @@ impl Host {
         if self.character == Character::Oversized {
             values[0] = 2_000_000;
         }
-        let mut salt_key = [0; 32];
-        noise.fill(&mut salt_key);
+        let mut salt_secret = [0; 32];
+        noise.fill(&mut salt_secret);
         Release {
             values,
-            salt_key,
+            salt_secret,
             protected: Protected::of(&mechanism),
             charged: self.charges.len() as u64,
-            budget_head: [7; 32],
+            budget_head: [self.charges.len() as u8; 32],
         }
     }
 
@@ -177,10 +177,10 @@ impl Host {
         let name = self.id();
         match report {
             Report::Commit(commit) => {
-                let before = self.committed.insert(charge, commit.root);
+                let before = self.committed.insert(at, commit.root);
                 assert!(
                     before.is_none_or(|b| b == commit.root),
-                    "{name:?} commits to two updates for {charge:?}"
+                    "{name:?} commits to two updates for {at:?}"
                 );
                 assert!(
                     self.releases.contains_key(&charge),

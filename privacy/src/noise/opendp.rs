@@ -20,6 +20,7 @@ use rayon::prelude::*;
 use super::{Noise, NoiseError, Noised, Os, drawn};
 use crate::central::{ClearSum, NoisedSum};
 use crate::exact::ratio_up;
+use crate::hush::taking_turns;
 use crate::parameter::{Rho, SampleRate};
 use crate::quantise::Quantised;
 
@@ -102,15 +103,18 @@ type Gaussian = Measurement<VectorDomain<AtomDomain<i64>>, L2Distance<f64>, Zero
 
 /// OpenDP's measurement, its privacy map at the sensitivity checked against what is charged.
 fn measurement(sigma: u32, sensitivity: u64, rho: Rho) -> Result<Gaussian, NoiseError> {
-    let measurement: Gaussian = make_gaussian(
-        VectorDomain::new(AtomDomain::<i64>::default()),
-        L2Distance::<f64>::default(),
-        sigma.into(),
-        None,
-    )
-    .map_err(refused)?;
-    // At most 2^32: exact.
-    let map = measurement.map(&(sensitivity as f64)).map_err(refused)?;
+    let make = || {
+        let measurement: Gaussian = make_gaussian(
+            VectorDomain::new(AtomDomain::<i64>::default()),
+            L2Distance::<f64>::default(),
+            sigma.into(),
+            None,
+        )?;
+        // At most 2^32: exact.
+        let map = measurement.map(&(sensitivity as f64))?;
+        Ok((measurement, map))
+    };
+    let (measurement, map) = taking_turns(make).map_err(refused)?;
     let rho = rho.get();
     if map.is_nan() || map > rho {
         return Err(NoiseError::PrivacyMap { map, rho });

@@ -25,7 +25,6 @@ use thiserror::Error;
 use super::norms::{Example, measure};
 use super::rounding::add;
 use super::{RecordError, RecordSum};
-use crate::clip::ClipError;
 
 /// Some neighbouring coordinates of the gradients of several examples, in model units. The blocks of a call, one after the other, make
 /// up all `d` coordinates.
@@ -121,7 +120,7 @@ impl RecordSum {
     /// Adds the gradients of `examples` examples.
     ///
     /// # Errors
-    /// The blocks' sizes don't fit, the batch can't take so many, or a number is not finite: the sum is as before.
+    /// The blocks' sizes don't fit, or the batch can't take so many: the sum is as before.
     pub fn add_batch(&mut self, examples: usize, blocks: &[Block<'_>]) -> Result<(), RecordError> {
         let batch = self.mechanism.most_examples();
         if examples > (batch - self.added) as usize {
@@ -133,10 +132,10 @@ impl RecordSum {
         // The length is at most 2^31 + 1.
         let dimension = self.mechanism.dimension() as usize;
         let blocks = check(examples, blocks, dimension)?;
-        let mut measured = measure(examples, &blocks, &self.mechanism).map_err(|bad| RecordError::Clip {
-            example: self.added + bad.example as u32,
-            source: ClipError::NotFinite { index: bad.index },
-        })?;
+        let Some(mut measured) = measure(examples, &blocks, &self.mechanism) else {
+            // Some gradient isn't finite: one by one, each for what it is.
+            return self.add_one_by_one(0..examples, &blocks);
+        };
         let bound = u64::from(self.mechanism.clip_steps()).pow(2);
         let squares = add(&mut self.sum[..dimension], &blocks, &measured);
         let one = i64::from(self.mechanism.count_steps());
@@ -161,8 +160,17 @@ impl RecordSum {
             return Ok(());
         }
         add(&mut self.sum[..dimension], &blocks, &measured);
-        let mut gradient = vec![0.0; dimension];
-        for number in apart {
+        self.add_one_by_one(apart, &blocks)
+    }
+
+    fn add_one_by_one(
+        &mut self,
+        numbers: impl IntoIterator<Item = usize>,
+        blocks: &[Checked<'_>],
+    ) -> Result<(), RecordError> {
+        // The dimension is at most 2^31.
+        let mut gradient = vec![0.0; self.mechanism.dimension() as usize];
+        for number in numbers {
             gradient.fill(0.0);
             blocks
                 .iter()

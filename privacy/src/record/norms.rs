@@ -35,14 +35,6 @@ impl Example {
     };
 }
 
-/// A coordinate that is not finite.
-pub(super) struct NotFinite {
-    /// Position in the call.
-    pub(super) example: usize,
-    /// Its first such coordinate.
-    pub(super) index: usize,
-}
-
 /// Every example's scale, and what it took to find it.
 pub(super) struct Measured {
     pub(super) examples: Vec<Example>,
@@ -50,8 +42,8 @@ pub(super) struct Measured {
     pub(super) largest: Vec<Vec<f32>>,
 }
 
-/// Measures all examples, on several threads where that is worth it.
-pub(super) fn measure(examples: usize, blocks: &[Checked<'_>], mechanism: &Mechanism) -> Result<Measured, NotFinite> {
+/// Measures all examples, on several threads where that is worth it; none where some gradient isn't finite.
+pub(super) fn measure(examples: usize, blocks: &[Checked<'_>], mechanism: &Mechanism) -> Option<Measured> {
     let arch = Arch::new();
     let numbers = |block: &Checked<'_>| block.left(0).len().saturating_add(block.right(0).len());
     let sizes = |example| arch.dispatch(Sizes { example, blocks });
@@ -63,17 +55,16 @@ pub(super) fn measure(examples: usize, blocks: &[Checked<'_>], mechanism: &Mecha
         examples: Vec::with_capacity(examples),
         largest: vec![Vec::with_capacity(examples); blocks.len()],
     };
-    for (example, sizes) in sizes.iter().enumerate() {
+    for sizes in &sizes {
         if !sizes.iter().all(|[left, right]| left.product_is_finite(right)) {
-            let index = first_not_finite(example, blocks).unwrap_or_default();
-            return Err(NotFinite { example, index });
+            return None;
         }
         measured.examples.push(enter(sizes, mechanism));
         for (largest, [_, right]) in measured.largest.iter_mut().zip(sizes) {
             largest.push(right.largest);
         }
     }
-    Ok(measured)
+    Some(measured)
 }
 
 /// How an example with factors of these sizes enters.
@@ -158,23 +149,4 @@ impl Size {
         let finite = self.squares.is_finite() && other.squares.is_finite();
         finite && (self.largest * other.largest).is_finite()
     }
-}
-
-/// The first coordinate of an example that is not finite.
-fn first_not_finite(example: usize, blocks: &[Checked<'_>]) -> Option<usize> {
-    let mut before = 0usize;
-    for block in blocks {
-        let (left, right) = (block.left(example), block.right(example));
-        for (o, l) in left.iter().enumerate() {
-            if let Some(i) = right.iter().position(|r| !(l * r).is_finite()) {
-                let at = match block {
-                    Checked::Outer { inputs, .. } => o * inputs + i,
-                    Checked::Rows { width, .. } => block.named(example)[i / width] as usize * width + i % width,
-                };
-                return Some(before + at);
-            }
-        }
-        before = before.saturating_add(block.coordinates());
-    }
-    None
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 use xfl_core::plan::{MaskMode, Plan};
-use xfl_privacy::{Delta, Guarantee, Mechanism, Mode, Noising, Protection, Relation, Unit};
+use xfl_privacy::{Delta, Guarantee, Mechanism, Mode, Noising, Protection, Relation, Unit, accounting::Total};
 
 use crate::{
     failure::Failure,
@@ -175,7 +175,8 @@ fn cost(plan: &Plan, mechanism: &Mechanism, once: &Guarantee, all: &Guarantee) -
     if !all.epsilon.is_finite() {
         return vec!["epsilon is infinite: there is no guarantee, and nothing is charged to a budget".into()];
     }
-    let bound = |false_alarms: f64| (all.epsilon.get().exp() * false_alarms + all.delta.get()).min(1.0) * 100.0;
+    let total = Total::of(&mechanism.loss(), count);
+    let found = |false_alarms: f64| power(&total, false_alarms) * 100.0;
     let sampled = match mechanism.mode() {
         Mode::DpSgd => "records are drawn by the institution's own coins, which counts in its favour",
         _ => "every round counts in full, whether or not a record's batch was drawn",
@@ -185,13 +186,24 @@ fn cost(plan: &Plan, mechanism: &Mechanism, once: &Guarantee, all: &Guarantee) -
         format!("all {count} rounds: {all}, by {} accounting; {sampled}", all.accountant),
         format!(
             "in other words: whoever tests for one {what}, knows everything else and accepts 1 false alarm in 100 finds it in at most {:.1} of \
-             100 cases; 1 in 1000: at most {:.1}",
-            bound(0.01),
-            bound(0.001)
+             100 cases; with 1 false alarm in 1000 in at most {:.1}",
+            found(0.01),
+            found(0.001)
         ),
         "your budget is charged before anything leaves; `xfl budget --plan` shows what this plan would leave of it"
             .into(),
     ]
+}
+
+/// The most that a test with this rate of false alarms can find: epsilon at any delta bounds it by `delta + e^epsilon * false alarms`
+/// (Wasserman and Zhou 2010), and the least of those holds.
+fn power(total: &Total, false_alarms: f64) -> f64 {
+    let deltas = [0.5, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 3e-3, 1e-3, 1e-4, 1e-6];
+    let bounds = deltas.into_iter().filter_map(|delta| {
+        let epsilon = total.epsilon(Delta::new(delta).ok()?);
+        Some(delta + epsilon.get().exp() * false_alarms)
+    });
+    bounds.fold(1.0, f64::min)
 }
 
 fn not_protected(mechanism: &Mechanism) -> Vec<String> {

@@ -215,7 +215,7 @@ fn what_was_added_can_be_taken_out() {
     let d = dimension(examples, &made);
     let mechanism = testing::record(d as u64, 9000, 1.0, examples as u32);
     let blocks = check(examples, &blocks(&made), d).unwrap();
-    let mut measured = measure(examples, &blocks, &mechanism).ok().unwrap();
+    let mut measured = measure(examples, &blocks, &mechanism).unwrap();
     let mut sum = vec![0i64; d];
     let squares = add(&mut sum, &blocks, &measured);
     assert!(
@@ -269,28 +269,28 @@ fn blocks_that_do_not_fit_change_nothing() {
         })
     );
     assert_eq!(refused(&mut sum, 4, &[full(8)]), RecordError::Full { batch: 3 });
-    let bad = [1.0, 1.0, 1.0, 1.0, 1.0, f32::INFINITY, 1.0, 1.0];
-    let source = ClipError::NotFinite { index: 1 };
-    assert_eq!(
-        refused(&mut sum, 2, &[Block::Full { values: &bad }]),
-        RecordError::Clip { example: 1, source }
-    );
-    let (left, right) = ([1e30f32, 1.0], [1.0f32, 1e30]);
-    let product = Block::Outer {
-        left: &left,
-        right: &right,
-    };
-    let source = ClipError::NotFinite { index: 1 };
-    assert_eq!(
-        refused(&mut sum, 1, &[product]),
-        RecordError::Clip { example: 0, source }
-    );
     assert!(sum.sum.iter().all(|&value| value == 0) && sum.added == 0);
     sum.add_batch(0, &[]).unwrap();
     sum.add_batch(2, &[full(8)]).unwrap();
     sum.add_batch(1, &[rows(&[0, 0], &values[..4])]).unwrap();
     // Both ones of the row that is named twice are summed before they are rounded.
     assert_eq!(sum.finish().unwrap().values, [2 + 2, 2 + 2, 2, 2]);
+}
+
+/// What isn't finite, written out or as a product, counts as nothing beyond the norm, and the others as ever.
+#[test]
+fn examples_that_overflow_are_nothing() {
+    let mechanism = testing::record(4, 1000, 1.0, 3);
+    let mut sum = RecordSum::new(&mechanism).unwrap();
+    let bad = [1.0, 2.0, 3.0, 4.0, 1.0, f32::INFINITY, 1.0, 1.0];
+    sum.add_batch(2, &[Block::Full { values: &bad }]).unwrap();
+    let (left, right) = ([1e30f32, 1.0], [1.0f32, 1e30]);
+    let product = Block::Outer {
+        left: &left,
+        right: &right,
+    };
+    sum.add_batch(1, &[product]).unwrap();
+    assert_eq!(sum.finish().unwrap().values, [1, 2, 3, 4]);
 }
 
 /// Each example says whether it was within the clip norm, however it is added.
