@@ -132,10 +132,7 @@ impl RecordSum {
         // The length is at most 2^31 + 1.
         let dimension = self.mechanism.dimension() as usize;
         let blocks = check(examples, blocks, dimension)?;
-        let Some(mut measured) = measure(examples, &blocks, &self.mechanism) else {
-            // Some gradient isn't finite: one by one, each for what it is.
-            return self.add_one_by_one(0..examples, &blocks);
-        };
+        let mut measured = measure(examples, &blocks, &self.mechanism);
         let bound = u64::from(self.mechanism.clip_steps()).pow(2);
         let squares = add(&mut self.sum[..dimension], &blocks, &measured);
         let one = i64::from(self.mechanism.count_steps());

@@ -42,8 +42,8 @@ pub(super) struct Measured {
     pub(super) largest: Vec<Vec<f32>>,
 }
 
-/// Measures all examples, on several threads where that is worth it; none where some gradient isn't finite.
-pub(super) fn measure(examples: usize, blocks: &[Checked<'_>], mechanism: &Mechanism) -> Option<Measured> {
+/// Measures all examples, on several threads where that is worth it. One whose gradient isn't finite is not fast.
+pub(super) fn measure(examples: usize, blocks: &[Checked<'_>], mechanism: &Mechanism) -> Measured {
     let arch = Arch::new();
     let numbers = |block: &Checked<'_>| block.left(0).len().saturating_add(block.right(0).len());
     let sizes = |example| arch.dispatch(Sizes { example, blocks });
@@ -56,15 +56,17 @@ pub(super) fn measure(examples: usize, blocks: &[Checked<'_>], mechanism: &Mecha
         largest: vec![Vec::with_capacity(examples); blocks.len()],
     };
     for sizes in &sizes {
-        if !sizes.iter().all(|[left, right]| left.product_is_finite(right)) {
-            return None;
-        }
-        measured.examples.push(enter(sizes, mechanism));
+        // One that isn't finite goes its own way, without moving any other's integers.
+        let finite = sizes.iter().all(|[left, right]| left.product_is_finite(right));
+        measured.examples.push(match finite {
+            true => enter(sizes, mechanism),
+            false => Example::NOTHING,
+        });
         for (largest, [_, right]) in measured.largest.iter_mut().zip(sizes) {
             largest.push(right.largest);
         }
     }
-    Some(measured)
+    measured
 }
 
 /// How an example with factors of these sizes enters.

@@ -180,8 +180,8 @@ impl<B: AutodiffBackend> Network<B> {
         Ok(shares)
     }
 
-    /// Whether a slice's unfolded images are held for the gradient and the convolution is a product with them: on a processor twice as
-    /// fast as convolving, where they aren't too many.
+    /// Whether a slice's unfolded images are held, so that the convolution is a product with them and they needn't be unfolded again for the
+    /// gradient: on a processor, where they aren't too many.
     fn unfolds(&self, channels: [usize; 2], size: [usize; 2]) -> bool {
         let one = channels[0].saturating_mul(9 * SLICE).saturating_mul(size[0] * size[1]);
         self.place == Place::Host && one <= UNFOLDED

@@ -85,8 +85,8 @@ fn pool<B: Backend>(rows: Tensor<B, 2>, channels: usize, size: [usize; 2]) -> Te
         .reshape([count, channels * (height / 2) * (width / 2)])
 }
 
-/// As [`pool`], by looking for the largest of every block here and picking it there: a third of flex's own time, forward and back.
-/// Of equals the first.
+/// As [`pool`], by looking for the largest of every block here and picking it there, since flex's own pooling spends its time on general
+/// windows. Of equals the first.
 fn choose<B: Backend>(rows: Tensor<B, 2>, channels: usize, size: [usize; 2]) -> Result<Tensor<B, 2>, TrainError> {
     let [count, width] = rows.dims();
     let [height, across] = size;
@@ -130,8 +130,8 @@ pub(super) fn scale_and_shift<B: Backend>(
     rows * spread(weight, positions) + spread(bias, positions)
 }
 
-/// One number for each channel as a row with one for each of its positions. (Flex adds a row to every row ten times as fast as a
-/// number to every channel.)
+/// One number for each channel as a row with one for each of its positions: flex has a short way of adding a row to every row, and none
+/// of adding a number to every channel.
 pub(super) fn spread<B: Backend>(channels: &Tensor<B, 1>, positions: usize) -> Tensor<B, 2> {
     let [count] = channels.dims();
     let column = channels.clone().reshape([count, 1]);
