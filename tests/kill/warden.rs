@@ -49,6 +49,7 @@ impl Warden {
             holds: holds.iter().copied().collect(),
             told,
             goes,
+            charged: 0,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -83,6 +84,7 @@ struct Post {
     holds: VecDeque<Stage>,
     told: mpsc::Sender<Stage>,
     goes: mpsc::Receiver<()>,
+    charged: u64,
 }
 
 impl Post {
@@ -119,12 +121,13 @@ impl Post {
                     Output::Send(parcel) => drop(connection.send(parcel.encode()).await),
                     Output::Train(wish) => {
                         let mechanism = machine.rounds().unwrap().mechanism();
+                        self.charged += 1;
                         let release = Release {
                             values: vec![0; wish.model.len()],
                             salt_secret: *entropy::bytes().unwrap(),
                             protected: Protected::of(mechanism),
-                            charged: wish.charge.0,
-                            budget_head: [0; 32],
+                            charged: self.charged,
+                            budget_head: [self.charged as u8; 32],
                         };
                         machine.trained(wish.charge, release).unwrap();
                     }
