@@ -1,11 +1,17 @@
 //! Settle: cumulative rewards, the header that a quorum of members signs, and what the chain says to it.
 
-use xfl_settlement::{ledger::Ledger, payout, statement::RoundHeader};
+use xfl_settlement::{
+    input::{Input, REFUSED, input_tree},
+    ledger::Ledger,
+    payout,
+    statement::RoundHeader,
+};
 
 use super::{Phase, Referee, RoundError, Rounds};
 use crate::{
     identity::{Domain, NodeId, NodeKey},
-    transcript::{Entry, Scored},
+    plan::RuleName,
+    transcript::{Aggregated, Entry, Scored},
 };
 
 /// Domain of the coordinator's signature over a header's digest.
@@ -121,7 +127,11 @@ impl Rounds {
             cumulative_budget: ledger.total(),
             cohort: a.members.len() as u32,
             dimension: self.model.len() as u64,
-            rule: self.plan.rule_code(),
+            // In a masked round the rows are ciphertext: the rule isn't over them.
+            rule: self.plan.rule_code() | if self.work.mask.is_some() { 0x80 } else { 0 },
+            rule_parameter: self.rule_parameter(a.refused.len()),
+            input_root: self.input_root(&outcome.aggregated)?,
+            attempt: self.attempt,
         };
         let digest = header.digest(&self.genesis.contracts.rounds_domain(self.plan.federation().0));
         Ok(Settled {
@@ -130,6 +140,37 @@ impl Rounds {
             ledger,
             scored,
         })
+    }
+
+    /// What a contract needs besides the rows to redo the rule: how many values the trimmed mean cut from each end.
+    fn rule_parameter(&self, refused: usize) -> [u8; 32] {
+        let aggregation = &self.plan.terms().aggregation;
+        let cut = match aggregation.rule {
+            RuleName::TrimmedMean => aggregation.byzantine.saturating_sub(refused) as u64,
+            _ => 0,
+        };
+        let mut word = [0; 32];
+        word[24..].copy_from_slice(&cut.to_be_bytes());
+        word
+    }
+
+    /// Root over every update that came in whole, accepted or refused, in the order of node keys.
+    fn input_root(&self, aggregated: &Aggregated) -> Result<[u8; 32], RoundError> {
+        let accepted = (0..).zip(&aggregated.members).map(|(position, m)| (position, *m));
+        let refused = aggregated.refused.iter().map(|m| (REFUSED, *m));
+        let mut inputs = Vec::with_capacity(aggregated.members.len() + aggregated.refused.len());
+        for (position, member) in accepted.chain(refused) {
+            let Some(committed) = self.work.commits.get(&member) else {
+                return Err(self.out_of_place("an update without a commitment"));
+            };
+            inputs.push(Input {
+                node_key: member.0,
+                commitment: committed.commit.root,
+                position,
+            });
+        }
+        inputs.sort_unstable_by_key(|input| input.node_key);
+        Ok(input_tree(&inputs).map_err(super::score::impossible)?.root())
     }
 
     pub(super) fn endorse(&mut self, member: NodeId, signature: payout::Signature) -> Result<(), RoundError> {
