@@ -48,11 +48,11 @@ abstract contract Disputes is RoundBook, IDisputes {
 
     /// @inheritdoc IDisputes
     function proveRule(RoundHeader calldata header, Row calldata evidence, Hints calldata hints) external {
-        bytes32 digest = _standing(header);
+        (bytes32 digest, bool standing) = _accused(header);
         RowTree.check(header, evidence);
         (int256 expected, int256 got) = Rules.redo(header, evidence, hints);
         if (expected == got) revert FollowsTheRule(got);
-        _convict(header.round, digest, Lie.Rule, msg.sender);
+        _convict(header.round, digest, standing, Lie.Rule, msg.sender);
     }
 
     /// @inheritdoc IDisputes
@@ -63,7 +63,7 @@ abstract contract Disputes is RoundBook, IDisputes {
         Input calldata input,
         Opening calldata opening
     ) external {
-        bytes32 digest = _standing(header);
+        (bytes32 digest, bool standing) = _accused(header);
         RowTree.check(header, evidence);
         uint256 length = uint256(header.cohort) * 32;
         if (evidence.row.length != length) revert Rules.RowLength(length, evidence.row.length);
@@ -76,7 +76,7 @@ abstract contract Disputes is RoundBook, IDisputes {
         );
         uint256 place = uint256(position) * 32;
         if (bytes32(evidence.row[place:place + 32]) == opening.values) revert MatchesTheInput(opening.values);
-        _convict(header.round, digest, Lie.Input, msg.sender);
+        _convict(header.round, digest, standing, Lie.Input, msg.sender);
     }
 
     /// @inheritdoc IDisputes
@@ -89,7 +89,7 @@ abstract contract Disputes is RoundBook, IDisputes {
         Input[] calldata neighbours,
         bytes32[][] calldata proofs
     ) external {
-        bytes32 digest = _standing(header);
+        (bytes32 digest, bool standing) = _accused(header);
         if (
             receipt.federation != header.federation || receipt.round != header.round
                 || receipt.attempt != header.attempt
@@ -100,7 +100,7 @@ abstract contract Disputes is RoundBook, IDisputes {
             revert NotReceipted(coordinator, signed);
         }
         _checkGap(header.inputRoot, receipt, count, index, neighbours, proofs);
-        _convict(header.round, digest, Lie.Omission, msg.sender);
+        _convict(header.round, digest, standing, Lie.Omission, msg.sender);
         _slash(digest, coordinator, msg.sender);
     }
 
@@ -136,7 +136,7 @@ abstract contract Disputes is RoundBook, IDisputes {
     function expireDemand(RoundHeader calldata header, uint64 chunk) external {
         bytes32 digest = _standing(header);
         address demander = _returnBond(digest, chunk);
-        _convict(header.round, digest, Lie.Withholding, demander);
+        _convict(header.round, digest, true, Lie.Withholding, demander);
     }
 
     /// @inheritdoc IDisputes
@@ -152,6 +152,7 @@ abstract contract Disputes is RoundBook, IDisputes {
         amount = _bonds[msg.sender];
         if (amount == 0) revert NoBond(msg.sender);
         _bonds[msg.sender] = 0;
+        if (to == address(0)) revert BondRefused(to, amount);
         emit BondsPaid(msg.sender, to, amount);
         (bool accepted,) = to.call{value: amount}("");
         if (!accepted) revert BondRefused(to, amount);
@@ -251,8 +252,25 @@ abstract contract Disputes is RoundBook, IDisputes {
         if (isActive(header.round)) revert RoundAlreadyActive(header.round, activeAt(header.round));
     }
 
-    function _convict(uint64 round, bytes32 digest, Lie lie, address prover) private {
-        _voidFrom(round, digest, uint8(lie), prover);
+    /// @dev Digest of a header that can be proved to lie: it stands, or it did and was vetoed or fell with an earlier one. A veto that
+    /// comes before a proof takes the round back, not the lie.
+    function _accused(RoundHeader calldata header) private view returns (bytes32 digest, bool standing) {
+        uint64 round = header.round;
+        digest = digestOf(header);
+        bytes32 posted = headerDigest(round);
+        standing = digest == posted;
+        if (standing) {
+            if (isActive(round)) revert RoundAlreadyActive(round, activeAt(round));
+        } else {
+            (uint8 why,) = _fateOf(digest);
+            bool fell = why == 0 && digest == _lastPosted(round);
+            if (why != VETO && !fell) revert NotStanding(round, posted, digest);
+        }
+    }
+
+    function _convict(uint64 round, bytes32 digest, bool standing, Lie lie, address prover) private {
+        if (standing) _voidFrom(round, digest, uint8(lie), prover);
+        else _setFate(digest, uint8(lie), prover);
         emit LieProved(digest, lie, prover, round);
     }
 

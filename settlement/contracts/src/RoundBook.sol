@@ -106,13 +106,13 @@ abstract contract RoundBook is IRoundManager {
     }
 
     /// @inheritdoc IRoundManager
-    function attachVault(IStakeVault vault_) external {
+    function attachVault(IStakeVault stakes) external {
         address coordinator = _registry.coordinator();
         if (msg.sender != coordinator) revert NotCoordinator(coordinator, msg.sender);
         if (_head.latest != 0 || address(_vault) != address(0)) revert VaultFixed(address(_vault));
-        if (address(vault_).code.length == 0 || vault_.manager() != address(this)) revert WrongVault(address(vault_));
-        _vault = vault_;
-        emit VaultAttached(address(vault_));
+        if (address(stakes).code.length == 0 || stakes.manager() != address(this)) revert WrongVault(address(stakes));
+        _vault = stakes;
+        emit VaultAttached(address(stakes));
     }
 
     /// @inheritdoc IRoundManager
@@ -240,6 +240,16 @@ abstract contract RoundBook is IRoundManager {
         _hold = Hold({
             from: over || round < hold.from ? round : hold.from, until: over || until > hold.until ? until : hold.until
         });
+    }
+
+    /// @dev A header that doesn't stand any more, if it ever did, is found to lie.
+    function _setFate(bytes32 digest, uint8 why, address by) internal {
+        _fates[digest] = Fate({by: by, why: why});
+    }
+
+    /// @dev Digest of the header that was posted last for a round, void or not.
+    function _lastPosted(uint64 round) internal view returns (bytes32) {
+        return _digests[round];
     }
 
     function _fateOf(bytes32 digest) internal view returns (uint8 why, address by) {

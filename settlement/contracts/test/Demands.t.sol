@@ -254,6 +254,9 @@ contract DemandsTest is Lies {
         vm.prank(address(token));
         vm.expectRevert(abi.encodeWithSelector(IDisputes.BondRefused.selector, address(token), BOND));
         manager.collectBonds(address(token));
+        vm.prank(address(token));
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.BondRefused.selector, address(0), BOND));
+        manager.collectBonds(address(0));
         assertEq(manager.bondsOf(address(token)), BOND, "owed");
     }
 }

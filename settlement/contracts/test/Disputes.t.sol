@@ -258,6 +258,50 @@ contract DisputesTest is Lies {
         manager.proveRule(header, row, h);
     }
 
+    /// A coordinator that sees a proof coming vetoes the round first: the round is gone, the lie isn't.
+    function test_lies_aVetoIsNoWayOut() public {
+        stake(memberOf(0), 100 ether);
+        Cohort memory c = median();
+        RoundHeader memory honest = posted(c);
+        c.aggregate[0] += 1;
+        RoundHeader memory lie = headerOf(c);
+        lie.modelRoot = keccak256("lie");
+        bytes[] memory signatures = signaturesOf(lie, 0, 1);
+        post(lie);
+        RoundHeader memory fallen = posted(c);
+        Row memory row = evidence(c, 0);
+        Hints memory h = hints(c, 0);
+        vm.prank(COORDINATOR);
+        manager.veto(2);
+        vm.prank(PROVER);
+        manager.proveRule(lie, row, h);
+        expectLie(lie, IDisputes.Lie.Rule);
+        (, uint256 amount) = manager.punish(manager.digestOf(lie), signatures[0]);
+        assertEq(amount, PENALTY, "slashed");
+        bytes32 digest = manager.digestOf(lie);
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.NotStanding.selector, 2, bytes32(0), digest));
+        manager.proveRule(lie, row, h);
+        // Nor is falling with an earlier round, as long as nothing else was posted in its place.
+        vm.prank(PROVER);
+        manager.proveRule(fallen, row, h);
+        assertTrue(manager.isVoided(manager.digestOf(fallen)), "void");
+        assertEq(manager.latestRound(), 1, "latest");
+        assertTrue(!manager.isVoided(manager.digestOf(honest)), "the honest one stands");
+    }
+
+    /// Headers that nobody posted say nothing: a forged one with a true receipt must not cost the coordinator.
+    function test_lies_ofHeadersThatWereNeverPostedAreNone() public {
+        Cohort memory c = median();
+        RoundHeader memory header = posted(c);
+        Receipt memory receipt = receiptOf(header, c.inputs[1].nodeKey, c.inputs[1].commitment);
+        bytes memory signature = signWith(COORDINATOR_KEY, manager.receiptDigest(receipt));
+        bytes32 stands = manager.digestOf(header);
+        header.inputRoot = 0;
+        bytes32 forged = manager.digestOf(header);
+        vm.expectRevert(abi.encodeWithSelector(IDisputes.NotStanding.selector, 1, stands, forged));
+        manager.proveOmission(header, receipt, signature, 0, 0, new Input[](0), new bytes32[][](0));
+    }
+
     /// Later rounds fall with the lie, and the federation goes on from the last good one.
     function test_lies_voidLaterRoundsToo() public {
         RoundHeader memory good = nextHeader(keccak256("rewards"), 1 ether);

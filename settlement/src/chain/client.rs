@@ -543,7 +543,10 @@ impl SettlementClient {
         Ok(balance.saturating_to())
     }
 
-    async fn send<D: CallDecoder>(&self, call: CallBuilder<&DynProvider, D>) -> Result<Confirmed, ClientError> {
+    pub(super) async fn send<D: CallDecoder>(
+        &self,
+        call: CallBuilder<&DynProvider, D>,
+    ) -> Result<Confirmed, ClientError> {
         let turn = self.connection.turn().await?;
         let call = call.from(self.connection.sender().unwrap_or_default().into());
         let sent = call.send().await.map_err(|error| match error.as_revert_data() {

@@ -8,9 +8,11 @@ import {RoundHeader} from "../types/RoundHeader.sol";
 /// @title Lies of a round, proved
 /// @notice Until a round is active, anyone shows in one transaction that its header contradicts itself or a receipt, or asks for a row
 /// that nobody shows. The round is void, and whoever signed the header can be slashed, one call a signature.
-/// @dev A header whose roots are over what was received, whose rows are the members' chunks and whose aggregate follows its rule can't be
+/// @dev A header that was vetoed, or fell with an earlier one, can still be proved against: a veto takes a round back, not what its
+/// signers said. A header whose roots are over what was received, whose rows are the members' chunks and whose aggregate follows its rule can't be
 /// proved against, whatever calldata says: every size, rule and root comes from the header. What is not proved here: that an update
-/// was refused for a good reason, rules that a contract can't redo (`Rules`), scores, the model.
+/// was refused for a good reason, that a row has a member which sent nothing, rules that a contract can't redo (`Rules`), scores, the
+/// model; roots that are over nothing at all can only be demanded (rows) or not signed (inputs).
 interface IDisputes {
     /// @notice What was proved against a header.
     enum Lie {
@@ -38,7 +40,7 @@ interface IDisputes {
     /// @notice Bonds were paid out.
     event BondsPaid(address indexed account, address indexed to, uint256 amount);
 
-    /// @notice Another header, or none, is posted for this round, or the round was voided.
+    /// @notice Another header, or none, was posted for this round, or it was proved to lie before.
     error NotStanding(uint64 round, bytes32 posted, bytes32 got);
     /// @notice The aggregate's coordinate is what the rule makes of the row.
     error FollowsTheRule(int256 value);

@@ -97,7 +97,7 @@ interface IFederationRegistry {
 
     /// @notice For a quorum: how many must sign, and the index of the first of these addresses that doesn't sign now; their
     /// number if all do. That they differ from each other is the caller's to see to.
-    function countSigners(address[] calldata accounts) external view returns (uint256 threshold, uint256 stranger);
+    function countSigners(address[] calldata accounts) external view returns (uint256 needed, uint256 stranger);
 
     /// @notice Whether this is the in-process chain of one operator, where a threshold of 1 and no delay are allowed.
     function embedded() external view returns (bool);

@@ -97,7 +97,7 @@ interface IRoundManager is IRootSource {
     function recall(RoundHeader calldata header) external;
 
     /// @notice Names the vault whose stakes are slashed: once, before the first round, coordinator only.
-    function attachVault(IStakeVault vault) external;
+    function attachVault(IStakeVault stakes) external;
 
     /// @notice Tells that a round is active for good. Nothing depends on it being called: activity follows from time alone.
     function finalise(uint64 round) external;

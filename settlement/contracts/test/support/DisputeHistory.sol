@@ -82,12 +82,13 @@ contract DisputeHistory is Lies {
         uint256 k = coordinate % 4 == 0 && story.wrong != HONEST ? story.wrong : coordinate % DIMENSION;
         Cohort memory c = cohort(story);
         RoundHeader memory header = story.header;
-        bool mustHold = standing(header) && story.wrong == k;
+        bool lies = story.wrong == k;
+        bool mustHold = standing(header) && lies;
         Row memory row = evidence(c, k / 8);
         Hints memory h = hints(c, k);
         vm.prank(prover(which));
         try manager.proveRule(header, row, h) {
-            assertTrue(mustHold, "proved what is true");
+            assertTrue(lies, "proved what is true");
             convictions += 1;
         } catch {
             assertTrue(!mustHold, "a lie wasn't proved");
