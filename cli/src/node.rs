@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use xfl_core::plan::{MaskMode, Plan, PlanError};
-use xfl_privacy::{Delta, Epsilon, ParameterError, Unit, budget::Limit};
+use xfl_privacy::{Delta, Epsilon, Mode, ParameterError, Unit, budget::Limit};
 
 use crate::{failure::Failure, files};
 
@@ -36,6 +36,8 @@ pub(crate) struct Limits {
     delta: Option<f64>,
     /// Units of privacy that a plan may have; any where absent.
     units: Option<Vec<Unit>>,
+    /// Modes of privacy that a plan may have; any where absent.
+    modes: Option<Vec<Mode>>,
     /// Whether a plan may show single updates to the coordinator.
     unmasked: Option<bool>,
     /// Whether a plan may do without noise.
@@ -53,7 +55,8 @@ pub(crate) const EXAMPLE: &str = r#"# What this institution decides for itself, 
 # delta = 1e-5                  # where epsilon is read off
 # epsilon_per_federation = 4.0  # the most that one federation may cost; no limit of its own where absent
 # units = ["record", "institution"]   # units of privacy that a plan may have
-# unmasked = true               # whether a plan may show single updates (noised) to the coordinator
+# modes = ["local", "distributed", "central", "dp-sgd"]   # who may be left to add the noise; see `xfl privacy explain`
+# unmasked = true               # whether a plan may show single updates to the coordinator
 # without_noise = true          # whether a plan may do without noise, so that taking part guarantees nothing
 # partial = false               # whether to take part where the rounds cost more than is left, up to where it is spent
 "#;
@@ -113,6 +116,10 @@ impl Node {
         let unit = terms.privacy.unit;
         if l.units.as_ref().is_some_and(|units| !units.contains(&unit)) {
             return refuse("units", format!("the plan protects one {unit}"));
+        }
+        let mode = terms.privacy.mode;
+        if l.modes.as_ref().is_some_and(|modes| !modes.contains(&mode)) {
+            return refuse("modes", format!("the plan's mode of privacy is {mode}"));
         }
         if l.unmasked == Some(false) && terms.masking.mode == MaskMode::None {
             return refuse("unmasked", "the plan shows single updates to the coordinator".into());

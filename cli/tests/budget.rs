@@ -8,6 +8,7 @@ use serde_json::Value;
 use xfl_core::node::budget::BudgetFile;
 use xfl_privacy::{
     Delta, Epsilon, Relation, Rho, Unit,
+    accounting::Loss,
     budget::{Limit, Release},
 };
 
@@ -50,7 +51,7 @@ fn institution(rho: f64) -> tempfile::TempDir {
             attempt: 0,
             unit: Unit::Record,
             relation: Relation::ZeroOut,
-            rho: Rho::new(rho).unwrap(),
+            loss: Loss::unsampled(Rho::new(rho).unwrap()),
         };
         file.charge(&release).unwrap();
     }

@@ -17,10 +17,10 @@ use xfl_core::{
     train::{
         Device, Limits, Model, Table,
         checkpoint::{Origin, encode},
-        contribution::contribution,
+        contribution::{Task, contribution},
     },
 };
-use xfl_privacy::{Noise, Noised, Rehearsal, RehearsalNoise};
+use xfl_privacy::{Noised, Rehearsal, RehearsalNoise};
 
 const PATIENTS: &str = include_str!("../../examples/data/breast_cancer_wisconsin.csv");
 
@@ -254,10 +254,17 @@ impl Round {
             let ward: Vec<usize> = (0..459).filter(|i| i % 5 == member as usize).collect();
             let seed = Seed::from_number(member);
             let ward = patients.select(&ward).unwrap();
-            let learnt = contribution(&plan, &mechanism, model.as_ref(), &ward, &start, 1, &seed).unwrap();
-            let noised: Noised<Rehearsal> = RehearsalNoise::from_seed(seed.derive("noise", &[1]).0)
-                .noise(learnt)
-                .unwrap();
+            let task = Task {
+                plan: &plan,
+                mechanism: &mechanism,
+                model: model.as_ref(),
+                data: &ward,
+                parameters: &start,
+                round: 1,
+                seed: &seed,
+            };
+            let mut noise = RehearsalNoise::from_seed(seed.derive("noise", &[1]).0);
+            let noised: Noised<Rehearsal> = contribution(&task, &mut noise).unwrap();
             noised.values().to_vec()
         };
         let mut updates: Vec<Vec<i32>> = (0..5).map(update).collect();

@@ -7,15 +7,17 @@
 //!
 //! **Not here.** Whether the members are who they say; whether their data are what they say.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
+use xfl_privacy::Protection;
 use xfl_settlement::{
     ledger::RewardTree,
     payout::{Account, Signature},
 };
 
 use crate::{
+    identity::NodeId,
     round::{Phase, Referee, Rounds},
     transcript::{Entry, Reader},
 };
@@ -144,11 +146,36 @@ pub fn replay(transcript: &[u8], mut referee: Option<&mut dyn Referee>) -> Audit
             }
         }
     }
+    guarantees(&mut audit, &rounds);
     let head = rounds.head();
     let text = format!("{} entries chained, {} rounds finished", head.height, rounds.finished());
     audit.push(None, "transcript", text, Verdict::Holds);
     audit.rounds = Some(rounds);
     audit
+}
+
+/// What members' releases guarantee, by the numbers that they signed: each commitment was checked against the plan's mechanism.
+fn guarantees(audit: &mut Audit, rounds: &Rounds) {
+    let mode = rounds.plan().terms().privacy.mode;
+    if rounds.mechanism().protection() == Protection::None {
+        let text = "the plan has no noise: epsilon is infinite for everybody";
+        return audit.push(None, "privacy", text, Verdict::Holds);
+    }
+    let mut groups: BTreeMap<u64, Vec<&NodeId>> = BTreeMap::new();
+    for (member, spent) in rounds.spent() {
+        groups.entry(spent.charged).or_default().push(member);
+    }
+    for (charged, members) in groups {
+        let Some(guarantee) = members.first().and_then(|m| rounds.guarantee(m)) else {
+            continue;
+        };
+        let text = format!(
+            "{} members signed for {charged} releases each, mode {mode} as planned: {guarantee}, {} accounting",
+            members.len(),
+            guarantee.accountant
+        );
+        audit.push(None, "privacy", text, Verdict::Holds);
+    }
 }
 
 /// What must be known of the state before an entry to speak of it after.
@@ -246,7 +273,15 @@ impl Before {
                     Verdict::Holds,
                 );
             }
-            Entry::Genesis(_) | Entry::Accepted(_) | Entry::Begun { .. } => {}
+            Entry::Summed { values } => {
+                let text = format!(
+                    "the sum of {} integers is the coordinator's word: mode {} trusts it with the updates",
+                    values.len(),
+                    rounds.plan().terms().privacy.mode
+                );
+                audit.push(round, &self.stage, text, Verdict::Unchecked);
+            }
+            Entry::Genesis(_) | Entry::Accepted(_) | Entry::Begun { .. } | Entry::Received { .. } => {}
         }
     }
 }

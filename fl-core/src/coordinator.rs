@@ -81,6 +81,8 @@ pub enum Output {
         /// Members' signatures.
         signatures: Vec<payout::Signature>,
     },
+    /// Add the plan's noise to [`Rounds::clear_sum`], then call [`Coordinator::noised`], or [`Coordinator::unnoised`].
+    Noise,
     /// All rounds are finished.
     Finished,
     /// The job failed for want of a quorum.
@@ -97,6 +99,7 @@ pub struct Coordinator {
     nudged: Millis,
     seen: Millis,
     posting: bool,
+    noising: bool,
     ended: bool,
     misbehaved: u64,
     told: BTreeSet<NodeId>,
@@ -130,7 +133,7 @@ impl Coordinator {
             .values()
             .map(|j| Output::Admit(Box::new(j.clone())))
             .collect();
-        let (posting, ended, misbehaved) = (false, false, 0);
+        let (posting, noising, ended, misbehaved) = (false, false, false, 0);
         let mut this = Self {
             rounds,
             key,
@@ -140,6 +143,7 @@ impl Coordinator {
             nudged: now,
             seen: now,
             posting,
+            noising,
             ended,
             misbehaved,
             told: BTreeSet::new(),
@@ -180,7 +184,7 @@ impl Coordinator {
 
     /// When [`tick`](Self::tick) must be called at the latest.
     pub fn wake(&self) -> Option<Millis> {
-        if self.ended || self.posting {
+        if self.ended || self.posting || self.noising {
             return None;
         }
         let grace = millis(self.rounds.plan().grace());
@@ -227,7 +231,7 @@ impl Coordinator {
                 offered: None,
             },
         );
-        let order = self.welcome();
+        let order = self.welcome(&id);
         self.order(id, &order);
         self.advance(now);
     }
@@ -288,8 +292,10 @@ impl Coordinator {
             .filter(|(_, p)| p.connected && !p.ready)
             .map(|(id, _)| *id)
             .collect();
-        let order = self.welcome();
-        silent.into_iter().for_each(|id| self.order(id, &order));
+        for id in silent {
+            let order = self.welcome(&id);
+            self.order(id, &order);
+        }
     }
 
     fn receive(&mut self, from: NodeId, bytes: &[u8]) -> Result<(), RoundError> {
@@ -310,6 +316,9 @@ impl Coordinator {
             // Checked before the list counts: a list whose shares can't be relayed is none.
             crate::round::mask::split_shares(&parcel.attachment, hashes)
                 .map_err(|what| RoundError::Misbehaved { member: from, what })?;
+        }
+        if let (Report::Upload(_), true) = (&report, self.rounds.plan().sealed()) {
+            return self.receive_sealed(from, &parcel.envelope, report);
         }
         let entry = Entry::Accepted(Parcel::bare(parcel.envelope.clone()));
         self.rounds.apply(&entry, None)?;
@@ -333,6 +342,45 @@ impl Coordinator {
             self.order(from, &Order::Receipt { root });
         }
         Ok(())
+    }
+
+    /// A part of an update that is for the coordinator alone: kept in memory, and out of the transcript.
+    fn receive_sealed(&mut self, from: NodeId, envelope: &Envelope, report: Report) -> Result<(), RoundError> {
+        let misplaced = |what: &str| {
+            let (member, what) = (from, what.into());
+            Err(RoundError::Misplaced { member, what })
+        };
+        let Report::Upload(upload) = report else {
+            return misplaced("not an upload");
+        };
+        if (envelope.round, envelope.attempt) != self.rounds.position() {
+            return misplaced("an upload of another attempt");
+        }
+        if !self.rounds.take_sealed(from, upload)? {
+            return Ok(());
+        }
+        let entry = Entry::Received { member: from };
+        self.rounds.apply(&entry, None)?;
+        self.journal(entry);
+        if let Some(root) = self.rounds.work().commits.get(&from).map(|c| c.commit.root) {
+            self.order(from, &Order::Receipt { root });
+        }
+        Ok(())
+    }
+
+    /// The sum that [`Output::Noise`] asked for, noised.
+    pub fn noised(&mut self, now: Millis, sum: Vec<i64>) {
+        self.noising = false;
+        if self.rounds.wants_sum() {
+            self.commit(Entry::Summed { values: sum });
+            self.since = now;
+        }
+        self.advance(now);
+    }
+
+    /// The noise can't be had.
+    pub fn unnoised(&mut self, reason: &str) {
+        self.fail(format!("the coordinator's noise: {reason}"));
     }
 
     /// A member joined, perhaps not for the first time.
@@ -372,6 +420,7 @@ impl Coordinator {
     fn step(&mut self, now: Millis) -> bool {
         match self.rounds.phase() {
             Phase::Idle => self.step_idle(now),
+            Phase::Aggregate if self.rounds.wants_sum() => self.step_sum(now),
             Phase::Aggregate | Phase::Score | Phase::Settle => {
                 let referee = self.referee.as_deref_mut().map(|r| r as &mut dyn Referee);
                 match self.rounds.derive(&self.key, referee) {
@@ -385,6 +434,28 @@ impl Coordinator {
             }
             Phase::Post => self.step_post(),
             _ => self.step_gather(now),
+        }
+    }
+
+    /// Sealed rounds: the sum comes before what follows from it.
+    fn step_sum(&mut self, now: Millis) -> bool {
+        if self.noising {
+            return false;
+        }
+        if !self.rounds.holds_sealed() {
+            return self.abandon(now, LOST);
+        }
+        match self.rounds.sum_of_shares() {
+            Some(values) => {
+                self.commit(Entry::Summed { values });
+                self.since = now;
+                true
+            }
+            None => {
+                self.noising = true;
+                self.outputs.push_back(Output::Noise);
+                false
+            }
         }
     }
 
@@ -421,6 +492,9 @@ impl Coordinator {
     }
 
     fn step_gather(&mut self, now: Millis) -> bool {
+        if self.rounds.phase() == Phase::Upload && !self.rounds.holds_sealed() {
+            return self.abandon(now, LOST);
+        }
         let (outstanding, complete) = (self.rounds.outstanding(), self.rounds.complete());
         let needed = self.rounds.needed();
         let waited = now.saturating_sub(self.since);
@@ -557,6 +631,9 @@ impl Coordinator {
         self.rounds.head()
     }
 }
+
+/// Why a coordinator that was started again abandons a sealed round.
+const LOST: &str = "the coordinator was started again, and it keeps updates that are for it alone in memory only";
 
 fn millis(time: std::time::Duration) -> Millis {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)

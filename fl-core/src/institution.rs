@@ -40,14 +40,7 @@ pub enum Output {
     /// Send to the coordinator.
     Send(Parcel),
     /// Train on these parameters, protect the update and call [`Institution::trained`].
-    Train {
-        /// The round.
-        round: u64,
-        /// The attempt that the budget is charged for; always 0 where updates travel in the clear.
-        attempt: u32,
-        /// The global model's parameters.
-        model: Vec<f32>,
-    },
+    Train(Wish),
     /// A round was checked and signed.
     Signed {
         /// The round.
@@ -57,6 +50,19 @@ pub enum Output {
     },
     /// The federation is finished.
     Finished,
+}
+
+/// A training that is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    /// Its round, and the attempt that the budget is charged for; always 0 but for masked rounds.
+    pub charge: (u64, u32),
+    /// The global model's parameters.
+    pub model: Vec<f32>,
+    /// The round's clip norm over the plan's.
+    pub scale: f64,
+    /// Heads that this node's budget file had when it signed commitments: it must know them still.
+    pub seen: Vec<[u8; 32]>,
 }
 
 /// Why an institution stops.
@@ -94,6 +100,7 @@ struct Training {
     charge: (u64, u32),
     root: [u8; 32],
     model: Vec<f32>,
+    scale: f64,
 }
 
 /// A live institution.
@@ -104,6 +111,8 @@ pub struct Institution {
     memory: Memory,
     training: Option<Training>,
     next: Option<Training>,
+    /// What the coordinator showed of this node's last commitment.
+    seen: Option<[u8; 32]>,
     masked: masked::Masked,
     outputs: VecDeque<Output>,
 }
@@ -127,6 +136,7 @@ impl Institution {
             memory,
             training: None,
             next: None,
+            seen: None,
             masked,
             outputs: VecDeque::new(),
         };
@@ -189,7 +199,9 @@ impl Institution {
         }
         match order {
             Order::Welcome(welcome) => self.welcomed(&welcome),
-            Order::Begin { model, cohort } => self.begin(at, model, &cohort, &parcel.attachment),
+            Order::Begin { model, cohort, scale } => {
+                self.begin(at, model, &cohort, f64::from_bits(scale), &parcel.attachment)
+            }
             Order::Reveal { commitments, have } => self.reveal(at, &commitments, &have),
             Order::Keys(advertisements) => self.keys(at, &advertisements),
             Order::Dealt { lists, shares, have } => self.dealt(at, &lists, shares, have),
@@ -215,12 +227,9 @@ impl Institution {
             ));
         };
         self.train_next();
-        let d = self.rounds_ref()?.model().len();
+        let d = self.rounds_ref()?.update_len();
         if release.values.len() != d {
-            return refuse(format!(
-                "an update of {} values for a model of {d}",
-                release.values.len()
-            ));
+            return refuse(format!("an update of {} values, expected {d}", release.values.len()));
         }
         let note = Note::Release {
             round: at.0,
@@ -265,12 +274,14 @@ impl Institution {
             Some(now) if now.charge == wish.charge => self.next = None,
             Some(_) => self.next = Some(wish),
             None => {
-                let (round, attempt) = wish.charge;
-                self.outputs.push_back(Output::Train {
-                    round,
-                    attempt,
+                let own = self.rounds.as_ref().and_then(|r| r.spent().get(&self.id()));
+                let seen = own.map(|spent| spent.head).into_iter().chain(self.seen).collect();
+                self.outputs.push_back(Output::Train(Wish {
+                    charge: wish.charge,
                     model: wish.model.clone(),
-                });
+                    scale: wish.scale,
+                    seen,
+                }));
                 self.training = Some(Training {
                     model: Vec::new(),
                     ..wish
@@ -301,6 +312,13 @@ impl Institution {
                     return refuse(format!("the plan's members don't include this node, {}", self.id()));
                 }
                 self.remember(Note::Genesis(Box::new(genesis)))?;
+            }
+        }
+        if let Some(envelope) = &welcome.seen {
+            let federation = self.rounds_ref()?.plan().federation();
+            match envelope.open::<Report>(federation)? {
+                Report::Commit(commit) if envelope.sender == self.id() => self.seen = Some(commit.budget_head),
+                _ => return refuse("shown a commitment of this node's that it never made".into()),
             }
         }
         let join = self.join()?;
@@ -338,8 +356,12 @@ impl Institution {
         at: (u64, u32),
         model: [u8; 32],
         cohort: &[NodeId],
+        scale: f64,
         bytes: &[u8],
     ) -> Result<(), InstitutionError> {
+        if !(scale.is_finite() && scale > 0.0) {
+            return refuse(format!("a clip norm of {scale} times the plan's"));
+        }
         let masked = self.rounds_ref()?.plan().masked();
         let d = self.rounds_ref()?.model().len();
         if *blake3::hash(bytes).as_bytes() != model || bytes.len() != 4 * d {
@@ -385,6 +407,7 @@ impl Institution {
             charge,
             root: model,
             model: parameters,
+            scale,
         });
         Ok(())
     }
@@ -395,8 +418,7 @@ impl Institution {
             return Ok(());
         };
         if let Some(release) = self.memory.release((round, 0)) {
-            let root = update::root(&release.values, &release.salt_key);
-            let commit = commit_of(release, root);
+            let commit = commit_of(release, at, release.root(at));
             self.report(at, &Report::Commit(commit));
         }
         Ok(())
@@ -421,7 +443,7 @@ impl Institution {
                 let end = start + update::part_len(release.values.len(), part);
                 Upload {
                     part,
-                    salt_key: release.salt_key,
+                    salt_key: release.salt_key(at),
                     values: release.values[start..end].to_vec(),
                 }
             })
@@ -449,12 +471,13 @@ impl Institution {
     }
 }
 
-fn commit_of(release: &Release, root: [u8; 32]) -> Commit {
-    let salt_hash = update::salt_hash(&release.salt_key);
+fn commit_of(release: &Release, at: (u64, u32), root: [u8; 32]) -> Commit {
+    let salt_hash = update::salt_hash(&release.salt_key(at));
     Commit {
         root,
         salt_hash,
-        rho_spent: release.rho_spent,
+        protected: release.protected,
+        charged: release.charged,
         budget_head: release.budget_head,
     }
 }

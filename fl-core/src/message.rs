@@ -18,6 +18,7 @@ use xfl_settlement::{binding::Binding, payout, statement::RoundHeader};
 use crate::{
     identity::{Domain, NodeId, NodeKey, Signature},
     plan::FederationId,
+    round::commit::Protected,
 };
 
 /// Version of the encoding; the first byte of every parcel.
@@ -96,8 +97,10 @@ pub struct Commit {
     pub root: [u8; 32],
     /// The salts' key, hashed: revealed with the upload.
     pub salt_hash: [u8; 32],
-    /// zCDP spent on this federation so far, this release included, in units of 2^-40, rounded up; `u64::MAX` without noise.
-    pub rho_spent: u64,
+    /// How the update was protected.
+    pub protected: Protected,
+    /// Releases charged for this federation so far, this one included; 0 without noise.
+    pub charged: u64,
     /// Head of the institution's own budget file after the charge.
     pub budget_head: [u8; 32],
 }
@@ -133,6 +136,8 @@ pub enum Order {
         model: [u8; 32],
         /// Who takes part, ascending.
         cohort: Vec<NodeId>,
+        /// The round's clip norm over the plan's, as the bits of an f64.
+        scale: u64,
     },
     /// "All these committed; now send yours."
     Reveal {
@@ -184,6 +189,9 @@ pub struct Welcome {
     pub height: u64,
     /// The transcript's first entry, encoded: plan, members, initial model, settlement.
     pub genesis: Vec<u8>,
+    /// The last commitment of the member that is welcomed, in its own signed words: the budget that it had then is one that it must
+    /// still have.
+    pub seen: Option<Envelope>,
 }
 
 /// Why bytes are not a message.

@@ -13,17 +13,19 @@
 mod aggregation;
 mod check;
 mod error;
+mod privacy;
 mod score;
 mod server;
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use xfl_privacy::{Mechanism, Relation, Settings, Unit};
+use xfl_privacy::{Mode, Unit};
 
 pub use self::aggregation::{Aggregation, NeighboursName, Pipeline, RuleName, StageName};
 pub use self::check::{Checked, Finding};
 pub use self::error::PlanError;
+pub use self::privacy::{Adaptive, Privacy};
 pub use self::score::{Reward, Score, ScoreKind};
 pub use self::server::ServerName;
 use crate::{digest::keccak, identity::NodeId, schema::Schema, spec::ModelSpec};
@@ -120,40 +122,18 @@ pub struct Training {
     pub server_decay: Option<f64>,
     /// Degree of adaptivity of the adaptive ones, in the model's unit; 0.001 where absent.
     pub server_tau: Option<f64>,
-    /// Local step size (unit `institution` only).
+    /// Local step size (unit `institution`, and mode `dp-sgd`).
     #[serde(default = "defaults::learning_rate")]
     pub learning_rate: f64,
     /// Local passes over the data (unit `institution` only).
     #[serde(default = "defaults::epochs")]
     pub epochs: usize,
-    /// Examples in a batch; for unit `record` every institution's release is a sum over exactly this many.
+    /// Examples in a batch; for unit `record` every institution's release is a sum over exactly this many, in mode `dp-sgd` over this
+    /// many on average.
     pub batch: usize,
     /// Seed of initialisation and shuffling; reproducible, hence never a source of privacy.
     #[serde(default)]
     pub seed: u64,
-}
-
-/// `[privacy]`: unit, clipping, grid and noise.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Privacy {
-    /// What one unit of protection is: a record or the institution.
-    pub unit: Unit,
-    /// The neighbouring relation that every epsilon is stated under.
-    #[serde(default = "defaults::relation")]
-    pub relation: Relation,
-    /// The L2 bound of a unit's contribution.
-    pub clip: f64,
-    /// The grid's step: an update's value is `step` times an integer.
-    pub step: f64,
-    /// Standard deviation of the noise over the clip; 0 turns noise off and makes epsilon infinite.
-    pub noise_multiplier: f64,
-    /// The delta at which epsilon is printed.
-    #[serde(default = "defaults::delta")]
-    pub delta: f64,
-    /// The fraction of its bound that an honest update's signal is expected to reach.
-    #[serde(default = "defaults::signal")]
-    pub signal_fraction: f64,
 }
 
 /// `[masking]`: whether single updates are hidden from the coordinator.
@@ -242,25 +222,6 @@ impl Plan {
         self.terms.masking.mode == MaskMode::Lwe
     }
 
-    /// The privacy mechanism for a model of `d` parameters.
-    ///
-    /// # Errors
-    /// The mechanism's own word on what is out of range, at `[privacy]`.
-    pub fn mechanism(&self, d: usize) -> Result<Mechanism, PlanError> {
-        let p = &self.terms.privacy;
-        let batch = (p.unit == Unit::Record).then(|| u32::try_from(self.terms.training.batch).unwrap_or(u32::MAX));
-        Mechanism::try_from(Settings {
-            unit: p.unit,
-            relation: p.relation,
-            clip_norm: p.clip,
-            grid_step: p.step,
-            noise_multiplier: p.noise_multiplier,
-            batch,
-            dimension: d as u64,
-        })
-        .map_err(|e| PlanError::at("privacy", e.to_string(), "adjust clip, step or noise_multiplier"))
-    }
-
     /// How far one grid unit of an aggregate moves a parameter under plain averaging.
     pub fn parameter_step(&self) -> f64 {
         self.grid_unit() * self.terms.training.server_learning_rate
@@ -275,11 +236,14 @@ impl Plan {
         }
     }
 
-    /// What one grid unit of an aggregate is, in the model's unit.
+    /// What one grid unit of an aggregate is, in the model's unit; with a clip norm that adapts, in the first round.
     pub fn grid_unit(&self) -> f64 {
-        match self.terms.privacy.unit {
-            Unit::Record => self.terms.privacy.step / self.terms.training.batch as f64,
-            Unit::Institution => self.terms.privacy.step,
+        let (privacy, training) = (&self.terms.privacy, &self.terms.training);
+        match (privacy.unit, privacy.mode) {
+            // The sum of all local steps: each moved the local model by so much.
+            (Unit::Record, Mode::DpSgd) => privacy.step * training.learning_rate / training.batch as f64,
+            (Unit::Record, _) => privacy.step / training.batch as f64,
+            (Unit::Institution, _) => privacy.step,
         }
     }
 

@@ -8,7 +8,7 @@
 //! computed by [`Rounds::derive`] and compared with what the transcript says. Nothing here reads a clock, draws a random
 //! number or touches a disk; a model is evaluated through [`Referee`] where a score needs it.
 //!
-//! The stages, a file each: [`join`], [`select`], [`commit`], [`upload`], [`mask`], [`aggregate`], [`score`], `reward`, [`settle`];
+//! The stages, a file each: [`join`], [`select`], [`commit`], [`upload`] (or [`sealed`]), [`mask`], [`aggregate`], [`score`], `reward`, [`settle`];
 //! what random choices follow from is in `coin`, what one round remembers of those before in [`past`].
 
 pub mod aggregate;
@@ -19,6 +19,7 @@ pub mod mask;
 pub mod past;
 mod reward;
 pub mod score;
+pub mod sealed;
 pub mod select;
 pub mod settle;
 pub mod upload;
@@ -26,7 +27,7 @@ pub mod upload;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use xfl_privacy::Mechanism;
+use xfl_privacy::{Delta, Guarantee, Mechanism};
 use xfl_settlement::ledger::Ledger;
 
 use crate::{
@@ -90,7 +91,9 @@ pub struct Rounds {
     ledger: Ledger,
     scores: BTreeMap<NodeId, i64>,
     past: Past<NodeId>,
-    rho: BTreeMap<NodeId, u64>,
+    spent: BTreeMap<NodeId, commit::Spent>,
+    /// Updates shown in any attempt of the round.
+    shown: BTreeMap<NodeId, upload::Shown>,
     phase: Phase,
     work: Work,
 }
@@ -104,6 +107,7 @@ pub(crate) struct Work {
     pub(crate) commits: BTreeMap<NodeId, commit::Committed>,
     pub(crate) uploads: BTreeMap<NodeId, upload::Assembly<i32>>,
     pub(crate) salts: BTreeMap<NodeId, [u8; 32]>,
+    pub(crate) sealed: sealed::Sealed,
     pub(crate) mask: Option<mask::Masked>,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) settled: Option<settle::Settled>,
@@ -202,7 +206,8 @@ impl Rounds {
             ledger,
             scores: BTreeMap::new(),
             past,
-            rho: BTreeMap::new(),
+            spent: BTreeMap::new(),
+            shown: BTreeMap::new(),
             phase: Phase::Idle,
             work: Work::default(),
             plan,
@@ -224,6 +229,8 @@ impl Rounds {
                 cohort,
                 at: _,
             } => self.select(*round, *attempt, cohort)?,
+            Entry::Received { member } => self.received(*member)?,
+            Entry::Summed { values } => self.summed(values)?,
             Entry::Closed { phase, members, at: _ } => self.close(*phase, members)?,
             Entry::Abandoned { .. } => self.abandon()?,
             Entry::Aggregated(_) | Entry::Scored(_) | Entry::Settled { .. } => self.compare(entry, referee)?,
@@ -274,6 +281,7 @@ impl Rounds {
         let work = &self.work;
         match self.phase {
             Phase::Commit => work.commits.contains_key(member),
+            Phase::Upload if self.plan.sealed() => work.sealed.received(member),
             Phase::Upload => work.uploads.get(member).is_some_and(upload::Assembly::complete),
             Phase::Advertise | Phase::Deal | Phase::Mask | Phase::Agree | Phase::Open => {
                 work.mask.as_ref().is_some_and(|m| m.answered(self.phase, member))
@@ -312,7 +320,7 @@ impl Rounds {
         match (self.phase, report) {
             (_, Report::Decline(reason)) => self.decline(member, &reason),
             (Phase::Commit | Phase::Mask, Report::Commit(commit)) => self.commit(member, parcel, commit),
-            (Phase::Upload, Report::Upload(part)) => self.upload(member, part),
+            (Phase::Upload, Report::Upload(part)) if !self.plan.sealed() => self.upload(member, part),
             (Phase::Advertise, Report::Advertise(keys)) => self.advertise(member, parcel, keys),
             (Phase::Deal, Report::Deal(hashes)) => self.deal(member, parcel, hashes),
             (Phase::Mask, Report::Masked(part)) => self.masked(member, part),
@@ -373,7 +381,8 @@ impl Rounds {
     }
 
     fn abandon(&mut self) -> Result<(), RoundError> {
-        if matches!(self.phase, Phase::Idle | Phase::Endorse | Phase::Post) {
+        // A sum that was published is what its round's charge paid for: another one would be another release.
+        if matches!(self.phase, Phase::Idle | Phase::Endorse | Phase::Post) || self.work.sealed.is_summed() {
             return Err(self.out_of_place("nothing to abandon"));
         }
         self.phase = Phase::Idle;
@@ -403,9 +412,28 @@ impl Rounds {
         &self.genesis
     }
 
-    /// The privacy mechanism.
+    /// The privacy mechanism, as it is in the first round: grid and clip norm may be scaled since, integers stay.
     pub fn mechanism(&self) -> &Mechanism {
         &self.mechanism
+    }
+
+    /// The mechanism at the coming aggregate's clip norm.
+    ///
+    /// # Errors
+    /// A clip norm that left the numbers.
+    pub fn mechanism_now(&self) -> Result<Mechanism, RoundError> {
+        self.mechanism.scaled(self.past.scale()).map_err(score::impossible)
+    }
+
+    /// The coming aggregate's clip norm over the plan's.
+    pub fn scale(&self) -> f64 {
+        self.past.scale()
+    }
+
+    /// Integers of an update.
+    pub fn update_len(&self) -> usize {
+        // At most 2^31 + 1.
+        self.mechanism.length() as usize
     }
 
     /// The head of the transcript so far.
@@ -453,9 +481,16 @@ impl Rounds {
         &self.past
     }
 
-    /// zCDP that each member says it spent so far, in units of 2^-40; `u64::MAX` without noise.
-    pub fn rho(&self) -> &BTreeMap<NodeId, u64> {
-        &self.rho
+    /// What each member last said of its budget.
+    pub fn spent(&self) -> &BTreeMap<NodeId, commit::Spent> {
+        &self.spent
+    }
+
+    /// What a member's releases in this federation guarantee together, by what it says it charged; `None` before its first.
+    pub fn guarantee(&self, member: &NodeId) -> Option<Guarantee> {
+        let delta = Delta::new(self.plan.terms().privacy.delta).ok()?;
+        let charged = self.spent.get(member)?.charged.max(1);
+        Some(Guarantee::of(&self.mechanism, charged, delta))
     }
 
     /// Members that joined, with their bindings.

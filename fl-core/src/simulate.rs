@@ -17,10 +17,11 @@ use xfl_aggregation::{
     Aggregate, Rows, RowsError, Rule, RuleError,
     attack::{AttackError, Defence, DefenceError},
     limits::Limits,
+    mean_of_sum,
     score::{Ppm, leave_one_out},
     server::ServerError,
 };
-use xfl_privacy::{Mechanism, Noise, Noised, Quantised, Rehearsal, RehearsalNoise};
+use xfl_privacy::{ClearSum, Mechanism, Mode, Noise, Noised, ParameterError, Rehearsal, RehearsalNoise, SumError};
 
 use crate::{
     attack::{Attack, Backdoor, BackdoorError, FlipError, Trigger},
@@ -29,7 +30,7 @@ use crate::{
     seed::Seed,
     train::{
         Data, Evaluation, Model, TrainError,
-        contribution::{ContributionError, contribution},
+        contribution::{ContributionError, Task, contribution},
     },
 };
 
@@ -75,6 +76,8 @@ pub struct Simulated {
     /// The fraction of held-out examples of other labels that pass for the backdoor's target once they carry its trigger;
     /// none without a backdoor.
     pub backdoor_success: Option<f64>,
+    /// The round's clip norm, in the model's unit.
+    pub clip_norm: f64,
 }
 
 /// Why a simulation can't go on.
@@ -106,6 +109,12 @@ pub enum SimulationError {
     /// Noise.
     #[error(transparent)]
     Noise(#[from] xfl_privacy::NoiseError),
+    /// A clip norm that left the numbers.
+    #[error("the round's clip norm: {0}")]
+    Clip(#[from] ParameterError),
+    /// Mode central: updates that make no sum.
+    #[error(transparent)]
+    Sum(#[from] SumError),
     /// The attack has no updates to send.
     #[error(transparent)]
     Attack(#[from] AttackError),
@@ -206,19 +215,20 @@ impl<'a> Simulation<'a> {
         round: u64,
     ) -> Result<Vec<Option<Vec<i32>>>, SimulationError> {
         let honest = data.len().saturating_sub(attackers.count());
+        let mechanism = mechanism.scaled(state.past.scale())?;
         let make = |i: usize| -> Result<(Vec<i32>, Seed), SimulationError> {
             let seed = self.seed.derive("institution", &[i as u64]);
-            let quantised: Quantised = contribution(
-                self.plan,
-                mechanism,
-                self.model,
-                data[i],
-                &state.parameters,
-                round,
-                &seed,
-            )?;
             let noise = seed.derive("noise", &[round]);
-            let noised: Noised<Rehearsal> = RehearsalNoise::from_seed(noise.0).noise(quantised)?;
+            let task = Task {
+                plan: self.plan,
+                mechanism: &mechanism,
+                model: self.model,
+                data: data[i],
+                parameters: &state.parameters,
+                round,
+                seed: &seed,
+            };
+            let noised: Noised<Rehearsal> = contribution(&task, &mut RehearsalNoise::from_seed(noise.0))?;
             Ok((noised.values().to_vec(), noise))
         };
         let mut updates = Vec::new();
@@ -244,7 +254,7 @@ impl<'a> Simulation<'a> {
         let limits = limits(mechanism);
         let fits = |update: &Option<Vec<i32>>| {
             let update = update.as_ref();
-            update.is_some_and(|u| limits.check(u, state.parameters.len()).is_ok())
+            update.is_some_and(|u| limits.check(u, mechanism.length() as usize).is_ok())
         };
         let refused: Vec<bool> = updates.iter().map(|update| !fits(update)).collect();
         let admitted = updates.iter().zip(&refused).filter(|(_, refused)| !**refused);
@@ -255,12 +265,22 @@ impl<'a> Simulation<'a> {
             .iter()
             .zip(&refused)
             .filter(|(update, refused)| **refused && update.is_some());
-        let aggregate = state.aggregate(self.plan, &members, sent.count(), &rows)?;
+        let aggregate = match mechanism.mode() {
+            Mode::Central => Aggregate {
+                values: self.noised_mean(mechanism, &rows, &state.coin)?,
+                selected: vec![true; rows.n()],
+                weights: None,
+                distances: None,
+            },
+            _ => state.aggregate(self.plan, &members, sent.count(), &rows)?,
+        };
         let mut scores = vec![0; rows.n()];
         if self.scored {
-            scores = self.scores(&state.parameters, &rows)?;
+            scores = self.scores(&state.parameters, &rows, state.past.scale())?;
         }
         state.parameters = state.past.step(self.plan, &state.parameters, &aggregate.values)?;
+        let scale = state.past.scale();
+        state.past.adapt(self.plan, mechanism, &aggregate.values);
         let (mut selected, mut scores) = (aggregate.selected.into_iter(), scores.into_iter());
         let simulated = Simulated {
             evaluation: self.model.evaluate(&state.parameters, self.held_out)?,
@@ -274,13 +294,21 @@ impl<'a> Simulation<'a> {
                 .collect(),
             refused,
             backdoor_success: None,
+            clip_norm: mechanism.clip().get() * scale,
         };
         Ok((aggregate.values, simulated))
     }
 
+    /// Mode central: the mean of the sum with the coordinator's noise on it.
+    fn noised_mean(&self, mechanism: &Mechanism, rows: &Rows<'_>, coin: &Seed) -> Result<Vec<i32>, SimulationError> {
+        let sum = ClearSum::of(mechanism, rows.iter())?;
+        let mut noise = RehearsalNoise::from_seed(coin.derive("coordinator's noise", &[]).0);
+        Ok(mean_of_sum(noise.noise_sum(sum)?.values(), rows.n())?)
+    }
+
     /// What each of the rows adds to their mean on held-out data, in parts per million.
-    fn scores(&self, parameters: &[f32], rows: &Rows<'_>) -> Result<Vec<i64>, SimulationError> {
-        let step = self.plan.value_step();
+    fn scores(&self, parameters: &[f32], rows: &Rows<'_>, scale: f64) -> Result<Vec<i64>, SimulationError> {
+        let step = self.plan.value_step() * scale;
         let value = |mean: &[i32]| {
             let evaluation = self.model.evaluate(&moved(parameters, mean, step), self.held_out)?;
             Ok::<_, TrainError>(Ppm((-evaluation.loss * 1e6).round() as i64))

@@ -42,6 +42,16 @@ pub enum Entry {
         /// Coordinator's clock, milliseconds since 1970.
         at: u64,
     },
+    /// Given: the coordinator alone has a member's update, which opens its commitment and is within the plan's bounds; its own word.
+    Received {
+        /// Whose.
+        member: NodeId,
+    },
+    /// Given: the sum of the updates that the coordinator alone has, with the promised noise; its own word.
+    Summed {
+        /// Grid integers.
+        values: Vec<i64>,
+    },
     /// Given: a stage ended with these members' answers.
     Closed {
         /// The stage.

@@ -35,6 +35,24 @@ pub fn masked_root(bodies: &[u64]) -> [u8; 32] {
     Tree::new(bodies.chunks(CHUNK).map(leaf).collect()).root()
 }
 
+/// The salts' key of one attempt, from an update's own secret: what one attempt reveals says nothing of another's.
+pub fn salt_key(secret: &[u8; 32], (round, attempt): (u64, u32)) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("xfl salt key of an attempt v1");
+    hasher.update(secret);
+    hasher.update(&round.to_le_bytes());
+    hasher.update(&attempt.to_le_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+/// A digest of the values themselves: the same in every attempt.
+pub fn digest(values: &[i32]) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("xfl update v1");
+    values.iter().for_each(|v| {
+        hasher.update(&v.to_le_bytes());
+    });
+    *hasher.finalize().as_bytes()
+}
+
 /// The hash of the salts' key that a commitment carries.
 pub fn salt_hash(salt_key: &[u8; 32]) -> [u8; 32] {
     blake3::derive_key("xfl salt key v1", salt_key)

@@ -7,9 +7,10 @@ use xfl_core::{
     identity::NodeKey,
     message::{Commit, Envelope, Order, Parcel, Report, Upload},
     plan::FederationId,
-    round::Phase,
+    round::{Phase, commit::Protected},
     transcript::{Aggregated, Entry, Head, Reader, Scored},
 };
+use xfl_privacy::{Mode, Relation, Unit};
 
 fn digest(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
@@ -30,7 +31,19 @@ fn messages_are_pinned() {
     let commit = Commit {
         root: [1; 32],
         salt_hash: [2; 32],
-        rho_spent: 5,
+        protected: Protected {
+            mode: Mode::DpSgd,
+            unit: Unit::Record,
+            relation: Relation::ZeroOut,
+            step: 1,
+            clip_steps: 1000,
+            count_steps: 7,
+            sigma: 2000,
+            promised: 2000,
+            rate: 2,
+            steps: 10,
+        },
+        charged: 5,
         budget_head: [3; 32],
     };
     let upload = Upload {
@@ -49,7 +62,7 @@ fn messages_are_pinned() {
     assert_eq!(
         digests,
         [
-            "c2efb25e4db57b3a",
+            "7005e71da42e1a76",
             "d89027349130ea57",
             "2e311c26e404e8ea",
             "2c1513db01d42277",
@@ -60,9 +73,10 @@ fn messages_are_pinned() {
     let order = Order::Begin {
         model: [1; 32],
         cohort: vec![key.node_id()],
+        scale: 1f64.to_bits(),
     };
     let envelope = Envelope::seal(&key, FederationId([9; 32]), 1, 0, &order);
-    assert_eq!(digest(&Parcel::bare(envelope).encode()), "23f3e7dcd26c9875");
+    assert_eq!(digest(&Parcel::bare(envelope).encode()), "cf7663f93711e377");
 }
 
 #[test]
@@ -88,6 +102,10 @@ fn transcripts_are_pinned() {
             members: vec![node],
             at: 6,
         },
+        Entry::Received { member: node },
+        Entry::Summed {
+            values: vec![-3, i64::MAX],
+        },
         Entry::Abandoned {
             reason: "nobody came".into(),
             at: 7,
@@ -110,7 +128,7 @@ fn transcripts_are_pinned() {
         bytes.extend(frame);
         head = next;
     }
-    assert_eq!(digest(&bytes), "a5026e7ac16893e9");
+    assert_eq!(digest(&bytes), "66cadfc1a1a38a62");
     let mut reader = Reader::new(&bytes);
     for entry in &entries {
         assert_eq!(reader.next().unwrap().as_ref(), Some(entry));

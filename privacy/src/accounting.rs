@@ -28,6 +28,7 @@ use opendp::measures::ZeroConcentratedDivergence;
 use serde::Serialize;
 use thiserror::Error;
 
+use crate::hush::taking_turns;
 use crate::mechanism::Mechanism;
 use crate::neighbour::{Relation, Unit};
 use crate::parameter::{Delta, Epsilon, NoiseMultiplier, Rho};
@@ -36,6 +37,7 @@ mod accountant;
 mod composition;
 mod conversion;
 mod exact;
+mod loss;
 mod normal;
 pub mod pld;
 mod quadrature;
@@ -43,6 +45,7 @@ pub mod rdp;
 
 pub use accountant::{Accountant, CalibrationError, rho};
 pub use composition::{Composition, CompositionError, MAX_KINDS, Neighbours, Sampling, Step};
+pub use loss::{Loss, Sampled, Total};
 
 /// Noise that can't be calibrated.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]
@@ -62,7 +65,7 @@ pub enum AccountingError {
 
 /// The smallest known delta at `epsilon`. Where OpenDP's arithmetic overflows nothing better than 1 is known.
 fn delta_at(rho: f64, epsilon: f64) -> f64 {
-    let delta = ZeroConcentratedDivergence::convert(rho).and_then(|profile| profile.delta(epsilon));
+    let delta = taking_turns(|| ZeroConcentratedDivergence::convert(rho).and_then(|profile| profile.delta(epsilon)));
     delta.ok().filter(|delta| *delta <= 1.0).unwrap_or(1.0)
 }
 
@@ -152,35 +155,34 @@ pub struct Guarantee {
     pub unit: Unit,
     /// Against which change.
     pub relation: Relation,
-    /// Total loss, rounded up.
+    /// Total loss without amplification by sampling, rounded up.
     pub rho: Rho,
     /// Epsilon at `delta`, rounded up.
     pub epsilon: Epsilon,
     /// Where epsilon was read off.
     pub delta: Delta,
+    /// How it was counted.
+    pub accountant: Accountant,
 }
 
 impl Guarantee {
     /// What `releases` releases of a mechanism guarantee together.
     #[must_use]
     pub fn of(mechanism: &Mechanism, releases: u64, delta: Delta) -> Self {
-        Self::new(
-            mechanism.unit(),
-            mechanism.relation(),
-            mechanism.rho_per_release().times(releases),
-            delta,
-        )
+        let total = Total::of(&mechanism.loss(), releases);
+        Self::new(mechanism.unit(), mechanism.relation(), &total, delta)
     }
 
     /// What a total loss guarantees.
     #[must_use]
-    pub fn new(unit: Unit, relation: Relation, rho: Rho, delta: Delta) -> Self {
+    pub fn new(unit: Unit, relation: Relation, total: &Total, delta: Delta) -> Self {
         Self {
             unit,
             relation,
-            rho,
-            epsilon: epsilon(rho, delta),
+            rho: total.rho(),
+            epsilon: total.epsilon(delta),
             delta,
+            accountant: total.accountant(),
         }
     }
 }

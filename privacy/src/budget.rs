@@ -4,6 +4,9 @@
 //! pass the institution's [`Limit`] is refused, with the arithmetic shown. This module is pure; a shell reads the file, appends the
 //! lines it is given and syncs them before it lets anything out.
 //!
+//! **How.** A [`Loss`] is zCDP, or steps over records that the institution's own coins drew; a [`Total`] of them says what epsilon they come to
+//! together.
+//!
 //! **What is added up.** Losses of the same unit and the same neighbouring relation, over *all* federations: they learn about the same
 //! data. A second limit may bound what one federation alone may cost. The limit holds for each such pair by itself, because epsilons of different units or relations can't be added; an institution that
 //! takes part under several should read all totals ([`Ledger::totals`]). Totals per federation are kept for people
@@ -21,16 +24,16 @@
 //! every unit and relation, with the rho that can still be read in it, else with the largest rho in the ledger (0 in an empty one); a line that
 //! lacks nothing but its end is charged as it stands. The repair is appended; no byte is ever overwritten.
 //!
-//! **Not detected.** A file rolled back to an earlier complete state is consistent in itself. [`Ledger::head`] is there to be written
-//! into receipts elsewhere, against which a rollback shows.
+//! **Not detected here.** A file rolled back to an earlier complete state is consistent in itself. [`Ledger::head`] is there to be written
+//! into receipts elsewhere; [`Ledger::knows`] says whether one of those was ever a head of this file.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use thiserror::Error;
 
-use crate::accounting::{self, Guarantee};
+use crate::accounting::{Guarantee, Loss, Total};
 use crate::neighbour::{Relation, Unit};
 use crate::parameter::{Delta, Epsilon, Rho};
 
@@ -81,10 +84,10 @@ pub struct Release {
     pub attempt: u32,
     /// Whose privacy is spent.
     pub unit: Unit,
-    /// Under which relation `rho` holds.
+    /// Under which relation `loss` holds.
     pub relation: Relation,
     /// What it costs.
-    pub rho: Rho,
+    pub loss: Loss,
 }
 
 /// A charge that was accepted.
@@ -124,7 +127,7 @@ pub enum ChargeError {
     },
     /// The total would pass the limit.
     #[error(
-        "charging rho {rho} would bring {scope} for unit {unit} ({relation}) from rho {before} (epsilon {epsilon_before}) to rho {after} \
+        "charging {loss} would bring {scope} for unit {unit} ({relation}) from {before} (epsilon {epsilon_before}) to {after} \
          (epsilon {epsilon_after}) at delta {delta}, the limit is epsilon {limit}"
     )]
     PastLimit {
@@ -135,13 +138,13 @@ pub enum ChargeError {
         /// Under which relation.
         relation: Relation,
         /// What was asked for.
-        rho: Rho,
+        loss: Box<Total>,
         /// Total so far.
-        before: Rho,
+        before: Box<Total>,
         /// Its epsilon.
         epsilon_before: Epsilon,
         /// Total with it.
-        after: Rho,
+        after: Box<Total>,
         /// Its epsilon.
         epsilon_after: Epsilon,
         /// The institution's limit.
@@ -151,7 +154,7 @@ pub enum ChargeError {
     },
     /// The same release was charged with other numbers.
     #[error(
-        "round {round} attempt {attempt} is on record with rho {charged} for unit {unit} ({relation}), got another charge for it: \
+        "round {round} attempt {attempt} is on record with {charged} for unit {unit} ({relation}), got another charge for it: \
          a changed plan needs a new attempt"
     )]
     Conflict {
@@ -160,7 +163,7 @@ pub enum ChargeError {
         /// The attempt.
         attempt: u32,
         /// On record.
-        charged: Rho,
+        charged: Loss,
         /// On record.
         unit: Unit,
         /// On record.
@@ -191,7 +194,7 @@ pub enum LedgerError {
 struct Spent {
     unit: Unit,
     relation: Relation,
-    rho: Rho,
+    loss: Loss,
 }
 
 /// The verified contents of a ledger.
@@ -199,8 +202,9 @@ struct Spent {
 pub struct Ledger {
     limit: Limit,
     releases: BTreeMap<([u8; 32], u64, u32), Spent>,
-    totals: BTreeMap<(Unit, Relation), Rho>,
-    federations: BTreeMap<([u8; 32], Unit, Relation), Rho>,
+    totals: BTreeMap<(Unit, Relation), Total>,
+    federations: BTreeMap<([u8; 32], Unit, Relation), Total>,
+    heads: BTreeSet<[u8; 32]>,
     torn: Rho,
     largest: Rho,
     head: [u8; 32],
@@ -216,6 +220,7 @@ impl Ledger {
             releases: BTreeMap::new(),
             totals: BTreeMap::new(),
             federations: BTreeMap::new(),
+            heads: BTreeSet::from([[0; 32]]),
             torn: Rho::ZERO,
             largest: Rho::ZERO,
             head: [0; 32],
@@ -234,16 +239,16 @@ impl Ledger {
             attempt,
             unit,
             relation,
-            rho,
+            loss,
         } = *release;
         if let Some(&spent) = self.releases.get(&(federation, round, attempt)) {
-            if spent == (Spent { unit, relation, rho }) {
+            if spent == (Spent { unit, relation, loss }) {
                 return Ok(Charge::AlreadyCharged);
             }
             let Spent {
                 unit,
                 relation,
-                rho: charged,
+                loss: charged,
             } = spent;
             return Err(ChargeError::Conflict {
                 round,
@@ -253,23 +258,30 @@ impl Ledger {
                 relation,
             });
         }
-        if !rho.is_finite() {
+        if !loss.is_finite() {
             return Err(ChargeError::NoNoise {
                 limit: self.limit.epsilon,
             });
         }
-        self.fits(federation, unit, relation, rho)?;
+        self.fits(federation, unit, relation, &loss, 1)?;
         Ok(Charge::New(Pending {
             line: Line::Charge(*release),
             prev: self.head,
         }))
     }
 
-    /// Whether a loss of `rho` more, by one federation, stays within both limits.
+    /// Whether `count` times a loss more, by one federation, stays within both limits.
     ///
     /// # Errors
     /// [`ChargeError::PastLimit`], with the arithmetic.
-    pub fn fits(&self, federation: [u8; 32], unit: Unit, relation: Relation, rho: Rho) -> Result<(), ChargeError> {
+    pub fn fits(
+        &self,
+        federation: [u8; 32],
+        unit: Unit,
+        relation: Relation,
+        loss: &Loss,
+        count: u64,
+    ) -> Result<(), ChargeError> {
         let totals = [
             (Scope::Total, Some(self.limit.epsilon), self.spent(unit, relation)),
             (
@@ -280,19 +292,19 @@ impl Ledger {
         ];
         let delta = self.limit.delta;
         for (scope, limit, before) in totals {
-            let (Some(limit), after) = (limit, before.plus(rho)) else {
+            let (Some(limit), after) = (limit, before.with(loss, count)) else {
                 continue;
             };
-            let epsilon_after = accounting::epsilon(after, delta);
+            let epsilon_after = after.epsilon(delta);
             if epsilon_after > limit {
                 return Err(ChargeError::PastLimit {
                     scope,
                     unit,
                     relation,
-                    rho,
-                    before,
-                    epsilon_before: accounting::epsilon(before, delta),
-                    after,
+                    loss: Box::new(Total::of(loss, count)),
+                    epsilon_before: before.epsilon(delta),
+                    before: Box::new(before),
+                    after: Box::new(after),
                     epsilon_after,
                     limit,
                     delta,
@@ -322,21 +334,19 @@ impl Ledger {
                 attempt,
                 unit,
                 relation,
-                rho,
+                loss,
             }) => {
                 match self.releases.entry((federation, round, attempt)) {
                     Entry::Occupied(_) => return false,
-                    Entry::Vacant(slot) => slot.insert(Spent { unit, relation, rho }),
+                    Entry::Vacant(slot) => slot.insert(Spent { unit, relation, loss }),
                 };
                 for total in [
-                    self.totals.entry((unit, relation)).or_insert(Rho::ZERO),
-                    self.federations
-                        .entry((federation, unit, relation))
-                        .or_insert(Rho::ZERO),
+                    self.totals.entry((unit, relation)).or_default(),
+                    self.federations.entry((federation, unit, relation)).or_default(),
                 ] {
-                    *total = total.plus(rho);
+                    total.add(&loss, 1);
                 }
-                rho
+                loss.rho()
             }
             Line::Torn { rho, .. } => {
                 self.torn = self.torn.plus(rho);
@@ -347,6 +357,7 @@ impl Ledger {
             self.largest = rho;
         }
         self.head = line.hash(&self.head);
+        self.heads.insert(self.head);
         self.lines += 1;
         true
     }
@@ -359,19 +370,20 @@ impl Ledger {
 
     /// Total loss for a unit and relation over all federations, torn lines included.
     #[must_use]
-    pub fn spent(&self, unit: Unit, relation: Relation) -> Rho {
-        self.totals
-            .get(&(unit, relation))
-            .copied()
-            .unwrap_or(Rho::ZERO)
-            .plus(self.torn)
+    pub fn spent(&self, unit: Unit, relation: Relation) -> Total {
+        self.and_torn(self.totals.get(&(unit, relation)))
     }
 
     /// Loss for a unit and relation by one federation, torn lines included: any of them may have been its.
     #[must_use]
-    pub fn spent_by(&self, federation: [u8; 32], unit: Unit, relation: Relation) -> Rho {
-        let own = self.federations.get(&(federation, unit, relation));
-        own.copied().unwrap_or(Rho::ZERO).plus(self.torn)
+    pub fn spent_by(&self, federation: [u8; 32], unit: Unit, relation: Relation) -> Total {
+        self.and_torn(self.federations.get(&(federation, unit, relation)))
+    }
+
+    fn and_torn(&self, total: Option<&Total>) -> Total {
+        let mut total = total.cloned().unwrap_or_default();
+        total.add(&Loss::unsampled(self.torn), 1);
+        total
     }
 
     /// Releases on record, with what each cost: federation, round, attempt.
@@ -384,7 +396,7 @@ impl Ledger {
                 attempt,
                 unit: spent.unit,
                 relation: spent.relation,
-                rho: spent.rho,
+                loss: spent.loss,
             })
     }
 
@@ -399,15 +411,30 @@ impl Ledger {
     pub fn totals(&self) -> Vec<Guarantee> {
         let pairs = self.totals.keys();
         pairs
-            .map(|&(unit, relation)| Guarantee::new(unit, relation, self.spent(unit, relation), self.limit.delta))
+            .map(|&(unit, relation)| Guarantee::new(unit, relation, &self.spent(unit, relation), self.limit.delta))
             .collect()
     }
 
     /// Loss per federation, unit and relation, without torn lines.
-    pub fn federations(&self) -> impl Iterator<Item = (&[u8; 32], Unit, Relation, Rho)> {
+    pub fn federations(&self) -> impl Iterator<Item = (&[u8; 32], Unit, Relation, &Total)> {
         self.federations
             .iter()
-            .map(|((federation, unit, relation), rho)| (federation, *unit, *relation, *rho))
+            .map(|((federation, unit, relation), total)| (federation, *unit, *relation, total))
+    }
+
+    /// Releases charged for one federation.
+    #[must_use]
+    pub fn charged(&self, federation: [u8; 32]) -> u64 {
+        let first = (federation, 0, 0);
+        let last = (federation, u64::MAX, u32::MAX);
+        self.releases.range(first..=last).count() as u64
+    }
+
+    /// Whether the ledger ever ended with this line (zeros: before its first): false for a head that a receipt shows means that this
+    /// file was rolled back, or is another one.
+    #[must_use]
+    pub fn knows(&self, head: &[u8; 32]) -> bool {
+        self.heads.contains(head)
     }
 
     /// Hash of the last line (zeros for an empty ledger): what a receipt has to carry to make a rollback visible.

@@ -9,8 +9,9 @@
 //! its norm is checked **in integers**, and a discrete Gaussian is added by OpenDP. So sensitivity is exact, sums are exact, and
 //! every machine agrees on every bit.
 //!
-//! - [`Mechanism`]: what a plan says, checked; sigma, rho, and the bounds that an honest release satisfies.
-//! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record.
+//! - [`Mechanism`]: what a plan says, checked; sigma, loss, and the bounds that an honest release satisfies.
+//! - [`Mode`]: who adds the noise, and whom it protects against.
+//! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record; [`Steps`]: local DP-SGD.
 //! - [`Noise`]: OpenDP's ([`OpenDpNoise`]) for what leaves, a seeded one ([`RehearsalNoise`]) for simulations.
 //! - [`accounting`]: composition, epsilon at delta, the noise for a target.
 //! - [`SignalToNoise`]: whether rules that look at single updates have anything to go by.
@@ -31,6 +32,7 @@
 //!     noise_multiplier: 2.0,
 //!     batch: Some(2),
 //!     dimension: 3,
+//!     ..Settings::default()
 //! })?;
 //! let mut sum = RecordSum::new(&mechanism)?;
 //! sum.add_example(&[0.3, -0.2, 0.1])?;
@@ -45,27 +47,35 @@
 
 pub mod accounting;
 pub mod budget;
+mod central;
 mod clip;
 mod exact;
+mod hush;
 pub mod mask;
 mod mechanism;
+mod mode;
 mod neighbour;
 mod noise;
 mod parameter;
 mod quantise;
 mod record;
 mod snr;
+mod steps;
 #[cfg(test)]
 mod testing;
 
 pub use accounting::Guarantee;
+pub use central::{ClearSum, NoisedSum, SumError};
 pub use clip::{ClipError, Clipped, clip};
 pub use mechanism::{
-    HONEST_FAILURE_BITS, MAX_CONTRIBUTORS, MAX_DIMENSION, Mechanism, MechanismError, Protection, Settings,
+    HONEST_FAILURE_BITS, MAX_CONTRIBUTORS, MAX_DIMENSION, MAX_LOCAL_STEPS, Mechanism, MechanismError, Protection,
+    Settings,
 };
+pub use mode::{Mode, Noising};
 pub use neighbour::{Relation, Unit};
 pub use noise::{Noise, NoiseError, Noised, OpenDpNoise, Os, Rehearsal, RehearsalNoise};
 pub use parameter::{ClipNorm, Delta, Epsilon, Grid, NoiseMultiplier, ParameterError, Rho, SampleRate};
 pub use quantise::{QuantiseError, Quantised};
 pub use record::{RecordError, RecordSum};
 pub use snr::{GOOD_RATIO, REFUSED_RATIO, SignalFraction, SignalToNoise, Verdict};
+pub use steps::{Steps, StepsError};

@@ -1,36 +1,43 @@
 //! What a plan says about protecting an update, and everything that follows from it.
 //!
 //! A [`Mechanism`] is the integer Gaussian mechanism of one institution in one round: contributions are clipped, rounded towards
-//! zero onto a grid, summed in integers, and a discrete Gaussian of parameter `sigma` (in grid steps) is added to every one of the
-//! `d` coordinates. It is written as [`Settings`] (that is also how it serialises) and exists only if they make sense together.
+//! zero onto a grid, summed in integers, and discrete Gaussians are added to every one of the `d` coordinates, by whom the [`Mode`] says. It
+//! is written as [`Settings`] (that is also how it serialises) and exists only if they make sense together.
 //!
 //! | derived | formula | unit |
 //! |---|---|---|
 //! | `clip_steps` | `floor(clip_norm / grid_step)` | grid steps |
-//! | `sigma` | `ceil(noise_multiplier * clip_steps)` | grid steps |
-//! | `sensitivity` | `clip_steps` (zero-out) or `2 * clip_steps` (replace) | grid steps, L2 |
-//! | `rho_per_release` | `sensitivity^2 / (2 * sigma^2)`, rounded up | zCDP |
-//! | `norm_bound` | `batch * clip_steps` (record), `clip_steps` (institution) | grid steps, L2 |
+//! | `count_steps` | half of what a unit within the norm adds to the count; 0 without one | grid steps |
+//! | `promised_sigma` | `ceil(noise_multiplier * clip_steps)` | grid steps |
+//! | `sigma` | what the institution adds: the promised one (local, dp-sgd), `ceil(promised / sqrt(honest))` (distributed), 0 (central) | grid steps |
+//! | `sensitivity` | `sqrt(clip_steps^2 + count_steps^2)`, rounded up, times 1 (zero-out) or 2 (replace) | grid steps, L2 |
+//! | `rho_per_release` | `sensitivity^2 / (2 promised^2)`, rounded up; distributed: of the sum of shares; dp-sgd: times the local steps | zCDP |
+//! | `norm_bound` | of a full batch, at every local step, each unit at its bound | grid steps, L2 |
 //!
-//! **Guarantees.** Every derived number is computed in integers (the two above from one IEEE division and product each), so all
+//! **Guarantees.** Every derived number is computed in integers (sigma and the clip from one IEEE division and product each), so all
 //! machines agree on it. The clip norm that is enforced is `clip_steps * grid_step`, never more than was written; sigma is never
 //! less. Rho is exact for these integers (Canonne, Kamath and Steinke 2020, Theorem 4: adding `N_Z(0, sigma^2)` to a function of
 //! L2 sensitivity `s` is `s^2 / (2 sigma^2)`-zCDP).
 //!
-//! **Not claimed.** No amplification by sampling: a record is charged for every round, whether or not its batch was drawn.
+//! **Counting for adaptive clipping.** With `count_noise`, every unit's contribution has one coordinate more, `+count_steps` if its norm was
+//! within the clip norm and `-count_steps` if not, noised like the others: half a count is worth `count_steps`, so that the noise of the sum is
+//! `count_noise` units (Andrew, Thakkar, McMahan and Ramaswamy 2021, whose Theorem 1 splits a budget the same way). Its cost is in the sensitivity.
+//!
+//! **Amplification by sampling** is claimed in mode dp-sgd alone, where an institution's own coins draw the records. Elsewhere a record is
+//! charged for every round, whether or not its batch was drawn.
 //!
 //! # Example
 //! ```
-//! use xfl_privacy::{Mechanism, Relation, Settings, Unit};
+//! use xfl_privacy::{Mechanism, Settings, Unit};
 //!
 //! let mechanism = Mechanism::try_from(Settings {
 //!     unit: Unit::Record,
-//!     relation: Relation::ZeroOut,
 //!     clip_norm: 1.0,
 //!     grid_step: 0.001,
 //!     noise_multiplier: 2.0,
 //!     batch: Some(64),
 //!     dimension: 62,
+//!     ..Settings::default()
 //! })?;
 //! assert_eq!(mechanism.sigma(), 2000);
 //! assert_eq!(mechanism.rho_per_release().get(), 0.125);
@@ -38,12 +45,15 @@
 //! ```
 //!
 //! # References
-//! C. Canonne, G. Kamath, T. Steinke: *The Discrete Gaussian for Differential Privacy*, NeurIPS 2020.
+//! - G. Andrew, O. Thakkar, B. McMahan, S. Ramaswamy: *Differentially Private Learning with Adaptive Clipping*, NeurIPS 2021.
+//! - C. Canonne, G. Kamath, T. Steinke: *The Discrete Gaussian for Differential Privacy*, NeurIPS 2020.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::exact::ratio_up;
+use crate::accounting::{Loss, Sampled};
+use crate::exact::{ratio_up, sqrt_up};
+use crate::mode::{Mode, Noising, rho_of_shares};
 use crate::neighbour::{Relation, Unit};
 use crate::parameter::{ClipNorm, Grid, NoiseMultiplier, ParameterError, Rho};
 
@@ -66,13 +76,36 @@ pub struct Settings {
     pub clip_norm: f64,
     /// Distance between two neighbouring values of the fixed-point grid, in model units.
     pub grid_step: f64,
-    /// Noise of each institution over the clip norm; 0 for none.
+    /// Noise over the clip norm, of each institution (local, dp-sgd) or of the sum (distributed, central); 0 for none.
     pub noise_multiplier: f64,
-    /// Examples in each institution's batch, fixed and public: unit `record` only.
+    /// Examples in each institution's batch, public: fixed, and in mode dp-sgd expected. Unit `record` only.
     #[serde(default)]
     pub batch: Option<u32>,
-    /// Coordinates of an update.
+    /// Parameters of the model.
     pub dimension: u64,
+    /// Who adds the noise.
+    #[serde(default)]
+    pub noising: Noising,
+    /// Standard deviation of the noise on the count of units within the clip norm, in units; none without a count.
+    #[serde(default)]
+    pub count_noise: Option<f64>,
+}
+
+impl Default for Settings {
+    /// One parameter, unit institution, mode local, clip norm 1 on a grid of thousandths, no noise.
+    fn default() -> Self {
+        Self {
+            unit: Unit::Institution,
+            relation: Relation::ZeroOut,
+            clip_norm: 1.0,
+            grid_step: 0.001,
+            noise_multiplier: 0.0,
+            batch: None,
+            dimension: 1,
+            noising: Noising::Local,
+            count_noise: None,
+        }
+    }
 }
 
 /// Settings that don't fit together. Every message says what to write.
@@ -100,6 +133,22 @@ pub enum MechanismError {
     BatchWithoutRecords {
         /// As written.
         got: u32,
+    },
+    /// A mode that needs another unit.
+    #[error("mode dp-sgd protects records, the unit is institution; write unit = \"record\"")]
+    ModeNeedsRecords,
+    /// Poisson sampling under replacement.
+    #[error("mode dp-sgd is accounted for under zero-out, the relation is replace; write relation = \"zero-out\"")]
+    ModeNeedsZeroOut,
+    /// A number of a mode that is out of range.
+    #[error("{name} is {got}, expected {expected}")]
+    OfMode {
+        /// Which.
+        name: &'static str,
+        /// As written.
+        got: f64,
+        /// What is right.
+        expected: &'static str,
     },
     /// Even updates would round to nothing.
     #[error(
@@ -135,19 +184,20 @@ pub enum MechanismError {
     },
 }
 
-/// What is added to a quantised update before it leaves.
+/// What stands between an update and whom the mode protects against.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Protection {
     /// Nothing: clipped and quantised only. Epsilon is infinite.
     None,
-    /// A discrete Gaussian on every coordinate.
+    /// Discrete Gaussians on every coordinate.
     Noise {
-        /// Its parameter, in grid steps.
-        sigma: u32,
         /// What one release costs.
-        rho: Rho,
+        loss: Loss,
     },
 }
+
+/// Most local steps of a release.
+pub const MAX_LOCAL_STEPS: u32 = 100_000;
 
 /// A checked mechanism. See the module's documentation for the formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -160,8 +210,13 @@ pub struct Mechanism {
     noise_multiplier: NoiseMultiplier,
     batch: u32,
     dimension: u64,
+    noising: Noising,
+    count_noise: Option<f64>,
     clip_steps: u32,
+    count_steps: u32,
+    promised_sigma: u32,
     sigma: u32,
+    most_examples: u32,
     max_abs: i32,
     max_norm_squared: u128,
 }
@@ -185,6 +240,8 @@ impl TryFrom<Settings> for Mechanism {
             (Unit::Institution, Some(got)) => return Err(MechanismError::BatchWithoutRecords { got }),
         };
 
+        let local_steps = steps_of(&settings)?;
+
         // Casts saturate: whatever doesn't fit is far beyond what `too_fine` refuses.
         let clip_steps = (clip.get() / grid.step()).floor() as u64;
         if u128::from(clip_steps).pow(2) < u128::from(dimension) {
@@ -196,13 +253,48 @@ impl TryFrom<Settings> for Mechanism {
                 at_most: clip.get() / (dimension as f64).sqrt().ceil(),
             });
         }
-        let sigma = (noise_multiplier.get() * clip_steps as f64).ceil() as u64;
-        let reach = bounds::max_abs(u64::from(batch).saturating_mul(clip_steps), sigma, dimension);
+        let promised = (noise_multiplier.get() * clip_steps as f64).ceil() as u64;
+        let sigma = match settings.noising {
+            Noising::Local | Noising::DpSgd { .. } => promised,
+            Noising::Distributed { honest } => {
+                let share = sqrt_up(u128::from(promised).pow(2).div_ceil(u128::from(honest)));
+                u64::try_from(share).unwrap_or(u64::MAX)
+            }
+            Noising::Central => 0,
+        };
+        let count_steps = match settings.count_noise {
+            None => 0,
+            // At least one step; at most the clip norm, which is a count of little noise.
+            Some(noise) => ((promised as f64 / (2.0 * noise)).round() as u64).clamp(1, clip_steps),
+        };
+        let most_examples = match settings.noising {
+            Noising::DpSgd { .. } => bounds::most_examples(batch),
+            _ => batch,
+        };
+        let unit_norm = (clip_steps < 1 << 32)
+            .then(|| sqrt_up(u128::from(clip_steps).pow(2) + u128::from(count_steps).pow(2)))
+            .and_then(|norm| u64::try_from(norm).ok())
+            .unwrap_or(u64::MAX);
+        let length = dimension + u64::from(count_steps > 0);
+        // Noise of all local steps together.
+        let released_sigma = (sigma < 1 << 32)
+            .then(|| sqrt_up(u128::from(sigma).pow(2) * u128::from(local_steps)))
+            .and_then(|sigma| u64::try_from(sigma).ok())
+            .unwrap_or(u64::MAX);
+        let most_units = u64::from(most_examples).saturating_mul(local_steps.into());
+        let norm_bound = most_units.saturating_mul(unit_norm);
+        let reach = bounds::max_abs(norm_bound, released_sigma, length);
         let limit = bounds::MAX_ABS;
         let fits = |n: u64| u32::try_from(n).ok().filter(|_| reach <= limit);
-        let (Some(clip_steps), Some(sigma), Ok(max_abs)) = (fits(clip_steps), fits(sigma), i32::try_from(reach)) else {
-            let tail = bounds::tail_multiple(dimension) * noise_multiplier.get();
-            let at_least = clip.get() * (f64::from(batch) + tail) / limit as f64 * 1.001;
+        let (Some(clip_steps), Some(count_steps), Some(sigma), Some(promised_sigma), Ok(max_abs)) = (
+            fits(clip_steps),
+            fits(count_steps),
+            fits(sigma),
+            fits(promised),
+            i32::try_from(reach),
+        ) else {
+            let tail = bounds::tail_multiple(length) * noise_multiplier.get() * f64::from(local_steps).sqrt();
+            let at_least = clip.get() * (most_units as f64 + tail) / limit as f64 * 1.001;
             return Err(MechanismError::GridTooFine {
                 step: grid.step(),
                 reach,
@@ -210,7 +302,6 @@ impl TryFrom<Settings> for Mechanism {
                 at_least,
             });
         };
-        let norm_bound = u64::from(batch) * u64::from(clip_steps);
         Ok(Self {
             unit: settings.unit,
             relation: settings.relation,
@@ -219,11 +310,44 @@ impl TryFrom<Settings> for Mechanism {
             noise_multiplier,
             batch,
             dimension,
+            noising: settings.noising,
+            count_noise: settings.count_noise,
             clip_steps,
+            count_steps,
+            promised_sigma,
             sigma,
+            most_examples,
             max_abs,
-            max_norm_squared: bounds::max_norm_squared(norm_bound, sigma.into(), dimension),
+            max_norm_squared: bounds::max_norm_squared(norm_bound, released_sigma, length),
         })
+    }
+}
+
+/// The local steps of a release; checks what belongs to the mode.
+fn steps_of(settings: &Settings) -> Result<u32, MechanismError> {
+    let wrong = |name, got, expected| Err(MechanismError::OfMode { name, got, expected });
+    if let Some(got) = settings.count_noise
+        && !(got.is_finite() && got > 0.0 && settings.noise_multiplier > 0.0)
+    {
+        let expected = "a positive finite number, for example 1.0, beside a noise multiplier above 0";
+        return wrong("count noise", got, expected);
+    }
+    match settings.noising {
+        Noising::Distributed { honest: 0 } => wrong(
+            "number of honest contributors",
+            0.0,
+            "at least 1: a quorum above the number of dishonest institutions",
+        ),
+        Noising::Local | Noising::Central | Noising::Distributed { .. } => Ok(1),
+        Noising::DpSgd { .. } if settings.unit != Unit::Record => Err(MechanismError::ModeNeedsRecords),
+        Noising::DpSgd { .. } if settings.relation != Relation::ZeroOut => Err(MechanismError::ModeNeedsZeroOut),
+        Noising::DpSgd { rate, .. } if rate.get() <= 0.0 => {
+            wrong("sample rate", rate.get(), "above 0 and at most 1, for example 0.05")
+        }
+        Noising::DpSgd { steps, .. } if !(1..=MAX_LOCAL_STEPS).contains(&steps) => {
+            wrong("number of local steps", steps.into(), "from 1 to 100000")
+        }
+        Noising::DpSgd { steps, .. } => Ok(steps),
     }
 }
 
@@ -237,6 +361,8 @@ impl From<Mechanism> for Settings {
             noise_multiplier: mechanism.noise_multiplier.get(),
             batch: (mechanism.unit == Unit::Record).then_some(mechanism.batch),
             dimension: mechanism.dimension,
+            noising: mechanism.noising,
+            count_noise: mechanism.count_noise,
         }
     }
 }
@@ -272,61 +398,157 @@ impl Mechanism {
         self.noise_multiplier
     }
 
-    /// Units of which the institution sums exactly that many: the batch, or 1 for unit `institution`. A public divisor.
+    /// Who adds the noise.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.noising.mode()
+    }
+
+    /// The mode with what it needs.
+    #[must_use]
+    pub fn noising(&self) -> Noising {
+        self.noising
+    }
+
+    /// The same integers on a grid `factor` times as coarse, the clip norm with it: what adaptive clipping changes. Every loss stays.
+    ///
+    /// # Errors
+    /// The clip norm or the grid step leaves the positive finite numbers.
+    pub fn scaled(&self, factor: f64) -> Result<Self, ParameterError> {
+        Ok(Self {
+            clip: ClipNorm::new(self.clip.get() * factor)?,
+            grid: Grid::new(self.grid.step() * factor)?,
+            ..*self
+        })
+    }
+
+    /// Units that the institution sums: the batch (in mode dp-sgd the expected one), or 1 for unit `institution`. A public divisor.
     #[must_use]
     pub fn batch(&self) -> u32 {
         self.batch
     }
 
-    /// Coordinates of an update.
+    /// The most examples of one step: the batch; in mode dp-sgd what an honest draw passes with probability at most `2^-50`.
+    #[must_use]
+    pub fn most_examples(&self) -> u32 {
+        self.most_examples
+    }
+
+    /// Steps of local training in one release; 1 but for mode dp-sgd.
+    #[must_use]
+    pub fn local_steps(&self) -> u32 {
+        match self.noising {
+            Noising::DpSgd { steps, .. } => steps,
+            _ => 1,
+        }
+    }
+
+    /// Parameters of the model.
     #[must_use]
     pub fn dimension(&self) -> u64 {
         self.dimension
     }
 
-    /// L2 bound on one unit's integers: `floor(clip / step)`, in grid steps.
+    /// Integers of an update: one for each parameter, and the count where there is one.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.dimension + u64::from(self.count_steps > 0)
+    }
+
+    /// L2 bound on one unit's integers (but for its count): `floor(clip / step)`, in grid steps.
     #[must_use]
     pub fn clip_steps(&self) -> u32 {
         self.clip_steps
     }
 
-    /// Parameter of the discrete Gaussian, in grid steps: `ceil(noise_multiplier * clip_steps)`; 0 for no noise.
+    /// What a unit within the clip norm adds to the count, and one beyond it takes away; 0 without a count. In grid steps.
+    #[must_use]
+    pub fn count_steps(&self) -> u32 {
+        self.count_steps
+    }
+
+    /// Parameter of the discrete Gaussian that the institution adds (in mode dp-sgd at every local step), in grid steps; 0 for none.
     #[must_use]
     pub fn sigma(&self) -> u32 {
         self.sigma
     }
 
+    /// Noise of all local steps of a release together: standard deviation in grid steps.
+    #[must_use]
+    pub fn released_sigma(&self) -> f64 {
+        f64::from(self.sigma) * f64::from(self.local_steps()).sqrt()
+    }
+
+    /// Noise that whoever the mode protects against sees at least: `ceil(noise_multiplier * clip_steps)`, in grid steps.
+    #[must_use]
+    pub fn promised_sigma(&self) -> u32 {
+        self.promised_sigma
+    }
+
     /// L2 sensitivity of the integer sum under the neighbouring relation, in grid steps.
     #[must_use]
     pub fn sensitivity(&self) -> u64 {
-        u64::from(self.relation.factor()) * u64::from(self.clip_steps)
+        let (clip, count) = (u128::from(self.clip_steps), u128::from(self.count_steps));
+        let factor = u128::from(self.relation.factor());
+        // Both fit 32 bits.
+        sqrt_up(factor * factor * (clip * clip + count * count)) as u64
     }
 
-    /// L2 bound on the integers before noise: `batch * clip_steps`, in grid steps.
+    /// L2 norm of the integers before noise where every unit of a full batch is at the clip norm, in grid steps: the scale of an update.
     #[must_use]
     pub fn norm_bound(&self) -> u64 {
-        u64::from(self.batch) * u64::from(self.clip_steps)
+        u64::from(self.batch) * u64::from(self.clip_steps) * u64::from(self.local_steps())
     }
 
-    /// What one release costs: `sensitivity^2 / (2 sigma^2)`, rounded up to the next float; infinite without noise.
+    /// zCDP of one release without amplification by sampling, rounded up; infinite without noise.
     #[must_use]
     pub fn rho_per_release(&self) -> Rho {
-        if self.sigma == 0 {
+        let (sensitivity, sigma) = (self.sensitivity(), self.promised_sigma);
+        if sigma == 0 {
             return Rho::INFINITE;
         }
-        let rho = ratio_up(u128::from(self.sensitivity()).pow(2), 2 * u128::from(self.sigma).pow(2));
-        Rho::result(rho)
+        if let Noising::Distributed { honest } = self.noising {
+            return rho_of_shares(sensitivity, self.sigma, honest, self.length());
+        }
+        self.rho_per_step().times(self.local_steps().into())
     }
 
-    /// What is added before release, and what it costs.
+    /// zCDP of one noised sum, rounded up; infinite without noise.
+    #[must_use]
+    pub(crate) fn rho_per_step(&self) -> Rho {
+        match self.promised_sigma {
+            0 => Rho::INFINITE,
+            sigma => Rho::result(ratio_up(
+                u128::from(self.sensitivity()).pow(2),
+                2 * u128::from(sigma).pow(2),
+            )),
+        }
+    }
+
+    /// What one release costs.
+    #[must_use]
+    pub fn loss(&self) -> Loss {
+        let rho = self.rho_per_release();
+        let Noising::DpSgd { rate, steps } = self.noising else {
+            return Loss::unsampled(rho);
+        };
+        // One grid step less than is drawn: see the documentation of `Loss`.
+        let noise = (f64::from(self.sigma.saturating_sub(1)) / self.sensitivity() as f64).next_down();
+        match NoiseMultiplier::new(noise.max(0.0)) {
+            Ok(noise) if noise > NoiseMultiplier::ZERO => {
+                let steps = steps.into();
+                Loss::sampled(rho, Sampled { noise, rate, steps })
+            }
+            _ => Loss::unsampled(rho),
+        }
+    }
+
+    /// What stands between an update and whom the mode protects against.
     #[must_use]
     pub fn protection(&self) -> Protection {
-        match self.sigma {
+        match self.promised_sigma {
             0 => Protection::None,
-            sigma => Protection::Noise {
-                sigma,
-                rho: self.rho_per_release(),
-            },
+            _ => Protection::Noise { loss: self.loss() },
         }
     }
 }

@@ -22,7 +22,9 @@ use std::marker::PhantomData;
 
 use thiserror::Error;
 
+use crate::central::{ClearSum, NoisedSum};
 use crate::mechanism::Mechanism;
+use crate::parameter::SampleRate;
 use crate::quantise::Quantised;
 
 mod gaussian;
@@ -57,6 +59,12 @@ pub enum NoiseError {
         /// Ours, which was charged.
         rho: f64,
     },
+    /// Whoever answers for the noise refused it: a budget, say.
+    #[error("{message}")]
+    Refused {
+        /// Why.
+        message: String,
+    },
     /// The noised integers lie outside what the plan admits.
     #[error(
         "noised update lies outside the plan's range or norm, which an honest one does with probability at most 2^-40; charge and draw a new release"
@@ -69,11 +77,42 @@ pub trait Noise {
     /// Where the noise comes from: [`Os`] or [`Rehearsal`].
     type Source;
 
-    /// Consumes the update, so that it can be noised once only.
+    /// Consumes the update, so that it can be noised once only. In mode central it passes unchanged: the noise is the coordinator's.
     ///
     /// # Errors
     /// No entropy, a privacy map larger than what was charged, or a result outside the plan's bounds.
     fn noise(&mut self, quantised: Quantised) -> Result<Noised<Self::Source>, NoiseError>;
+
+    /// The coordinator's noise on a sum, of mode central. Consumes the sum.
+    ///
+    /// # Errors
+    /// No entropy, or a privacy map larger than what was charged.
+    fn noise_sum(&mut self, sum: ClearSum) -> Result<NoisedSum<Self::Source>, NoiseError>;
+
+    /// Tosses a coin for each of `records` records: the positions, ascending, of those that take part in a step. The probability is `rate`
+    /// rounded down to a multiple of `2^-64`. The same source draws coins and noise, so that amplification rests on no weaker entropy.
+    ///
+    /// # Errors
+    /// No entropy.
+    fn draw(&mut self, records: usize, rate: SampleRate) -> Result<Vec<usize>, NoiseError>;
+}
+
+/// Those of `records` positions whose coin, uniform over 64 bits, falls below `rate`.
+fn drawn(
+    records: usize,
+    rate: SampleRate,
+    mut coin: impl FnMut() -> Result<u64, NoiseError>,
+) -> Result<Vec<usize>, NoiseError> {
+    // Exact: a float below 1 times a power of two, cut off.
+    let below = (rate.get() < 1.0).then_some((rate.get() * 2f64.powi(64)) as u64);
+    let mut positions = Vec::new();
+    for position in 0..records {
+        let coin = coin()?;
+        if below.is_none_or(|below| coin < below) {
+            positions.push(position);
+        }
+    }
+    Ok(positions)
 }
 
 /// Integers that carry their noise: `d` of them, in grid steps.
@@ -85,7 +124,7 @@ pub struct Noised<S> {
 
 impl<S> Noised<S> {
     /// Checks the range; the only way to make one.
-    fn admit(values: Vec<i32>, mechanism: Mechanism) -> Result<Self, NoiseError> {
+    pub(crate) fn admit(values: Vec<i32>, mechanism: Mechanism) -> Result<Self, NoiseError> {
         if mechanism.admits(&values) {
             Ok(Self {
                 values,

@@ -169,6 +169,12 @@ impl Epsilon {
     }
 }
 
+impl Default for Rho {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
 impl Rho {
     /// Nothing released.
     pub const ZERO: Self = Self(0.0);

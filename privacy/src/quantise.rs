@@ -70,7 +70,8 @@ impl fmt::Debug for Quantised {
     }
 }
 
-/// Fills `integers` with `values * factor / step`, rounded towards zero, of norm at most the mechanism's `clip_steps`.
+/// Fills `integers` with `values * factor / step`, rounded towards zero, of norm at most the mechanism's `clip_steps`; and, where the
+/// mechanism counts, with one integer more: whether the vector had to be shortened (`factor` below 1).
 pub(crate) fn round_to_grid(
     values: &[f32],
     factor: f64,
@@ -79,6 +80,7 @@ pub(crate) fn round_to_grid(
 ) -> Result<(), QuantiseError> {
     let step = mechanism.grid().step();
     let bound = u128::from(mechanism.clip_steps()).pow(2);
+    let clipped = factor < 1.0;
     let mut got = 0;
     for shrink in std::iter::once(1.0).chain((10..=40).rev().step_by(4).map(|bits| 1.0 - 2f64.powi(-bits))) {
         let factor = factor * shrink;
@@ -87,6 +89,10 @@ pub(crate) fn round_to_grid(
         integers.extend(values.iter().map(|&value| (f64::from(value) * factor / step) as i32));
         got = norm_squared(integers);
         if got <= bound {
+            let count = mechanism.count_steps() as i32;
+            if count > 0 {
+                integers.push(if clipped { -count } else { count });
+            }
             return Ok(());
         }
     }

@@ -4,6 +4,9 @@
 //! mean over institutions has one public divisor and nobody reports a count. Replacing one example by zero changes the sum by an
 //! integer vector of norm at most `clip_steps`; replacing it by another one, by at most twice that.
 //!
+//! In mode dp-sgd a sum holds whichever records the institution's coins drew: the batch is the *expected* number of them and stays the
+//! public divisor. A draw larger than [`Mechanism::most_examples`] (probability at most `2^-50`, whatever the data) is refused.
+//!
 //! The guarantee needs each example's gradient to depend on that example and the (already released) model alone: no batch
 //! normalisation, no statistics of the batch.
 
@@ -13,6 +16,7 @@ use thiserror::Error;
 
 use crate::clip::{ClipError, clip_factor};
 use crate::mechanism::Mechanism;
+use crate::mode::Mode;
 use crate::neighbour::Unit;
 use crate::quantise::{QuantiseError, Quantised, round_to_grid};
 
@@ -35,10 +39,10 @@ pub enum RecordError {
         /// What went wrong.
         source: QuantiseError,
     },
-    /// More examples than the public batch size.
-    #[error("batch is full, expected exactly {batch} examples")]
+    /// More examples than a batch has.
+    #[error("batch is full, expected at most {batch} examples")]
     Full {
-        /// Public batch size.
+        /// Most examples of a batch.
         batch: u32,
     },
     /// Fewer examples than the public batch size.
@@ -71,8 +75,8 @@ impl RecordSum {
         if mechanism.unit() != Unit::Record {
             return Err(RecordError::WrongUnit);
         }
-        // The dimension is at most 2^31.
-        let dimension = mechanism.dimension() as usize;
+        // The length is at most 2^31 + 1.
+        let dimension = mechanism.length() as usize;
         Ok(Self {
             mechanism: *mechanism,
             sum: vec![0; dimension],
@@ -86,7 +90,7 @@ impl RecordSum {
     /// # Errors
     /// The batch is full, the length is wrong or a value is not finite.
     pub fn add_example(&mut self, gradient: &[f32]) -> Result<(), RecordError> {
-        let (example, batch) = (self.added, self.mechanism.batch());
+        let (example, batch) = (self.added, self.mechanism.most_examples());
         if example >= batch {
             return Err(RecordError::Full { batch });
         }
@@ -100,16 +104,16 @@ impl RecordSum {
         Ok(())
     }
 
-    /// The sum of exactly the public batch size of examples.
+    /// The sum of exactly the public batch size of examples; in mode dp-sgd of however many were drawn.
     ///
     /// # Errors
     /// Fewer examples were added.
     pub fn finish(self) -> Result<Quantised, RecordError> {
         let (got, batch) = (self.added, self.mechanism.batch());
-        if got != batch {
+        if got != batch && self.mechanism.mode() != Mode::DpSgd {
             return Err(RecordError::Short { got, batch });
         }
-        // Magnitudes are at most batch * clip_steps <= max_abs, which fits: the mechanism was checked for it.
+        // Magnitudes are at most those of a full batch, which fit: the mechanism was checked for it.
         let values = self.sum.iter().map(|&value| value as i32).collect();
         Ok(Quantised {
             values,

@@ -81,7 +81,7 @@ impl SignalToNoise {
     #[must_use]
     pub fn of(mechanism: &Mechanism, fraction: SignalFraction) -> Self {
         let signal = fraction.0 * mechanism.norm_bound() as f64;
-        let noise = f64::from(mechanism.sigma()) * (mechanism.dimension() as f64).sqrt();
+        let noise = mechanism.released_sigma() * (mechanism.dimension() as f64).sqrt();
         let ratio = signal / noise;
         let verdict = match ratio {
             r if r >= GOOD_RATIO => Verdict::Good,

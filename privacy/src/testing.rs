@@ -12,6 +12,7 @@ pub(crate) fn institution(dimension: u64, clip_steps: u32, noise_multiplier: f64
         noise_multiplier,
         batch: None,
         dimension,
+        ..Settings::default()
     })
     .unwrap()
 }
@@ -37,6 +38,7 @@ pub(crate) fn record_under(
         noise_multiplier,
         batch: Some(batch),
         dimension,
+        ..Settings::default()
     })
     .unwrap()
 }
@@ -51,6 +53,7 @@ pub(crate) fn settings(dimension: usize, clip_norm: f64, grid_step: f64) -> Mech
         noise_multiplier: 1.0,
         batch: None,
         dimension: dimension as u64,
+        ..Settings::default()
     })
     .unwrap()
 }

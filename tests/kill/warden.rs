@@ -19,7 +19,7 @@ use xfl_core::{
         entropy, keyfile,
         peer::{Connection, Dialer, LinkLimits},
     },
-    round::Phase,
+    round::{Phase, commit::Protected},
 };
 use xfl_settlement::payout::PayoutKey;
 
@@ -117,14 +117,16 @@ impl Post {
                 match output {
                     // A connection that is gone is noticed where it is read from.
                     Output::Send(parcel) => drop(connection.send(parcel.encode()).await),
-                    Output::Train { round, attempt, model } => {
+                    Output::Train(wish) => {
+                        let mechanism = machine.rounds().unwrap().mechanism();
                         let release = Release {
-                            values: vec![0; model.len()],
-                            salt_key: *entropy::bytes().unwrap(),
-                            rho_spent: round,
+                            values: vec![0; wish.model.len()],
+                            salt_secret: *entropy::bytes().unwrap(),
+                            protected: Protected::of(mechanism),
+                            charged: wish.charge.0,
                             budget_head: [0; 32],
                         };
-                        machine.trained((round, attempt), release).unwrap();
+                        machine.trained(wish.charge, release).unwrap();
                     }
                     Output::Remember(_) | Output::Signed { .. } => {}
                     Output::Finished => finished = true,

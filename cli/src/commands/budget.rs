@@ -10,7 +10,7 @@ use xfl_core::{
     node::budget::BudgetFile,
     plan::{FederationId, Plan},
 };
-use xfl_privacy::{Guarantee, Protection, Rho, accounting, budget::Release};
+use xfl_privacy::{Guarantee, Protection, Rho, budget::Release};
 
 use crate::{
     failure::Failure,
@@ -71,26 +71,27 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     let file = copy(&args.budget, limit)?;
     let ledger = file.ledger();
     let mut text = String::new();
-    let head = ["federation", "unit", "neighbours", "releases", "rho", "epsilon"].map(str::to_owned);
+    let head = ["federation", "unit", "neighbours", "releases", "loss", "epsilon"].map(str::to_owned);
     let mut rows = vec![head.to_vec()];
     let mut federations = Vec::new();
-    for (federation, unit, relation, rho) in ledger.federations() {
+    for (federation, unit, relation, total) in ledger.federations() {
         let count = ledger
             .releases()
             .filter(|r| (r.federation, r.unit, r.relation) == (*federation, unit, relation))
             .count();
         let name = FederationId(*federation).to_string();
-        let epsilon = accounting::epsilon(rho, limit.delta);
+        let epsilon = total.epsilon(limit.delta);
         rows.push(vec![
             short(&name),
             unit.to_string(),
             relation.to_string(),
             count.to_string(),
-            rho.to_string(),
+            total.to_string(),
             epsilon.to_string(),
         ]);
         federations.push(json!({
-            "federation": name, "unit": unit, "relation": relation, "releases": count, "rho": rho, "epsilon": epsilon,
+            "federation": name, "unit": unit, "relation": relation, "releases": count, "rho": total.rho(), "epsilon": epsilon,
+            "accountant": total.accountant(),
         }));
     }
     match federations.is_empty() {
@@ -169,8 +170,8 @@ pub(crate) fn cost(plan: &Plan, file: &BudgetFile) -> Result<Cost, Failure> {
         .collect();
     let done = charged.len() as u64 - u64::from(plan.masked() && !charged.is_empty());
     let ahead = count - done;
-    let each = mechanism.rho_per_release();
-    let fits = |rounds: u64| ledger.fits(federation, unit, relation, each.times(rounds));
+    let each = mechanism.loss();
+    let fits = |rounds: u64| ledger.fits(federation, unit, relation, &each, rounds);
     // The most rounds that fit; a loss grows with their number.
     let (mut affordable, mut past) = (0, ahead + 1);
     while past - affordable > 1 {
@@ -182,9 +183,9 @@ pub(crate) fn cost(plan: &Plan, file: &BudgetFile) -> Result<Cost, Failure> {
         }
     }
     let refusal = (affordable < ahead).then(|| fits(affordable + 1).err()).flatten();
-    let spent = accounting::epsilon(ledger.spent(unit, relation), limit.delta);
-    let total = ledger.spent(unit, relation).plus(each.times(ahead));
-    let after = Guarantee::new(unit, relation, total, limit.delta);
+    let before = ledger.spent(unit, relation);
+    let spent = before.epsilon(limit.delta);
+    let after = Guarantee::new(unit, relation, &before.with(&each, ahead), limit.delta);
     Ok(Cost {
         text: format!(
             "epsilon {spent} spent, after {ahead} rounds {after}; limit {}",
@@ -222,7 +223,7 @@ pub(crate) fn copy(path: &Path, limit: xfl_privacy::budget::Limit) -> Result<Bud
 }
 
 fn listed(releases: impl Iterator<Item = Release>) -> String {
-    let head = ["federation", "round", "attempt", "unit", "neighbours", "rho"].map(str::to_owned);
+    let head = ["federation", "round", "attempt", "unit", "neighbours", "loss"].map(str::to_owned);
     let row = |r: Release| {
         vec![
             short(&FederationId(r.federation).to_string()),
@@ -230,7 +231,7 @@ fn listed(releases: impl Iterator<Item = Release>) -> String {
             r.attempt.to_string(),
             r.unit.to_string(),
             r.relation.to_string(),
-            r.rho.to_string(),
+            r.loss.to_string(),
         ]
     };
     table(
@@ -243,7 +244,7 @@ fn listed(releases: impl Iterator<Item = Release>) -> String {
 fn as_json(r: &Release) -> Value {
     json!({
         "federation": FederationId(r.federation).to_string(), "round": r.round, "attempt": r.attempt, "unit": r.unit,
-        "relation": r.relation, "rho": r.rho,
+        "relation": r.relation, "rho": r.loss.rho(), "sampled": r.loss.steps(),
     })
 }
 

@@ -7,6 +7,7 @@ use crate::{
 
 mod calibrate;
 mod epsilon;
+mod explain;
 mod question;
 
 /// Arguments of `xfl privacy`.
@@ -22,6 +23,8 @@ enum Question {
     Epsilon(epsilon::Args),
     /// The smallest noise multiplier that keeps a promised epsilon.
     Calibrate(calibrate::Args),
+    /// What a plan means for an institution, in plain words.
+    Explain(explain::Args),
 }
 
 /// Runs the command.
@@ -29,5 +32,6 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     match &args.question {
         Question::Epsilon(args) => epsilon::run(args, printer),
         Question::Calibrate(args) => calibrate::run(args, printer),
+        Question::Explain(args) => explain::run(args, printer),
     }
 }

@@ -70,6 +70,7 @@ impl Coordinator {
         let envelope = self.seal(&Order::Begin {
             model,
             cohort: self.rounds.cohort().to_vec(),
+            scale: self.rounds.scale().to_bits(),
         });
         self.outputs.push_back(Output::Send {
             to,
@@ -88,11 +89,12 @@ impl Coordinator {
         self.outputs.push_back(Output::SendTranscript { to, envelope, from });
     }
 
-    pub(super) fn welcome(&self) -> Order {
+    pub(super) fn welcome(&self, to: &NodeId) -> Order {
         let genesis = encode(self.rounds.genesis());
         Order::Welcome(Welcome {
             height: self.rounds.head().height,
             genesis,
+            seen: self.rounds.spent().get(to).map(|spent| spent.envelope.clone()),
         })
     }
 

@@ -102,9 +102,7 @@ impl Institution {
         let own = if self.rounds_ref()?.plan().masked() {
             self.masked.root(at)
         } else {
-            self.memory
-                .release((at.0, 0))
-                .map(|r| crate::update::root(&r.values, &r.salt_key))
+            self.memory.release((at.0, 0)).map(|r| r.root(at))
         };
         if own != Some(root) || self.memory.receipted(at) {
             // Delayed on its way, or said before.
@@ -167,9 +165,7 @@ impl Institution {
         let own = if masked {
             self.masked.root(at)
         } else {
-            self.memory
-                .release((at.0, 0))
-                .map(|r| crate::update::root(&r.values, &r.salt_key))
+            self.memory.release((at.0, 0)).map(|r| r.root(at))
         };
         if own.is_some_and(|root| root != committed.commit.root) {
             return refuse("the round holds another commitment of this node than the one it made".into());

@@ -160,7 +160,7 @@ impl Institution {
             note.secrets = client.to_bytes().to_vec();
             self.remember(Note::Masked(note))?;
         }
-        self.report(at, &Report::Commit(commit_of(&release, root)));
+        self.report(at, &Report::Commit(commit_of(&release, at, root)));
         let have = self.masked.have.clone();
         for part in (0..update::parts(bodies.len())).filter(|p| !have.contains(p)) {
             let start = part as usize * update::PART;

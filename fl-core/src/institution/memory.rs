@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{Institution, InstitutionError};
 use crate::{
     message::Envelope,
-    round::Rounds,
+    round::{Rounds, commit::Protected},
     transcript::{Genesis, Reader},
+    update,
 };
 
 /// A protected update that may leave, with what its commitment says.
@@ -14,10 +15,12 @@ use crate::{
 pub struct Release {
     /// Grid integers, noised as the plan asks.
     pub values: Vec<i32>,
-    /// Key of the salts; 32 random bytes.
-    pub salt_key: [u8; 32],
-    /// zCDP spent so far on this federation, in units of 2^-40; `u64::MAX` without noise.
-    pub rho_spent: u64,
+    /// What the salts of every attempt follow from; 32 random bytes that never leave.
+    pub salt_secret: [u8; 32],
+    /// How it was protected.
+    pub protected: Protected,
+    /// Releases charged for this federation so far.
+    pub charged: u64,
     /// Head of the budget file after the charge.
     pub budget_head: [u8; 32],
 }
@@ -64,6 +67,18 @@ pub(super) struct Memory {
     pub(super) asked: Option<(u64, u32)>,
     /// The model that the last round was trained on.
     pub(super) trained_on: Option<(u64, [u8; 32])>,
+}
+
+impl Release {
+    /// The salts' key of an attempt.
+    pub(super) fn salt_key(&self, at: (u64, u32)) -> [u8; 32] {
+        update::salt_key(&self.salt_secret, at)
+    }
+
+    /// The root that an attempt's commitment carries, in the clear.
+    pub(super) fn root(&self, at: (u64, u32)) -> [u8; 32] {
+        update::root(&self.values, &self.salt_key(at))
+    }
 }
 
 impl Memory {

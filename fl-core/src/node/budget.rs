@@ -12,7 +12,9 @@
 //! - **Failures close it.** After an append that failed, what is on disk is unknown: every later charge is refused until the file is
 //!   opened (and so read) again.
 //!
-//! **Not detected.** A file replaced by an older copy of itself. [`BudgetFile::ledger`] has the head that receipts can carry.
+//! **Detected elsewhere.** A file replaced by an older copy of itself is consistent; but every commitment that this node signs carries the
+//! file's head, the coordinator and the node's own journal hold the last one, and [`super::protect`] releases nothing under a file that never
+//! had it. Whoever rolls back the file, the journal *and* joins a coordinator that shows nothing isn't noticed.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -210,7 +212,7 @@ mod tests {
     use std::fs::{self, Permissions};
     use std::io::BufRead;
 
-    use xfl_privacy::{Delta, Epsilon, Relation, Rho, Unit};
+    use xfl_privacy::{Delta, Epsilon, Relation, Rho, Unit, accounting::Loss};
 
     use super::*;
 
@@ -229,12 +231,12 @@ mod tests {
             attempt: 0,
             unit: Unit::Record,
             relation: Relation::ZeroOut,
-            rho: Rho::new(0.125).unwrap(),
+            loss: Loss::unsampled(Rho::new(0.125).unwrap()),
         }
     }
 
     fn spent(file: &BudgetFile) -> f64 {
-        file.ledger().spent(Unit::Record, Relation::ZeroOut).get()
+        file.ledger().spent(Unit::Record, Relation::ZeroOut).rho().get()
     }
 
     #[test]

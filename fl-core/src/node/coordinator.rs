@@ -11,6 +11,7 @@ mod report;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
+use xfl_privacy::{Noise, OpenDpNoise};
 use xfl_settlement::{chain::server::ServerHandle, payout::PayoutKey};
 
 use super::{
@@ -335,11 +336,24 @@ impl<T: FnMut(Event)> Shell<T> {
                         signatures,
                     });
                 }
+                Output::Noise => self.noise(),
                 Output::Finished => self.end = Some(End::Finished),
                 Output::Failed(reason) => self.end = Some(End::Failed(reason)),
             }
         }
         Ok(())
+    }
+
+    /// Mode central: OpenDP's noise on the sum of the round's updates.
+    fn noise(&mut self) {
+        let noised = match self.machine.rounds().clear_sum() {
+            Ok(sum) => OpenDpNoise.noise_sum(sum).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match noised {
+            Ok(sum) => self.machine.noised(now(), sum.into_release()),
+            Err(error) => self.machine.unnoised(&error),
+        }
     }
 
     fn send(&mut self, to: crate::identity::NodeId, parcel: Parcel) {

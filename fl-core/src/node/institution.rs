@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     identity::{NodeId, NodeKey},
-    institution::{Identity, Institution, InstitutionError, Note, Output, Release},
+    institution::{Identity, Institution, InstitutionError, Note, Output, Release, Wish},
     message::{decode, encode},
     plan::Plan,
     transcript::Head,
@@ -319,7 +319,7 @@ where
                         broken = connection.send(parcel.encode()).await.err().map(|e| e.to_string());
                     }
                 }
-                Output::Train { round, attempt, model } => self.train(round, attempt, model),
+                Output::Train(wish) => self.train(wish),
                 Output::Signed { round, score } => (self.tell)(Event::Signed { round, score }),
                 Output::Finished => self.finished = true,
             }
@@ -370,7 +370,8 @@ where
         Ok(())
     }
 
-    fn train(&mut self, round: u64, attempt: u32, model: Vec<f32>) {
+    fn train(&mut self, wish: Wish) {
+        let (round, attempt) = wish.charge;
         if self.practice.is_none() {
             // After a restart the plan is remembered rather than heard.
             let genesis = self.machine.rounds().map(|r| r.genesis().clone());
@@ -390,7 +391,7 @@ where
         let done = self.trained.0.clone();
         tokio::task::spawn_blocking(move || {
             let began = std::time::Instant::now();
-            let result = practice.release(round, attempt, &model);
+            let result = practice.release(&wish);
             // The shell may be gone already; then nobody needs the result.
             let _ = done.send((practice, ((round, attempt), result, began.elapsed().as_secs_f64())));
         });

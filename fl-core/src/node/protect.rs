@@ -1,9 +1,12 @@
 //! Protect: train, clip, round onto the grid, charge the budget, add OpenDP's noise. In that order, and the charge is on
-//! disk before the noise is drawn.
+//! disk before the first noise is drawn.
 
 use std::path::Path;
 
-use xfl_privacy::{Mechanism, Noise, NoiseError, OpenDpNoise, Protection, budget};
+use xfl_privacy::{
+    ClearSum, Mechanism, Noise, NoiseError, Noised, NoisedSum, OpenDpNoise, Os, ParameterError, Protection, Quantised,
+    SampleRate, budget,
+};
 
 use super::{
     budget::{BudgetError, BudgetFile},
@@ -11,12 +14,13 @@ use super::{
 };
 use crate::{
     attack::Alone,
-    institution::Release,
+    institution::{Release, Wish},
     plan::Plan,
+    round::commit::Protected,
     seed::Seed,
     train::{
         Data, Model,
-        contribution::{ContributionError, contribution},
+        contribution::{ContributionError, Task, contribution},
     },
 };
 
@@ -24,7 +28,7 @@ use crate::{
 pub struct Practice {
     /// The federation's plan.
     pub plan: Plan,
-    /// Its mechanism.
+    /// Its mechanism, as it is in the first round.
     pub mechanism: Mechanism,
     /// The model.
     pub model: Box<dyn Model>,
@@ -41,77 +45,124 @@ pub struct Practice {
 /// Why there is no release.
 #[derive(Debug, thiserror::Error)]
 pub enum ProtectError {
-    /// Training, clipping or the grid.
+    /// Training, clipping, the grid or the noise.
     #[error(transparent)]
     Contribution(#[from] ContributionError),
     /// The budget.
     #[error(transparent)]
     Budget(#[from] BudgetError),
-    /// The noise.
-    #[error(transparent)]
-    Noise(#[from] NoiseError),
+    /// A clip norm that can't be.
+    #[error("the round's clip norm: {0}")]
+    Clip(#[from] ParameterError),
+    /// The budget file is older than what was released, or another one.
+    #[error(
+        "this node signed a release with a budget file whose head was {}, and this file never had it: it was rolled back or is another \
+         one; put the newest copy back, nothing is released without it",
+        blake3::Hash::from_bytes(*head)
+    )]
+    RolledBack {
+        /// Head of the budget file in a commitment of this node's.
+        head: [u8; 32],
+    },
     /// No entropy for the salts.
     #[error("no entropy: {0}")]
     Entropy(#[from] std::io::Error),
 }
 
-impl Practice {
-    /// Trains on `parameters` for a round and protects what comes out.
-    ///
-    /// # Errors
-    /// [`ProtectError`]; nothing is released then, at most charged.
-    pub fn release(&mut self, round: u64, attempt: u32, parameters: &[f32]) -> Result<Release, ProtectError> {
-        let Self {
-            plan,
-            mechanism,
-            model,
-            data,
-            seed,
-            budget,
-            attack,
-        } = self;
-        let federation = plan.federation().0;
-        let quantised = contribution(plan, mechanism, model.as_ref(), data.as_ref(), parameters, round, seed)?;
-        let rho = mechanism.rho_per_release();
-        let noisy = mechanism.protection() != Protection::None;
-        if noisy {
-            let (unit, relation) = (mechanism.unit(), mechanism.relation());
-            budget.charge(&budget::Release {
-                federation,
-                round,
-                attempt,
-                unit,
-                relation,
-                rho,
-            })?;
-        }
-        let mut values = OpenDpNoise.noise(quantised)?.into_release();
-        if let Some(attack) = attack {
-            values = attack.apply(&values, mechanism, &seed.derive("attack", &[round]));
-        }
-        let rho_spent = if noisy {
-            spent(budget, &federation, mechanism)
-        } else {
-            u64::MAX
+/// OpenDP's noise, behind a charge: the first time that anything is drawn, the release is charged.
+struct Charging<'a> {
+    budget: &'a mut BudgetFile,
+    /// None once charged, and where there is no noise to be charged for.
+    charge: Option<budget::Release>,
+    refused: Option<BudgetError>,
+}
+
+impl Charging<'_> {
+    fn charge(&mut self) -> Result<(), NoiseError> {
+        let Some(release) = self.charge.take() else {
+            return Ok(());
         };
-        Ok(Release {
-            values,
-            salt_key: *entropy::bytes()?,
-            rho_spent,
-            budget_head: budget.ledger().head(),
+        self.budget.charge(&release).map(|_| ()).map_err(|error| {
+            let message = error.to_string();
+            self.refused = Some(error);
+            NoiseError::Refused { message }
         })
     }
 }
 
-/// What a federation has cost so far, in units of 2^-40, rounded up.
-fn spent(budget: &BudgetFile, federation: &[u8; 32], mechanism: &Mechanism) -> u64 {
-    let of = (mechanism.unit(), mechanism.relation());
-    let rho = budget
-        .ledger()
-        .federations()
-        .filter(|(f, u, r, _)| *f == federation && (*u, *r) == of);
-    let rho: f64 = rho.map(|(_, _, _, rho)| rho.get()).sum();
-    (rho * (1u64 << 40) as f64).ceil() as u64
+impl Noise for Charging<'_> {
+    type Source = Os;
+
+    fn noise(&mut self, quantised: Quantised) -> Result<Noised<Os>, NoiseError> {
+        self.charge()?;
+        OpenDpNoise.noise(quantised)
+    }
+
+    fn noise_sum(&mut self, sum: ClearSum) -> Result<NoisedSum<Os>, NoiseError> {
+        self.charge()?;
+        OpenDpNoise.noise_sum(sum)
+    }
+
+    fn draw(&mut self, records: usize, rate: SampleRate) -> Result<Vec<usize>, NoiseError> {
+        OpenDpNoise.draw(records, rate)
+    }
+}
+
+impl Practice {
+    /// Trains on the wish's model and protects what comes out.
+    ///
+    /// # Errors
+    /// [`ProtectError`]; nothing is released then, at most charged.
+    pub fn release(&mut self, wish: &Wish) -> Result<Release, ProtectError> {
+        let (round, attempt) = wish.charge;
+        let mechanism = self.mechanism.scaled(wish.scale)?;
+        let unknown = wish.seen.iter().find(|head| !self.budget.ledger().knows(head));
+        if let (Some(&head), Protection::Noise { .. }) = (unknown, mechanism.protection()) {
+            return Err(ProtectError::RolledBack { head });
+        }
+        let federation = self.plan.federation().0;
+        let charge = match mechanism.protection() {
+            Protection::None => None,
+            Protection::Noise { loss } => Some(budget::Release {
+                federation,
+                round,
+                attempt,
+                unit: mechanism.unit(),
+                relation: mechanism.relation(),
+                loss,
+            }),
+        };
+        let mut noise = Charging {
+            budget: &mut self.budget,
+            charge,
+            refused: None,
+        };
+        let task = Task {
+            plan: &self.plan,
+            mechanism: &mechanism,
+            model: self.model.as_ref(),
+            data: self.data.as_ref(),
+            parameters: &wish.model,
+            round,
+            seed: &self.seed,
+        };
+        let noised = match contribution(&task, &mut noise) {
+            Ok(noised) => noised,
+            Err(error) => return Err(noise.refused.map_or(error.into(), ProtectError::from)),
+        };
+        let mut values = noised.into_release();
+        if let Some(attack) = self.attack {
+            values = attack.apply(&values, &mechanism, &self.seed.derive("attack", &[round]));
+        }
+        let ledger = self.budget.ledger();
+        Ok(Release {
+            values,
+            salt_secret: *entropy::bytes()?,
+            protected: Protected::of(&mechanism),
+            charged: ledger.charged(federation),
+            budget_head: ledger.head(),
+        })
+    }
 }
 
 /// Opens an institution's budget file.

@@ -1,6 +1,6 @@
 //! Cross-checks: keys that are each fine alone and wrong together.
 
-use xfl_privacy::{Delta, Guarantee, Protection, SignalFraction, SignalToNoise, Verdict, mask::MaskParams};
+use xfl_privacy::{Delta, Guarantee, Mode, Protection, SignalFraction, SignalToNoise, Verdict, mask::MaskParams};
 
 use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind};
 
@@ -40,19 +40,6 @@ impl Plan {
         bounded("training.epochs", t.training.epochs as u64, 1, 1 << 20)?;
         positive("training.learning_rate", t.training.learning_rate)?;
         positive("training.server_learning_rate", t.training.server_learning_rate)?;
-        positive("privacy.clip", t.privacy.clip)?;
-        positive("privacy.step", t.privacy.step)?;
-        fraction("privacy.signal_fraction", t.privacy.signal_fraction)?;
-        Delta::new(t.privacy.delta)
-            .map_err(|e| PlanError::at("privacy.delta", e.to_string(), "write a probability such as 1e-5"))?;
-        let z = t.privacy.noise_multiplier;
-        if !(z.is_finite() && z >= 0.0) {
-            return Err(PlanError::at(
-                "privacy.noise_multiplier",
-                format!("got {z}"),
-                "write 0 or a positive number",
-            ));
-        }
         bounded(
             "settlement.activation_seconds",
             t.settlement.activation_seconds,
@@ -64,7 +51,8 @@ impl Plan {
         self.server_parameters()?;
         self.scores_fit()?;
         self.threshold_fits_quorum()?;
-        self.masking_is_possible()
+        self.masking_is_possible()?;
+        self.privacy_is_consistent()
     }
 
     /// Checks what needs the model: `d` parameters, `n` members.
@@ -85,14 +73,27 @@ impl Plan {
             let wrong = |e: String| PlanError::at("privacy.delta", e, "write a probability such as 1e-5");
             let delta = Delta::new(p.delta).map_err(|e| wrong(e.to_string()))?;
             let guarantee = Guarantee::of(&mechanism, count, delta);
+            let how = guarantee.accountant;
             say(
                 false,
-                format!("{count} rounds cost each institution {guarantee}, zCDP accounting"),
+                format!("{count} rounds cost each institution {guarantee}, {how} accounting"),
             );
+            say(false, format!("mode {}: {}", p.mode, p.mode.adversary()));
+            if p.mode == Mode::Distributed {
+                let (honest, dishonest) = (self.honest(), self.dishonest());
+                let text = format!(
+                    "every sum holds the shares of {honest} honest institutions at least, {dishonest} dishonest ones not counted on: each adds \
+                     {} of the {} grid steps of noise promised",
+                    mechanism.sigma(),
+                    mechanism.promised_sigma()
+                );
+                say(false, text);
+            }
         }
         let fraction = SignalFraction::new(p.signal_fraction).unwrap_or(SignalFraction::HALF);
         let snr = SignalToNoise::of(&mechanism, fraction);
-        let ratio = (mechanism.protection() != Protection::None).then_some(snr.ratio);
+        let single = matches!(p.mode, Mode::Local | Mode::DpSgd) && mechanism.protection() != Protection::None;
+        let ratio = single.then_some(snr.ratio);
         if ratio.is_some() {
             let text = format!(
                 "one update's signal {:.0} over its noise {:.0} (grid steps, unit {}): ratio {:.2}",
@@ -127,7 +128,7 @@ impl Plan {
     }
 
     /// Whether the aggregate is a function of the updates' sum.
-    fn sums_only(&self) -> bool {
+    pub(super) fn sums_only(&self) -> bool {
         let a = &self.terms.aggregation;
         a.rule == RuleName::Mean && a.pre.is_empty()
     }
@@ -205,7 +206,7 @@ impl Plan {
     }
 }
 
-fn bounded(key: &str, got: u64, least: u64, most: u64) -> Result<(), PlanError> {
+pub(super) fn bounded(key: &str, got: u64, least: u64, most: u64) -> Result<(), PlanError> {
     if (least..=most).contains(&got) {
         return Ok(());
     }
@@ -216,14 +217,14 @@ fn bounded(key: &str, got: u64, least: u64, most: u64) -> Result<(), PlanError> 
     ))
 }
 
-fn positive(key: &str, got: f64) -> Result<(), PlanError> {
+pub(super) fn positive(key: &str, got: f64) -> Result<(), PlanError> {
     if got.is_finite() && got > 0.0 {
         return Ok(());
     }
     Err(PlanError::at(key, format!("got {got}"), "write a positive number"))
 }
 
-fn fraction(key: &str, got: f64) -> Result<(), PlanError> {
+pub(super) fn fraction(key: &str, got: f64) -> Result<(), PlanError> {
     if got > 0.0 && got <= 1.0 {
         return Ok(());
     }

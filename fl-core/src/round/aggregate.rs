@@ -1,7 +1,7 @@
 //! Aggregate: limits first, then the rule; the model moves by the aggregate.
 //!
 //! Plain rounds: updates out of range or over the norm are named and left out, the rest goes through the plan's rule. Masked
-//! rounds: the opened sum over the survivors, floored mean. Either way the server's optimiser moves the model by it, with the same
+//! rounds: the opened sum over the survivors, floored mean; sealed ones: the same of the sum that the coordinator published. Either way the server's optimiser moves the model by it, with the same
 //! bits on every machine ([`super::past::Past::step`]).
 
 use xfl_aggregation::{Rows, limits::Limits, mean_of_sum};
@@ -26,6 +26,7 @@ pub struct Outcome {
 impl Rounds {
     pub(super) fn aggregate(&self) -> Result<Outcome, RoundError> {
         match &self.work.mask {
+            None if self.plan.sealed() => self.aggregate_sealed(),
             None => self.aggregate_visible(),
             Some(masked) => {
                 let (members, sum) = masked.opened_sum()?;
@@ -48,6 +49,29 @@ impl Rounds {
         }
     }
 
+    /// The mean of the sum that the coordinator published.
+    fn aggregate_sealed(&self) -> Result<Outcome, RoundError> {
+        let Some(sum) = self.work.sealed.sum() else {
+            return Err(self.out_of_place("an aggregate without its sum"));
+        };
+        let members: Vec<NodeId> = self.work.expected.iter().copied().collect();
+        let values = mean_of_sum(sum, members.len()).map_err(impossible)?;
+        let row: Vec<u64> = sum.iter().map(|v| v.cast_unsigned()).collect();
+        let row_root = row_tree(&[row.as_slice()]).map_err(impossible)?.root();
+        let selected = vec![true; members.len()];
+        self.outcome_of(
+            Aggregated {
+                members,
+                refused: Vec::new(),
+                selected,
+                row_root,
+                ..EMPTY
+            },
+            values,
+            self.past.clone(),
+        )
+    }
+
     fn aggregate_visible(&self) -> Result<Outcome, RoundError> {
         let limits = Limits {
             max_abs: self.mechanism.max_abs().unsigned_abs(),
@@ -55,7 +79,7 @@ impl Rounds {
         };
         let fits = |m: &&NodeId| {
             let upload = self.work.uploads.get(m);
-            upload.is_some_and(|u| limits.check(u.values(), self.model.len()).is_ok())
+            upload.is_some_and(|u| limits.check(u.values(), self.update_len()).is_ok())
         };
         let expected: Vec<NodeId> = self.work.expected.iter().copied().collect();
         let (members, refused): (Vec<_>, Vec<_>) = expected.iter().copied().partition(|m| fits(&m));
@@ -102,6 +126,7 @@ impl Rounds {
         let model = past.step(&self.plan, &self.model, &values).map_err(|error| {
             RoundError::Impossible(format!("no new model: {error}; lower training.server_learning_rate"))
         })?;
+        past.adapt(&self.plan, &self.mechanism, &values);
         let aggregate_root = aggregate_tree(&values).map_err(impossible)?.root();
         let aggregated = Aggregated {
             aggregate_root,
@@ -118,7 +143,7 @@ impl Rounds {
 
     /// The model moved by an aggregate, without the optimiser's memory: what coalitions are valued by.
     pub(super) fn moved(&self, aggregate: &[i32]) -> Vec<f32> {
-        moved(&self.model, aggregate, self.plan.value_step())
+        moved(&self.model, aggregate, self.plan.value_step() * self.past.scale())
     }
 
     pub(super) fn enter_score(&mut self, outcome: Outcome) {

@@ -1,13 +1,12 @@
 //! The coin: what an attempt's random choices follow from, such as buckets, sampled coordinates, and orders of players.
 //!
 //! Every member commits to its salts' key (a hash) before anybody shows an update, and the coin is a hash over the keys shown. So
-//! in a round's first attempt no member knows it when it chooses its update: one honest member makes it unpredictable to all who
-//! commit before its key is out.
+//! no member knows it when it chooses its update: one honest member makes it unpredictable to all who commit before its key is out. Every
+//! attempt has keys of its own, which say nothing of the next one's, and a round's updates stay the same from attempt to attempt
+//! ([`super::upload`]), so that nothing is learnt from an abandoned one that could still be used.
 //!
-//! **Known weakness.** The coordinator sees keys first: it can leave out a member that was slow, or have a colluder withhold its
-//! upload, and so choose between a few coins, at the price of that update. Worse, it can abandon an attempt after the uploads;
-//! members then show the same values and keys again (a second draw of noise would cost privacy again), so that in the next attempt a
-//! colluder can choose its own key, and its update, knowing all others'. Abandoned attempts are in the transcript with their
+//! **Known weakness.** The coordinator sees keys first: it can leave out a member that was slow, have a colluder withhold its upload, or
+//! abandon the attempt, and so draw again, up to `rounds.attempts` times a round. Abandoned attempts are in the transcript with their
 //! reasons: an auditor should ask about one that was abandoned after its uploads. Whoever needs more needs a coin from outside.
 
 use super::Rounds;

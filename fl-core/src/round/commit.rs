@@ -1,10 +1,71 @@
-//! Commit: an institution signs a root over its protected update before anybody sees one.
+//! Commit: an institution signs a root over its protected update before anybody sees one, and how it protected it.
+
+use serde::{Deserialize, Serialize};
+use xfl_privacy::{Mechanism, Mode, Noising, Relation, Unit};
 
 use super::{RoundError, Rounds};
 use crate::{
     identity::NodeId,
     message::{Commit, Envelope, Parcel},
 };
+
+/// How an update was protected, as its institution signs it: everything that its loss follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Protected {
+    /// Who adds the noise.
+    pub mode: Mode,
+    /// Whose privacy.
+    pub unit: Unit,
+    /// Under which relation.
+    pub relation: Relation,
+    /// The grid's step in this round, as the bits of an f64.
+    pub step: u64,
+    /// The clip norm in grid steps.
+    pub clip_steps: u32,
+    /// What a unit adds to the count of those within the clip norm, in grid steps.
+    pub count_steps: u32,
+    /// Noise that the institution added (at each local step), in grid steps.
+    pub sigma: u32,
+    /// Noise that the mode promises, in grid steps.
+    pub promised: u32,
+    /// The most that a record's probability of being drawn may have been, as the bits of an f64; of 1.0 where none were drawn.
+    pub rate: u64,
+    /// Local steps.
+    pub steps: u32,
+}
+
+impl Protected {
+    /// What a mechanism does.
+    pub fn of(mechanism: &Mechanism) -> Self {
+        let rate = match mechanism.noising() {
+            Noising::DpSgd { rate, .. } => rate.get(),
+            _ => 1.0,
+        };
+        Self {
+            mode: mechanism.mode(),
+            unit: mechanism.unit(),
+            relation: mechanism.relation(),
+            step: mechanism.grid().step().to_bits(),
+            clip_steps: mechanism.clip_steps(),
+            count_steps: mechanism.count_steps(),
+            sigma: mechanism.sigma(),
+            promised: mechanism.promised_sigma(),
+            rate: rate.to_bits(),
+            steps: mechanism.local_steps(),
+        }
+    }
+}
+
+/// What an institution last said of its budget, in its own signed words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spent {
+    /// Releases charged for this federation.
+    pub charged: u64,
+    /// Head of its budget file after the last of them.
+    pub head: [u8; 32],
+    /// Its commitment.
+    pub envelope: Envelope,
+}
 
 /// A commitment that was accepted.
 #[derive(Clone, Debug)]
@@ -29,12 +90,30 @@ impl Rounds {
             let what = format!("the commitment is a copy of {}", twin.envelope.sender);
             return Err(RoundError::Misbehaved { member, what });
         }
-        let spent = self.rho.get(&member).copied().unwrap_or(0);
-        if commit.rho_spent < spent {
-            let what = format!("its privacy loss went down from {spent} to {}", commit.rho_spent);
-            return Err(RoundError::Misbehaved { member, what });
+        let misbehaved = |what: String| Err(RoundError::Misbehaved { member, what });
+        let expected = Protected::of(&self.mechanism_now()?);
+        if commit.protected != expected {
+            return misbehaved(format!(
+                "it protected its update otherwise than the plan says: expected {expected:?}, got {:?}",
+                commit.protected
+            ));
         }
-        self.rho.insert(member, commit.rho_spent);
+        let before = self.spent.get(&member).map_or(0, |spent| spent.charged);
+        let least = before.max(u64::from(expected.promised > 0));
+        if commit.charged < least {
+            return misbehaved(format!(
+                "it says that {} releases were charged, expected at least {least}",
+                commit.charged
+            ));
+        }
+        self.spent.insert(
+            member,
+            Spent {
+                charged: commit.charged,
+                head: commit.budget_head,
+                envelope: parcel.envelope.clone(),
+            },
+        );
         let place = self.work.commits.len();
         self.work.commits.insert(
             member,

@@ -40,19 +40,20 @@ pub struct Masked {
     shares: BTreeMap<NodeId, KeySumShare>,
 }
 
-/// Parameters of a masked round with `n` members.
+/// Parameters of a masked round with `n` members, for a model of `d` parameters.
 ///
 /// # Errors
 /// The plan's threshold, colluders or grid don't allow it.
 pub fn params(plan: &Plan, d: usize, n: usize) -> Result<MaskParams, PlanError> {
     let masking = &plan.terms().masking;
     let narrow = |v: usize| u16::try_from(v).unwrap_or(u16::MAX);
+    let mechanism = plan.mechanism(d)?;
     let plan = MaskPlan {
         cohort: narrow(n),
         colluders: narrow(masking.colluders),
         threshold: narrow(masking.threshold),
-        dimension: u32::try_from(d).unwrap_or(u32::MAX),
-        max_abs: plan.mechanism(d)?.max_abs().unsigned_abs(),
+        dimension: u32::try_from(mechanism.length()).unwrap_or(u32::MAX),
+        max_abs: mechanism.max_abs().unsigned_abs(),
     };
     let hint = "raise masking.threshold, lower masking.colluders, or write a coarser privacy.step";
     MaskParams::new(plan).map_err(|e| PlanError::at("masking", e.to_string(), hint))
@@ -242,7 +243,7 @@ impl Rounds {
     }
 
     pub(super) fn masked(&mut self, member: NodeId, upload: MaskedUpload) -> Result<(), RoundError> {
-        let d = self.model.len();
+        let d = self.update_len();
         let wrong = |what: String| Err(RoundError::Misbehaved { member, what });
         let Some(root) = self.work.commits.get(&member).map(|c| c.commit.root) else {
             // The commitment may have got lost on the way: both are asked for again.

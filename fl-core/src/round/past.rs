@@ -1,5 +1,5 @@
 //! What a round remembers of the ones before, besides the model: the last aggregate, the server optimiser's moments, updates
-//! summed up for FoolsGold, reputations for CGSV.
+//! summed up for FoolsGold, reputations for CGSV, the clip norm where it adapts.
 //!
 //! It is a function of the transcript: everybody who replays it has the same. `K` names a member.
 
@@ -11,9 +11,13 @@ use xfl_aggregation::{
     score::{CgsvError, CosineGradient, Cosines, Ppm, ReputationTerms, cosine_gradient_shapley, equal_reputations},
     server::{self, ServerError},
 };
+use xfl_privacy::Mechanism;
 
 use super::aggregate::moved;
-use crate::plan::{Pipeline, Plan, RuleName, ServerName};
+use crate::plan::{Adaptive, Pipeline, Plan, RuleName, ServerName};
+
+/// A clip norm that adapts stays within a factor of a million of the plan's.
+const SMALLEST_SCALE: f64 = 1e-6;
 
 /// The memory of a federation between two rounds.
 #[derive(Clone, Debug)]
@@ -22,6 +26,7 @@ pub struct Past<K> {
     server: server::State,
     histories: BTreeMap<K, Vec<i64>>,
     reputations: BTreeMap<K, Ppm>,
+    scale: f64,
 }
 
 impl<K: Ord + Copy> Past<K> {
@@ -35,6 +40,7 @@ impl<K: Ord + Copy> Past<K> {
             server: plan.server().start(d)?,
             histories: BTreeMap::new(),
             reputations: BTreeMap::new(),
+            scale: 1.0,
         })
     }
 
@@ -69,6 +75,26 @@ impl<K: Ord + Copy> Past<K> {
         Ok(aggregate)
     }
 
+    /// The clip norm (and with it the grid's step) over the plan's.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// Moves the clip norm by the noised count at the end of an aggregate, where the plan says so.
+    ///
+    /// The count's coordinate is a mean over institutions of `count_steps * (units within - units beyond)`; over the units of one
+    /// institution it is `2 b - 1` of `count_steps`, with `b` the share within.
+    pub fn adapt(&mut self, plan: &Plan, mechanism: &Mechanism, aggregate: &[i32]) {
+        let (Some(Adaptive { quantile, rate }), Some(count)) = (plan.adaptive(), aggregate.last()) else {
+            return;
+        };
+        let units = f64::from(mechanism.batch()) * f64::from(mechanism.local_steps());
+        let within = (0.5 + f64::from(*count) / (2.0 * f64::from(mechanism.count_steps()) * units)).clamp(0.0, 1.0);
+        // `libm`'s, so that every machine has the same.
+        let scale = self.scale * libm::exp(-rate * (within - quantile));
+        self.scale = scale.clamp(SMALLEST_SCALE, 1.0 / SMALLEST_SCALE);
+    }
+
     /// The model after an aggregate: under plain averaging `f32(f64(p_i) + step * a_i)`, with the plan's step; else one step
     /// of the server's optimiser in f64, each parameter rounded to f32 at its end.
     ///
@@ -76,15 +102,20 @@ impl<K: Ord + Copy> Past<K> {
     /// [`ServerError`] where the step leaves the finite numbers; nothing has changed then.
     pub fn step(&mut self, plan: &Plan, model: &[f32], aggregate: &[i32]) -> Result<Vec<f32>, ServerError> {
         if plan.terms().training.server == ServerName::FedAvg {
-            let next = moved(model, aggregate, plan.parameter_step());
+            let next = moved(model, aggregate, plan.parameter_step() * self.scale);
             return match next.iter().position(|v| !v.is_finite()) {
                 Some(coordinate) => Err(ServerError::NotFinite { coordinate }),
                 None => Ok(next),
             };
         }
         let mut next: Vec<f64> = model.iter().copied().map(f64::from).collect();
-        let unit = plan.grid_unit();
-        let delta: Vec<f64> = aggregate.iter().map(|a| unit * f64::from(*a)).collect();
+        let unit = plan.grid_unit() * self.scale;
+        // A count at the end is none of the model's.
+        let delta: Vec<f64> = aggregate
+            .iter()
+            .take(model.len())
+            .map(|a| unit * f64::from(*a))
+            .collect();
         let mut state = self.server.clone();
         plan.server().step(&mut next, &delta, &mut state)?;
         let next: Vec<f32> = next.into_iter().map(|v| v as f32).collect();

@@ -56,14 +56,14 @@ impl Rounds {
             return Ok(Vec::new());
         };
         let cosines = Cosines::of(&self.visible_rows(outcome)?).map_err(impossible)?;
-        let place = |row: &usize| {
-            self.work
-                .commits
+        // Who was first counts from the round's first attempt on: updates shown in one that was abandoned are known to all in the next.
+        let first = |row: &usize| {
+            self.shown
                 .get(&outcome.aggregated.members[*row])
-                .map(|c| c.place)
+                .map(|shown| shown.first)
         };
         let mut order: Vec<usize> = (0..cosines.n()).collect();
-        order.sort_by_key(place);
+        order.sort_by_key(first);
         let found = copies(&cosines, &order, Ppm(least.into())).map_err(impossible)?;
         Ok(found.into_iter().map(|original| original.is_some()).collect())
     }

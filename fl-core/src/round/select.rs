@@ -34,6 +34,9 @@ impl Rounds {
         } else {
             Phase::Commit
         };
+        if round != self.round || attempt == 0 {
+            self.shown.clear();
+        }
         (self.round, self.attempt) = (round, attempt);
         self.work = Work {
             cohort: cohort.to_vec(),

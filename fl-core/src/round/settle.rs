@@ -101,6 +101,13 @@ impl Rounds {
         self.settled_with(scored.ok_or_else(|| self.out_of_place("a header without scores"))?)
     }
 
+    /// The plan's rule; marked as one whose rows aren't single updates where they are ciphertexts or a sum, so that nobody tries to prove
+    /// the rule over them.
+    fn rule_code(&self) -> u8 {
+        let hidden = self.plan.masked() || self.plan.sealed();
+        self.plan.rule_code() | if hidden { 0x80 } else { 0 }
+    }
+
     fn settled_with(&self, scored: Scored) -> Result<Settled, RoundError> {
         let Some(outcome) = self.outcome() else {
             return Err(self.out_of_place("a header without an aggregate"));
@@ -126,9 +133,8 @@ impl Rounds {
             reward_root: ledger.tree().root(),
             cumulative_budget: ledger.total(),
             cohort: a.members.len() as u32,
-            dimension: self.model.len() as u64,
-            // In a masked round the rows are ciphertext: the rule isn't over them.
-            rule: self.plan.rule_code() | if self.work.mask.is_some() { 0x80 } else { 0 },
+            dimension: self.update_len() as u64,
+            rule: self.rule_code(),
             rule_parameter: self.rule_parameter(a.refused.len()),
             input_root: self.input_root(&outcome.aggregated)?,
             attempt: self.attempt,

@@ -1,4 +1,5 @@
-//! Upload: parts of a committed update arrive in any order; the last one must complete the committed root.
+//! Upload: parts of a committed update arrive in any order; the last one must complete the committed root. A round that is tried again
+//! shows the same updates again: whoever has seen the others' can't make another of them, or be taken for the first of two.
 
 use super::{RoundError, Rounds};
 use crate::{
@@ -12,6 +13,14 @@ use crate::{
 pub struct Assembly<T> {
     values: Vec<T>,
     have: Vec<bool>,
+}
+
+/// An update that was shown in some attempt of the round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// The first attempt in which it was, and the place of its commitment there: who was first.
+    pub(crate) first: (u32, usize),
+    digest: [u8; 32],
 }
 
 /// Why a part doesn't fit.
@@ -100,12 +109,13 @@ impl<T: Copy + Default> Assembly<T> {
 
 impl Rounds {
     pub(super) fn upload(&mut self, member: NodeId, upload: Upload) -> Result<(), RoundError> {
-        let d = self.model.len();
+        let d = self.update_len();
         let wrong = |what: String| RoundError::Misbehaved { member, what };
         let Some(committed) = self.work.commits.get(&member) else {
             return Err(wrong("an upload without a commitment".into()));
         };
         let (root, salt_hash) = (committed.commit.root, committed.commit.salt_hash);
+        let first = (self.attempt, committed.place);
         if update::salt_hash(&upload.salt_key) != salt_hash {
             return Err(wrong("the salts' key isn't the committed one".into()));
         }
@@ -123,6 +133,13 @@ impl Rounds {
                 if update::root(assembly.values(), &upload.salt_key) != root {
                     assembly.take_back(upload.part);
                     return Err(wrong("the update isn't the committed one".into()));
+                }
+                let digest = update::digest(assembly.values());
+                let shown = self.shown.entry(member).or_insert(Shown { first, digest });
+                if shown.digest != digest {
+                    assembly.take_back(upload.part);
+                    let what = format!("another update than it showed in attempt {}", shown.first.0);
+                    return Err(wrong(what));
                 }
             }
         }

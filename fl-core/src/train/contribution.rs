@@ -1,9 +1,17 @@
-//! An institution's contribution to a round: trained, clipped and on the grid, not yet noised.
+//! An institution's contribution to a round: trained, clipped, on the grid and noised, in that order.
 //!
-//! Unit `record`: one batch of the plan's fixed size, each example's negative gradient clipped and rounded by itself, then
-//! summed. Unit `institution`: local training, the whole update clipped. Either way the coordinator *adds* what comes out.
+//! - Unit `institution`: local training, the whole update clipped.
+//! - Unit `record`: one batch of the plan's fixed size, each example's negative gradient clipped and rounded by itself, then summed.
+//! - Mode `dp-sgd`: local steps, each over the records that the noise's own coins draw; every sum is noised before the local model moves by it.
+//!   An institution of `N` records draws each with probability `batch / N`, which must not pass the plan's `sample_rate`, so that everybody's
+//!   divisor is the public batch and nobody's size shows.
+//!
+//! Either way the coordinator *adds* what comes out.
 
-use xfl_privacy::{ClipError, Mechanism, QuantiseError, Quantised, RecordError, RecordSum, Unit, clip};
+use xfl_privacy::{
+    ClipError, Mechanism, Mode, Noise, NoiseError, Noised, Noising, QuantiseError, RecordError, RecordSum, SampleRate,
+    Steps, StepsError, Unit, clip,
+};
 
 use super::{
     batches::rotation,
@@ -11,7 +19,7 @@ use super::{
     local::{LocalOptions, StepError, record_step, train_locally},
     model::{Model, TrainError},
 };
-use crate::{plan::Plan, seed::Seed};
+use crate::{plan::Plan, round::aggregate::moved, seed::Seed};
 
 /// Why there is no contribution.
 #[derive(Debug, thiserror::Error)]
@@ -28,46 +36,120 @@ pub enum ContributionError {
     /// The update can't be put on the grid.
     #[error(transparent)]
     Quantise(#[from] QuantiseError),
+    /// The noise.
+    #[error(transparent)]
+    Noise(#[from] NoiseError),
+    /// The local steps.
+    #[error(transparent)]
+    Steps(#[from] StepsError),
+    /// Too little data for the plan's sample rate.
+    #[error("{got} examples, and a batch of {batch} at a sample rate of at most {rate} needs {needed}")]
+    TooFew {
+        /// Examples there are.
+        got: usize,
+        /// Expected examples of a step.
+        batch: usize,
+        /// The plan's.
+        rate: f64,
+        /// Examples that are enough.
+        needed: usize,
+    },
 }
 
-/// Trains on `data` from `parameters` for `round`; a function of its arguments.
+/// What an institution trains, and where it stands.
+#[derive(Clone, Copy)]
+pub struct Task<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Its mechanism, at the round's clip norm.
+    pub mechanism: &'a Mechanism,
+    /// The model.
+    pub model: &'a dyn Model,
+    /// The institution's data.
+    pub data: &'a dyn Data,
+    /// The global parameters.
+    pub parameters: &'a [f32],
+    /// The round.
+    pub round: u64,
+    /// Decides the order of examples; never a source of privacy.
+    pub seed: &'a Seed,
+}
+
+/// Trains and protects; but for the noise a function of its arguments.
 ///
 /// # Errors
 /// [`ContributionError`].
-pub fn contribution(
-    plan: &Plan,
-    mechanism: &Mechanism,
-    model: &dyn Model,
-    data: &dyn Data,
-    parameters: &[f32],
-    round: u64,
-    seed: &Seed,
-) -> Result<Quantised, ContributionError> {
-    let training = &plan.terms().training;
-    match mechanism.unit() {
-        Unit::Record => {
-            let batch = rotation(seed, data.len(), training.batch, round)?;
-            let mut sum = RecordSum::new(mechanism)?;
-            let mut downhill = vec![0.0; model.dimension()];
-            let stepped = record_step(model, parameters, data, &batch, |gradient| {
-                downhill.iter_mut().zip(gradient).for_each(|(d, g)| *d = -g);
-                sum.add_example(&downhill)
-            });
-            match stepped {
-                Ok(()) => Ok(sum.finish()?),
-                Err(StepError::Train(error)) => Err(error.into()),
-                Err(StepError::Refused { error, .. }) => Err(error.into()),
-            }
+pub fn contribution<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N::Source>, ContributionError> {
+    let training = &task.plan.terms().training;
+    match (task.mechanism.mode(), task.mechanism.unit()) {
+        (Mode::DpSgd, _) => local_steps(task, noise),
+        (_, Unit::Record) => {
+            let batch = rotation(task.seed, task.data.len(), training.batch, task.round)?;
+            Ok(noise.noise(summed(task, task.parameters, &batch)?.finish()?)?)
         }
-        Unit::Institution => {
+        (_, Unit::Institution) => {
             let options = LocalOptions {
                 epochs: u32::try_from(training.epochs).unwrap_or(u32::MAX),
                 batch: training.batch,
                 learning_rate: training.learning_rate as f32,
                 momentum: 0.0,
             };
-            let update = train_locally(model, parameters, data, &options, &seed.derive("round", &[round]))?;
-            Ok(clip(update.delta, mechanism)?.quantise()?)
+            let seed = task.seed.derive("round", &[task.round]);
+            let update = train_locally(task.model, task.parameters, task.data, &options, &seed)?;
+            Ok(noise.noise(clip(update.delta, task.mechanism)?.quantise()?)?)
         }
+    }
+}
+
+/// The probability with which an institution of `records` draws each for a step.
+///
+/// # Errors
+/// [`ContributionError::TooFew`] where that would pass the plan's.
+pub fn rate_of(plan: &Plan, records: usize) -> Result<SampleRate, ContributionError> {
+    let (batch, most) = (
+        plan.terms().training.batch,
+        plan.terms().privacy.sample_rate.unwrap_or(1.0),
+    );
+    let rate = batch as f64 / records as f64;
+    match SampleRate::new(rate) {
+        Ok(rate) if rate.get() <= most => Ok(rate),
+        _ => Err(ContributionError::TooFew {
+            got: records,
+            batch,
+            rate: most,
+            needed: (batch as f64 / most).ceil() as usize,
+        }),
+    }
+}
+
+fn local_steps<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N::Source>, ContributionError> {
+    let rate = rate_of(task.plan, task.data.len())?;
+    let mut steps = Steps::new(task.mechanism)?;
+    let unit = task.plan.grid_unit() * (task.mechanism.grid().step() / task.plan.terms().privacy.step);
+    let mut current = task.parameters.to_vec();
+    let Noising::DpSgd { steps: count, .. } = task.mechanism.noising() else {
+        return Ok(steps.finish()?);
+    };
+    for _ in 0..count {
+        let drawn = noise.draw(task.data.len(), rate)?;
+        let sum = summed(task, &current, &drawn)?.finish()?;
+        steps.add(&noise.noise(sum)?)?;
+        current = moved(task.parameters, steps.total(), unit);
+    }
+    Ok(steps.finish()?)
+}
+
+/// The clipped and rounded gradients, downhill, of the records at `indices`.
+fn summed(task: &Task<'_>, parameters: &[f32], indices: &[usize]) -> Result<RecordSum, ContributionError> {
+    let mut sum = RecordSum::new(task.mechanism)?;
+    let mut downhill = vec![0.0; task.model.dimension()];
+    let stepped = record_step(task.model, parameters, task.data, indices, |gradient| {
+        downhill.iter_mut().zip(gradient).for_each(|(d, g)| *d = -g);
+        sum.add_example(&downhill)
+    });
+    match stepped {
+        Ok(()) => Ok(sum),
+        Err(StepError::Train(error)) => Err(error.into()),
+        Err(StepError::Refused { error, .. }) => Err(error.into()),
     }
 }

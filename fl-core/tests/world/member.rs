@@ -6,9 +6,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use xfl_core::{
     identity::NodeId,
-    institution::{Identity, Institution, InstitutionError, Note, Release},
+    institution::{Identity, Institution, InstitutionError, Note, Release, Wish},
     message::{Envelope, Parcel, Report},
-    plan::FederationId,
+    plan::{FederationId, Plan},
+    round::commit::Protected,
     transcript::{Entry, Head},
 };
 
@@ -43,7 +44,7 @@ pub(crate) struct Host {
     /// What it must stand by.
     pub(crate) releases: BTreeMap<Charge, Vec<i32>>,
     signed: BTreeMap<u64, [u8; 32]>,
-    committed: BTreeMap<Charge, [u8; 32]>,
+    committed: BTreeMap<(u64, u32), [u8; 32]>,
     opened: BTreeMap<Charge, Vec<u8>>,
 }
 
@@ -137,7 +138,9 @@ impl Host {
     }
 
     /// Charges, and protects an update: a function of model, round and member plus noise that is fresh each time.
-    pub(crate) fn release(&mut self, charge: Charge, model: &[f32], noise: &mut xfl_core::seed::Stream) -> Release {
+    pub(crate) fn release(&mut self, wish: &Wish, plan: &Plan, noise: &mut xfl_core::seed::Stream) -> Release {
+        let (charge, model) = (wish.charge, &wish.model);
+        let mechanism = plan.mechanism(model.len()).unwrap().scaled(wish.scale).unwrap();
         if !self.charges.contains(&charge) {
             self.charges.push(charge);
         }
@@ -147,15 +150,20 @@ impl Host {
             .enumerate()
             .map(|v| (-pull(v)).clamp(-40, 40) + noise.below(9) as i32 - 4)
             .collect();
+        let count = mechanism.count_steps() as i32;
+        if count > 0 {
+            values.push(if noise.below(2) == 0 { count } else { -count });
+        }
         if self.character == Character::Oversized {
             values[0] = 2_000_000;
         }
-        let mut salt_key = [0; 32];
-        noise.fill(&mut salt_key);
+        let mut salt_secret = [0; 32];
+        noise.fill(&mut salt_secret);
         Release {
             values,
-            salt_key,
-            rho_spent: self.charges.len() as u64 * 1_000,
+            salt_secret,
+            protected: Protected::of(&mechanism),
+            charged: self.charges.len() as u64,
             budget_head: [7; 32],
         }
     }
@@ -169,10 +177,10 @@ impl Host {
         let name = self.id();
         match report {
             Report::Commit(commit) => {
-                let before = self.committed.insert(charge, commit.root);
+                let before = self.committed.insert(at, commit.root);
                 assert!(
                     before.is_none_or(|b| b == commit.root),
-                    "{name:?} commits to two updates for {charge:?}"
+                    "{name:?} commits to two updates for {at:?}"
                 );
                 assert!(
                     self.releases.contains_key(&charge),

@@ -103,17 +103,29 @@ impl Scenario {
         let n = if large { 3 } else { n };
         let quorum = quorum.min(n);
         let attempts = if class == Class::Hopeless { 3 } else { 30 };
-        let rule = if masked {
+        // Modes that protect a sum, and a clip norm that adapts, look at no single updates.
+        let mode = match (masked, random.below(5)) {
+            (true, 0..=2) => "mode = \"distributed\"\n",
+            (false, 0) if !large => "mode = \"distributed\"\ntrust_coordinator = true\ndishonest = 1\n",
+            (false, 1) if !large => "mode = \"central\"\ntrust_coordinator = true\n",
+            _ => "",
+        };
+        let adaptive = match (masked || !mode.is_empty(), random.below(2)) {
+            (true, 0) => "clip_quantile = 0.5\ncount_noise = 2.0\n",
+            _ => "",
+        };
+        let sums = masked || !mode.is_empty();
+        let rule = if sums {
             "rule = \"mean\"".to_owned()
         } else {
             rule(quorum, d, random)
         };
-        let score = match masked {
+        let score = match sums {
             true => "participation",
             false => SCORERS[random.below(SCORERS.len() as u64) as usize],
         };
         let server = SERVERS[random.below(SERVERS.len() as u64) as usize];
-        let copies = if !masked && random.below(3) == 0 {
+        let copies = if !sums && random.below(3) == 0 {
             "copies_ppm = 999000\n"
         } else {
             ""
@@ -132,7 +144,7 @@ impl Scenario {
             "[federation]\nid = \"{:064x}\"\nname = \"world {seed}\"\ncoordinator = \"{coordinator}\"\n\
              [rounds]\ncount = {count}\nquorum = {quorum}\nstage_seconds = {}\ngrace_seconds = {}\njoin_seconds = {}\nattempts = {attempts}\n\
              [model]\nkind = \"logistic\"\n[training]\nbatch = 8\n{server}\
-             [privacy]\nunit = \"institution\"\nclip = 1.0\nstep = {}\nnoise_multiplier = 1.0\n{masking}\
+             [privacy]\nunit = \"institution\"\nclip = 1.0\nstep = {}\nnoise_multiplier = 1.0\n{mode}{adaptive}{masking}\
              [aggregation]\n{rule}\n[score]\nkind = \"{score}\"\n[reward]\nbudget = 1000003\n{copies}\
              [data]\ntask = \"classification\"\nlabel = \"y\"\nclasses = [\"a\", \"b\"]\ncolumns = [{{ prefix = \"p\", count = 4 }}]\n",
             seed + 1,
@@ -204,7 +216,7 @@ fn rule(quorum: usize, d: usize, random: &mut Stream) -> String {
         (3, "dnc"),
         (3, "flame"),
         // Rows that all point one way, as few of few coordinates may, it trusts none of.
-        (if d < 8 { usize::MAX } else { 3 }, "foolsgold"),
+        (if d < 20 { usize::MAX } else { 3 }, "foolsgold"),
         (5, "krum"),
         (5, "multi-krum"),
         (7, "bulyan"),

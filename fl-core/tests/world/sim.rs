@@ -8,10 +8,11 @@ use std::{
 use xfl_core::{
     coordinator::Output as Does,
     identity::NodeId,
-    institution::{Output, Release},
+    institution::{Output, Release, Wish},
     message::Parcel,
     seed::{Seed, Stream},
 };
+use xfl_privacy::{Noise, RehearsalNoise};
 
 use crate::{
     cast::{self, COORDINATOR, OUTSIDER},
@@ -407,7 +408,7 @@ impl World {
             match output {
                 Output::Remember(note) => host.remember(&note),
                 Output::Send(parcel) => self.send(member, parcel),
-                Output::Train { round, attempt, model } => self.train(member, (round, attempt), &model),
+                Output::Train(wish) => self.train(member, &wish),
                 Output::Signed { .. } => {}
                 Output::Finished => {
                     host.finished = true;
@@ -440,7 +441,8 @@ impl World {
         }
     }
 
-    fn train(&mut self, member: usize, charge: Charge, model: &[f32]) {
+    fn train(&mut self, member: usize, wish: &Wish) {
+        let charge = wish.charge;
         let host = &mut self.members[member];
         assert_eq!(host.training, None, "{member} is asked to train twice at once");
         host.training = Some(charge);
@@ -450,7 +452,7 @@ impl World {
             Character::Slow => STAGE + self.random.below(2 * STAGE),
             _ => 50 + self.random.below(2_000),
         };
-        let result = (!failed).then(|| host.release(charge, model, &mut self.noise));
+        let result = (!failed).then(|| host.release(wish, &self.scenario.plan, &mut self.noise));
         self.after(
             takes,
             Event::Trained {
@@ -515,6 +517,15 @@ impl World {
                     self.office.machine = machine;
                     let (takes, life) = (10 + self.random.below(3_000), self.office.life);
                     self.after(takes, Event::Posted { life });
+                }
+                Does::Noise => {
+                    let mut seed = [0; 32];
+                    self.random.fill(&mut seed);
+                    if let Some(machine) = &mut self.office.machine {
+                        let sum = machine.rounds().clear_sum().unwrap();
+                        let noised = RehearsalNoise::from_seed(seed).noise_sum(sum).unwrap();
+                        machine.noised(self.now, noised.values().to_vec());
+                    }
                 }
                 Does::Finished => self.end = Some((self.now, End::Finished)),
                 Does::Failed(reason) => self.end = Some((self.now, End::Failed(reason))),

@@ -2,15 +2,18 @@
 //!
 //! ```text
 //! {"v":1,"rho":0.125,"unit":"record","relation":"zero-out","federation":"<64 hex>","round":3,"attempt":0,"prev":"<64 hex>","hash":"<64 hex>"}
+//! {"v":1,"rho":5.0,"unit":"record","relation":"zero-out","federation":"<64 hex>","round":3,"attempt":0,"noise":1.0,"rate":0.01,"steps":10,"prev":…}
 //! {"v":1,"rho":0.125,"torn":"<64 hex>","prev":"<64 hex>","hash":"<64 hex>"}
 //! ```
 //!
-//! Rho is written as the shortest decimal that reads back to the same float. `hash` is BLAKE3 in key-derivation mode over `prev` and all of
+//! Numbers are written as the shortest decimals that read back to the same floats. Where records are drawn by coins, rho is what the steps
+//! would cost without amplification, which is what a torn line is charged with. `hash` is BLAKE3 in key-derivation mode over `prev` and all of
 //! the line before `,"prev"`. Reading accepts exactly what writing produces.
 
 use super::Release;
+use crate::accounting::{Loss, Sampled};
 use crate::neighbour::{Relation, Unit};
-use crate::parameter::Rho;
+use crate::parameter::{NoiseMultiplier, Rho, SampleRate};
 
 const CONTEXT: &str = "xfl-privacy budget ledger v1: line";
 const TORN_CONTEXT: &str = "xfl-privacy budget ledger v1: torn bytes";
@@ -36,10 +39,12 @@ impl Line {
                 attempt,
                 unit,
                 relation,
-                rho,
+                loss,
             }) => format!(
-                "{START}{rho},\"unit\":\"{unit}\",\"relation\":\"{relation}\",\"federation\":\"{}\",\"round\":{round},\"attempt\":{attempt}",
-                hex(federation)
+                "{START}{},\"unit\":\"{unit}\",\"relation\":\"{relation}\",\"federation\":\"{}\",\"round\":{round},\"attempt\":{attempt}{}",
+                loss.rho(),
+                hex(federation),
+                loss.steps().map(spelled).unwrap_or_default()
             ),
             Self::Torn { rho, bytes } => format!("{START}{rho},\"torn\":\"{}\"", hex(bytes)),
         }
@@ -101,15 +106,29 @@ impl Line {
         let federation = unhex(field("\"federation\":")?.strip_prefix('"')?.strip_suffix('"')?)?;
         let round = field("\"round\":")?.parse().ok()?;
         let attempt = field("\"attempt\":")?.parse().ok()?;
+        let loss = match field("\"noise\":") {
+            None => Loss::unsampled(rho),
+            Some(noise) => {
+                let noise = NoiseMultiplier::new(noise.parse().ok()?).ok()?;
+                let rate = SampleRate::new(field("\"rate\":")?.parse().ok()?).ok()?;
+                let steps = field("\"steps\":")?.parse().ok()?;
+                Loss::sampled(rho, Sampled { noise, rate, steps })
+            }
+        };
         Some(Self::Charge(Release {
             federation,
             round,
             attempt,
             unit,
             relation,
-            rho,
+            loss,
         }))
     }
+}
+
+/// The end of a line whose records were drawn.
+fn spelled(Sampled { noise, rate, steps }: Sampled) -> String {
+    format!(",\"noise\":{},\"rate\":{},\"steps\":{steps}", noise.get(), rate.get())
 }
 
 /// Hash of a crash's remains.

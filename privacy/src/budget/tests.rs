@@ -17,7 +17,7 @@ fn release(round: u64, rho: f64) -> Release {
         attempt: 0,
         unit: Unit::Record,
         relation: Relation::ZeroOut,
-        rho: Rho::new(rho).unwrap(),
+        loss: Loss::unsampled(Rho::new(rho).unwrap()),
     }
 }
 
@@ -42,7 +42,7 @@ fn filled(charges: u64) -> (Ledger, Vec<u8>) {
 }
 
 fn record_total(ledger: &Ledger) -> f64 {
-    ledger.spent(Unit::Record, Relation::ZeroOut).get()
+    ledger.spent(Unit::Record, Relation::ZeroOut).rho().get()
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn the_limit_holds_and_its_arithmetic_is_shown() {
     };
     assert!(matches!(ledger.charge(&other), Err(ChargeError::PastLimit { .. })));
     let bare = Release {
-        rho: Rho::INFINITE,
+        loss: Loss::unsampled(Rho::INFINITE),
         ..release(200, 0.0)
     };
     assert!(matches!(ledger.charge(&bare), Err(ChargeError::NoNoise { .. })));
@@ -197,7 +197,7 @@ fn one_federation_alone_has_a_limit_of_its_own() {
         ..limit()
     };
     let (mut ledger, mut file) = (Ledger::new(limit), Vec::new());
-    let rho = accounting::largest_rho(own, limit.delta).get() / 3.0;
+    let rho = crate::accounting::largest_rho(own, limit.delta).get() / 3.0;
     for round in 0..2 {
         charge(&mut ledger, &mut file, &release(round, rho * 1.4)).unwrap();
     }
@@ -213,7 +213,7 @@ fn one_federation_alone_has_a_limit_of_its_own() {
     };
     charge(&mut ledger, &mut file, &elsewhere).unwrap();
     let spent = ledger.spent_by([8; 32], Unit::Record, Relation::ZeroOut);
-    assert_eq!(spent.get(), rho * 1.4);
+    assert_eq!(spent.rho().get(), rho * 1.4);
     assert_eq!(ledger.releases().count(), 3);
 }
 
@@ -290,7 +290,10 @@ fn a_torn_line_counts_against_every_unit_and_relation() {
     let (_, file) = filled(2);
     let opened = Ledger::read(&[&file, &b"\0\0\0\0"[..]].concat(), limit()).unwrap();
     assert_eq!(opened.ledger.torn().get(), 0.101);
-    assert_eq!(opened.ledger.spent(Unit::Institution, Relation::Replace).get(), 0.101);
+    assert_eq!(
+        opened.ledger.spent(Unit::Institution, Relation::Replace).rho().get(),
+        0.101
+    );
 }
 
 #[test]
@@ -348,4 +351,65 @@ proptest! {
     fn reading_never_panics(bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(0x18), any::<u8>()], 0..200)) {
         let _ = Ledger::read(&bytes, limit());
     }
+}
+
+/// A hundred releases of ten steps at rate 0.01 and noise 1: about epsilon 2.1, where rho alone would say 100.
+#[test]
+fn sampled_steps_are_amplified_and_read_back() {
+    use crate::accounting::{Accountant, Sampled};
+    use crate::parameter::{NoiseMultiplier, SampleRate};
+    let loss = Loss::sampled(
+        Rho::new(5.0).unwrap(),
+        Sampled {
+            noise: NoiseMultiplier::new(1.0).unwrap(),
+            rate: SampleRate::new(0.01).unwrap(),
+            steps: 10,
+        },
+    );
+    let (mut ledger, mut file) = (Ledger::new(limit()), Vec::new());
+    for round in 0..100 {
+        charge(
+            &mut ledger,
+            &mut file,
+            &Release {
+                loss,
+                ..release(round, 0.0)
+            },
+        )
+        .unwrap();
+    }
+    let [guarantee] = ledger.totals()[..] else {
+        panic!("one unit and relation")
+    };
+    assert_eq!((guarantee.accountant, guarantee.rho.get()), (Accountant::Pld, 500.0));
+    assert!(
+        guarantee.epsilon.get() > 1.5 && guarantee.epsilon.get() < 3.0,
+        "{guarantee}"
+    );
+    assert_eq!(ledger.charged([7; 32]), 100);
+    assert_eq!(ledger.charged([8; 32]), 0);
+    let opened = Ledger::read(&file, limit()).unwrap();
+    assert_eq!(opened.ledger, ledger);
+    assert!(opened.repair.is_empty());
+    // Cut short within its last numbers a line is charged without amplification.
+    let torn = Ledger::read(&file[..file.len() - 150], limit()).unwrap();
+    assert_eq!(torn.ledger.torn().get(), 5.0);
+    // A number that was changed shows.
+    let changed = String::from_utf8(file)
+        .unwrap()
+        .replacen("\"steps\":10", "\"steps\":1", 1);
+    assert!(matches!(
+        Ledger::read(changed.as_bytes(), limit()),
+        Err(LedgerError::Damaged { line: 1, .. })
+    ));
+}
+
+/// A file rolled back to an earlier state doesn't know the heads it had since: what receipts are compared with.
+#[test]
+fn a_rollback_shows_against_a_head_seen_elsewhere() {
+    let (ledger, file) = filled(3);
+    let lines: Vec<&[u8]> = file.split_inclusive(|&byte| byte == b'\n').collect();
+    let rolled = Ledger::read(lines[0], limit()).unwrap().ledger;
+    assert!(ledger.knows(&rolled.head()) && ledger.knows(&[0; 32]) && rolled.knows(&[0; 32]));
+    assert!(!rolled.knows(&ledger.head()) && !ledger.knows(&[1; 32]));
 }

@@ -13,6 +13,8 @@
 //! - **Norm.** `||q + z||^2 <= N^2 + 2 N sigma sqrt(2 x) + sigma^2 T`, and by the triangle inequality at most
 //!   `(N + sigma sqrt(T))^2`; the smaller of the two is taken.
 //!
+//! A sum of `T` noised steps is one release with `N` for all of them and noise that is `T sigma^2`-sub-Gaussian: the same bounds, at `sigma sqrt(T)`.
+//!
 //! Together an honest release fails a check with probability at most `2^-41 + 2^-42 + 2^-42 = 2^-40`. All constants are rounded up and
 //! all arithmetic is in integers, so every machine computes the same bounds.
 //!
@@ -71,6 +73,17 @@ pub(super) fn max_norm_squared(norm_bound: u64, sigma: u64, dimension: u64) -> u
     (n * n + cross + noise).min(triangle)
 }
 
+/// What a binomial draw of mean `batch` passes with probability at most `2^-50`: `batch + x/3 + sqrt(x^2/9 + 2 batch x)` with
+/// `x = 50 ln 2`, rounded up (Bernstein's inequality; the variance is at most the mean).
+pub(super) fn most_examples(batch: u32) -> u32 {
+    // In hundredths: 50 ln 2 = 34.66.
+    const X: u128 = 3_466;
+    let third = X.div_ceil(3);
+    let root = sqrt_up(third * third + 2 * u128::from(batch) * 100 * X);
+    let most = u128::from(batch) + (third + root).div_ceil(100);
+    u32::try_from(most).unwrap_or(u32::MAX)
+}
+
 impl Mechanism {
     /// Largest magnitude of a coordinate of an honest release, in grid steps, except with probability `2^-41`.
     #[must_use]
@@ -97,6 +110,6 @@ impl Mechanism {
             }
             norm += u128::from(magnitude).pow(2);
         }
-        values.len() as u64 == self.dimension && norm <= self.max_norm_squared
+        values.len() as u64 == self.length() && norm <= self.max_norm_squared
     }
 }

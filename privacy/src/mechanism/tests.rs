@@ -13,6 +13,7 @@ fn record() -> Settings {
         noise_multiplier: 2.0,
         batch: Some(32),
         dimension: 62,
+        ..Settings::default()
     }
 }
 
@@ -219,6 +220,7 @@ prop_compose! {
             unit: if record { Unit::Record } else { Unit::Institution },
             relation: if replace { Relation::Replace } else { Relation::ZeroOut },
             clip_norm, grid_step: clip_norm / steps, noise_multiplier, batch: record.then_some(batch), dimension,
+            ..Settings::default()
         }
     }
 }
@@ -247,4 +249,88 @@ proptest! {
             prop_assert_eq!(Mechanism::try_from(Settings::from(mechanism)).unwrap(), mechanism);
         }
     }
+}
+
+/// Shares of any number of honest contributors add up to at least the promised variance, and not much more.
+#[test]
+fn shares_add_up_to_the_promised_variance() {
+    for honest in [1u32, 2, 3, 7, 10, 100, 1000] {
+        let mechanism = Mechanism::try_from(Settings {
+            unit: Unit::Institution,
+            batch: None,
+            noising: Noising::Distributed { honest },
+            ..record()
+        })
+        .unwrap();
+        let (share, promised) = (u64::from(mechanism.sigma()), u64::from(mechanism.promised_sigma()));
+        assert!(u64::from(honest) * share * share >= promised * promised);
+        assert!(u64::from(honest) * (share - 1) * (share - 1) < promised * promised);
+        // Grid steps are fine enough for the sum to cost what the Gaussian of the promised variance costs.
+        let local = Mechanism::try_from(Settings {
+            unit: Unit::Institution,
+            batch: None,
+            ..record()
+        });
+        let (rho, alone) = (
+            mechanism.rho_per_release().get(),
+            local.unwrap().rho_per_release().get(),
+        );
+        assert!(rho <= alone * (1.0 + 1e-9) && rho > alone * 0.9, "{rho} {alone}");
+    }
+}
+
+/// Andrew et al. 2021, Theorem 1: noise `z` on the update and `b` on the count together are noise `(z^-2 + (2b)^-2)^(-1/2)`.
+#[test]
+fn a_count_costs_what_the_paper_says() {
+    let z = 2.0f64;
+    for b in [1.5f64, 3.0, 10.0] {
+        let mechanism = Mechanism::try_from(Settings {
+            count_noise: Some(b),
+            ..record()
+        })
+        .unwrap();
+        assert_eq!(mechanism.length(), 63);
+        let together = (z.powi(-2) + (2.0 * b).powi(-2)).powf(-0.5);
+        let rho = 1.0 / (2.0 * together * together);
+        let got = mechanism.rho_per_release().get();
+        assert!((got / rho - 1.0).abs() < 5e-3, "{got} {rho}");
+        let scaled = mechanism.scaled(0.3).unwrap();
+        assert_eq!(scaled.rho_per_release(), mechanism.rho_per_release());
+        assert_eq!(scaled.clip_steps(), mechanism.clip_steps());
+    }
+}
+
+#[test]
+fn dp_sgd_needs_records_zero_out_and_sane_numbers() {
+    let rate = |rate| crate::SampleRate::new(rate).unwrap();
+    let with = |rate, steps| Settings {
+        noising: Noising::DpSgd { rate, steps },
+        ..record()
+    };
+    let mechanism = Mechanism::try_from(with(rate(0.1), 10)).unwrap();
+    assert_eq!(mechanism.norm_bound(), 320_000);
+    assert!(mechanism.most_examples() > 60 && mechanism.most_examples() < 120);
+    let text = |settings: Settings| Mechanism::try_from(settings).unwrap_err().to_string();
+    assert!(text(with(rate(0.0), 10)).contains("sample rate is 0"));
+    assert!(text(with(rate(0.1), 0)).contains("local steps is 0"));
+    assert!(
+        text(Settings {
+            relation: Relation::Replace,
+            ..with(rate(0.1), 10)
+        })
+        .contains("zero-out")
+    );
+    assert!(
+        text(Settings {
+            unit: Unit::Institution,
+            batch: None,
+            ..with(rate(0.1), 10)
+        })
+        .contains("records")
+    );
+    let honest = Settings {
+        noising: Noising::Distributed { honest: 0 },
+        ..record()
+    };
+    assert!(text(honest).contains("at least 1"));
 }

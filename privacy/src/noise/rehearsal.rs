@@ -1,10 +1,12 @@
 //! Seeded noise, for simulations and tests.
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 
 use super::gaussian::discrete_gaussian;
-use super::{Noise, NoiseError, Noised, Rehearsal};
+use super::{Noise, NoiseError, Noised, Rehearsal, drawn};
+use crate::central::{ClearSum, NoisedSum};
+use crate::parameter::SampleRate;
 use crate::quantise::Quantised;
 
 /// The discrete Gaussian from a seed: the same integers on every machine. Protects nobody, and its type says so.
@@ -41,5 +43,19 @@ impl Noise for RehearsalNoise {
             }
         }
         Noised::admit(values, mechanism)
+    }
+
+    fn noise_sum(&mut self, sum: ClearSum) -> Result<NoisedSum<Rehearsal>, NoiseError> {
+        let (mut values, mechanism) = sum.into_parts();
+        if mechanism.promised_sigma() > 0 {
+            for value in &mut values {
+                *value = value.saturating_add(discrete_gaussian(mechanism.promised_sigma(), &mut self.rng));
+            }
+        }
+        Ok(NoisedSum::new(values))
+    }
+
+    fn draw(&mut self, records: usize, rate: SampleRate) -> Result<Vec<usize>, NoiseError> {
+        drawn(records, rate, || Ok(self.rng.next_u64()))
     }
 }

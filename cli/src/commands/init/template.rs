@@ -46,17 +46,26 @@ server_learning_rate = 1.5  # how far the model follows the aggregate
 # server_momentum = 0.9       # all but fedavg
 # server_decay = 0.99         # of the second moment: fedadam and fedyogi
 # server_tau = 0.001          # the smaller, the more adaptive: fedadagrad, fedadam and fedyogi
-# learning_rate = 0.1         # local step size (unit "institution" only)
+# learning_rate = 0.1         # local step size (unit "institution", and mode "dp-sgd")
 # epochs = 1                  # local passes over the data (unit "institution" only)
 # seed = 0                    # of initialisation and shuffling; public, so never a source of privacy
 
 [privacy]
 unit = "record"             # whose privacy: "record" (each example) or "institution" (all it has)
+# mode = "local"              # who adds the noise: each institution alone ("local"), each a share of the sum's ("distributed"), the coordinator
+                            # ("central"), or each at every step of a local training ("dp-sgd"); `xfl privacy explain` says what that means
 relation = "zero-out"       # neighbouring data sets: one unit left out ("zero-out") or exchanged ("replace")
 clip = 1.0                  # L2 bound of a unit's contribution
 step = 0.001                # the grid that contributions are rounded to
-noise_multiplier = 2.0      # noise over clip; 0 turns noise off and makes epsilon infinite
+noise_multiplier = 2.0      # noise over clip (distributed, central: of the sum); 0 turns noise off and makes epsilon infinite
 delta = 1e-5                # where epsilon is read off
+# trust_coordinator = false   # whether it may see updates with no or little noise: mode central, and distributed without masks
+# dishonest = 0               # institutions whose share of noise isn't counted on (distributed); masking.colluders with masks
+# sample_rate = 0.1           # most that a record's chance of being drawn for a step may be (dp-sgd; no default)
+# local_steps = 1             # steps of a round's local training (dp-sgd)
+# clip_quantile = 0.5         # share of the units that the clip norm follows from round to round; fixed where absent
+# clip_rate = 0.2             # how fast it does
+# count_noise = 10.0          # noise on the count that it follows, in units: part of epsilon, a hundredth of it where absent
 # signal_fraction = 0.5       # of its bound, how much an honest update is expected to reach; for the plan's check
 
 [masking]

@@ -9,11 +9,12 @@ use xfl_core::{
     seed::Seed,
     train::{
         Device,
+        contribution::rate_of,
         data::{Data, Limits, Table},
     },
     transcript::Genesis,
 };
-use xfl_privacy::{Unit, budget::Limit};
+use xfl_privacy::{Mode, Unit, budget::Limit};
 
 use super::Args;
 use crate::{
@@ -125,6 +126,12 @@ pub(super) fn device(name: &str) -> Result<Device, Failure> {
 /// Whether there are examples for one step.
 pub(super) fn enough(data: &Table, plan: &Plan, file: &dyn std::fmt::Display) -> Result<(), Failure> {
     let (have, batch) = (data.len(), plan.terms().training.batch);
+    if plan.terms().privacy.mode == Mode::DpSgd {
+        return rate_of(plan, have).map(|_| ()).map_err(|error| {
+            Failure::usage(format!("{file}: {error}"))
+                .hint("agree on a smaller training.batch or a larger privacy.sample_rate; the latter costs epsilon")
+        });
+    }
     if plan.terms().privacy.unit == Unit::Record && have < batch {
         let what = format!("{file}: {have} examples, and training.batch is {batch}");
         return Err(Failure::usage(what).hint("with unit = \"record\" every institution needs a whole batch"));
