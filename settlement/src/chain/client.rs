@@ -217,7 +217,8 @@ impl SettlementClient {
         }
     }
 
-    /// Posts a round. `signatures` as [`crate::statement::Quorum::collect`] gives them; anybody may send them.
+    /// Posts a round. `signatures` as [`crate::statement::Quorum::collect`] gives them; anybody may send them. Those of members that
+    /// don't sign yet are left out, as long as there are enough others.
     ///
     /// # Errors
     /// [`ClientError::Equivocation`] if another header stands for this round, and the others.
@@ -226,6 +227,7 @@ impl SettlementClient {
             return Ok(Outcome::Already);
         }
         self.recall().await?;
+        let signatures = self.counting(header, signatures).await?;
         let signatures = signatures
             .iter()
             .map(|signature| Bytes::copy_from_slice(&signature.0))
@@ -238,6 +240,24 @@ impl SettlementClient {
                 false => Err(error),
             },
         }
+    }
+
+    /// The signatures of those who sign by now: one of a member that is still within the registry's timelock would have all others
+    /// refused with it. All of them where none is or too few are left; the contract then says what is wrong.
+    async fn counting(&self, header: &RoundHeader, signatures: &[Signature]) -> Result<Vec<Signature>, ClientError> {
+        let digest = header.digest(&self.deployment.header_domain());
+        let mut counting = Vec::with_capacity(signatures.len());
+        for signature in signatures {
+            let Ok(signer) = signature.recover(&digest) else {
+                continue;
+            };
+            let call = self.registry.countSigners(vec![Address::from(signer)]);
+            if call.call().await.map_err(ConnectionError::rpc)?.stranger == U256::ONE {
+                counting.push(*signature);
+            }
+        }
+        let enough = counting.len() as u64 >= self.deployment.terms.threshold;
+        Ok(if enough { counting } else { signatures.to_vec() })
     }
 
     async fn is_posted(&self, header: &RoundHeader) -> Result<bool, ClientError> {

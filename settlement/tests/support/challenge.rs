@@ -135,3 +135,28 @@ async fn the_contract_redoes_every_rule_as_rust_does_and_a_lie_is_void() {
         Some(corrected.digest(&domain))
     );
 }
+
+/// A new member's signature is no reason to refuse a round that has enough others; it counts when the timelock is over.
+#[tokio::test]
+async fn a_member_within_the_timelock_holds_nobody_up() {
+    let (clock, hand) = clock();
+    let chain = EmbeddedChain::ephemeral(genesis(), clock).unwrap();
+    let strict = Terms {
+        embedded: false,
+        activation_delay: 3_600,
+        ..terms()
+    };
+    let mut federation = Federation::found(Connection::embedded(&chain, Some(&coordinator())), strict).await;
+    let mut round = federation.next_round(COIN, [1, 1, 1, 1]);
+    round.signatures = federation.sign(&round.header, &[1, 2, 3, 4]);
+    federation.post(round).await;
+    let posted = federation.client.posted().await.unwrap();
+    assert_eq!(posted[0].signers.len(), 3, "founders sign at once, the fourth not yet");
+
+    hand.fetch_add(3_600, Ordering::SeqCst);
+    let mut round = federation.next_round(COIN, [1, 1, 1, 1]);
+    round.signatures = federation.sign(&round.header, &[1, 2, 3, 4]);
+    federation.post(round).await;
+    let posted = federation.client.posted().await.unwrap();
+    assert_eq!(posted[1].signers.len(), 4);
+}
