@@ -34,10 +34,7 @@ impl SquaredDistances {
             kernel::WIDTH,
             pairs(n),
             || Block::new(n),
-            |block, _, rows, upper: &mut [u128]| {
-                block.load(rows);
-                block.add_distances(upper);
-            },
+            |block, _, rows, upper: &mut [u128]| block.add(rows, upper),
         );
         Self { n, upper }
     }

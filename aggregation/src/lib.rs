@@ -61,7 +61,9 @@ mod rows;
 mod rule;
 pub mod score;
 pub mod server;
+pub mod spool;
 mod stage;
+mod vectors;
 mod view;
 
 #[cfg(test)]

@@ -166,6 +166,16 @@ pub(crate) fn aggregate_told(rule: Rule, rows: &[&[i32]], state: State<'_>) -> O
             let selected = grid.iter().map(|&w| w > 0).collect();
             (total > 0).then(|| ((0..rows[0].len()).map(column).collect(), selected))
         }
+        Rule::WeightedMean { cap } => {
+            let weights: Vec<i128> = state.weights.unwrap().iter().map(|&w| w.min(cap).into()).collect();
+            let total: i128 = weights.iter().sum();
+            let column = |c: usize| {
+                let terms = rows.iter().zip(&weights);
+                floored_by(terms.map(|(row, w)| w * i128::from(row[c])).sum(), total)
+            };
+            let selected = weights.iter().map(|&w| w > 0).collect();
+            (total > 0).then(|| ((0..rows[0].len()).map(column).collect(), selected))
+        }
         _ => Some(aggregate_alone(rule, rows)),
     }
 }
@@ -292,7 +302,7 @@ fn aggregate_alone(rule: Rule, rows: &[&[i32]]) -> (Vec<i32>, Vec<bool>) {
             };
             return ((0..rows[0].len()).map(column).collect(), flame.admitted.mask());
         }
-        Rule::FlTrust | Rule::FoolsGold { .. } => panic!("told something"),
+        Rule::FlTrust | Rule::FoolsGold { .. } | Rule::WeightedMean { .. } => panic!("told something"),
         Rule::GeometricMedian { nu, iterations } => (0..iterations).fold(vec![0; rows[0].len()], |z, _| {
             let next = weiszfeld::step(&lengths(rows, &z), f64::from(nu)).unwrap();
             combined(rows, &z, next.start, &next.weights)

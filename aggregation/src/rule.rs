@@ -3,6 +3,7 @@
 //! | rule | tolerates | cost | one coordinate alone | needs single updates |
 //! |---|---|---|---|---|
 //! | [mean](Rule::Mean) | nothing | n*d | yes | no |
+//! | [weighted mean](Rule::WeightedMean) | nothing; weights capped | n*d | yes, with the weights | no |
 //! | [median](Rule::Median) | fewer than n/2 | n*d*log^2 n | yes | yes |
 //! | [trimmed mean](Rule::TrimmedMean) | f < n/2 | n*d*log^2 n | yes | yes |
 //! | [meamed](Rule::Meamed) | f < n/2 | n*d*log^2 n | yes | yes |
@@ -21,7 +22,7 @@
 //! | [centered clipping](Rule::CenteredClipping) | f bounded by tau | n*d per step | no | yes |
 //! | [norm clipping](Rule::NormClipping) | f bounded by the norm | n*d | no | yes |
 //!
-//! [`weighted_mean`] takes its weights as an argument. Mean to MoNNA are integers throughout. The others decide in doubles from exact
+//! Mean to MoNNA are integers throughout. The others decide in doubles from exact
 //! integers, by a fixed order of + - * / and square roots, and end in exact sums: of the rows selected, or with weights put on the
 //! grid of 2^-30 (FLTrust: 2^-62) first.
 //!
@@ -65,6 +66,7 @@ use crate::decide::caf::PowerStart;
 use crate::distances::SquaredDistances;
 use crate::real::Coordinates;
 use crate::rows::Rows;
+use crate::spool::Spool;
 use crate::stage::{self, Stage};
 use crate::view::View;
 use middle::NETWORK_ROWS;
@@ -74,6 +76,12 @@ use middle::NETWORK_ROWS;
 pub enum Rule {
     /// Per coordinate, floor(sum / n) towards negative infinity.
     Mean,
+    /// Per coordinate, floor(sum of w_i * x_i / sum of w_i) with the weights of [`State::weights`], each capped; rows of weight 0 are not
+    /// selected.
+    WeightedMean {
+        /// The most that a weight counts.
+        cap: u64,
+    },
     /// Per coordinate, the middle value; for even n the floor of the mean of the two middle values.
     Median,
     /// Per coordinate, the floor of the mean of what is left without the `f` smallest and the `f` largest values.
@@ -216,11 +224,25 @@ impl Rule {
     /// # Errors
     /// Those of [`Rule::aggregate`] for the rows after the stages; [`RuleError`] where a stage does not fit its rows
     /// ([`RuleError::StageSize`], [`RuleError::TooManyStages`]) or the state does not ([`RuleError::StartLength`],
-    /// [`RuleError::VectorLength`], [`RuleError::HistoryRows`], [`RuleError::HistoryValue`]).
+    /// [`RuleError::VectorLength`], [`RuleError::HistoryRows`], [`RuleError::HistoryValue`], [`RuleError::WeightCount`], [`RuleError::NoWeight`]).
     pub fn aggregate_after(&self, rows: &Rows<'_>, pre: &[Stage], state: State<'_>) -> Result<Aggregate, RuleError> {
         let view = stage::chain(rows, pre)?;
         let seen = self.run(&view, state, SquaredDistances::seen)?;
         Ok(seen.of_rows_given(&view))
+    }
+
+    /// The same of rows that are not in memory, with the same result.
+    ///
+    /// # Errors
+    /// Those of [`Rule::aggregate_after`], and [`RuleError::Read`].
+    pub fn aggregate_spool(&self, spool: &Spool<'_>, pre: &[Stage], state: State<'_>) -> Result<Aggregate, RuleError> {
+        let (rows, failed) = View::of_spool(spool);
+        let made = stage::chained(rows, pre).and_then(|view| {
+            let seen = self.run(&view, state, SquaredDistances::seen)?;
+            Ok(seen.of_rows_given(&view))
+        });
+        // Whatever was made of rows that could not be read, that is why.
+        failed.error().map_or(made, Err)
     }
 
     /// The same without stages or state, with the distances taken from `distances` where the rule needs them.
@@ -245,6 +267,7 @@ impl Rule {
         let start = state.start;
         match *self {
             Rule::Mean => Ok(Aggregate::of_all(mean::mean(view)?, n, true)),
+            Rule::WeightedMean { cap } => weighted::capped_mean(view, state.weights.unwrap_or_default(), cap),
             Rule::Median => Ok(Aggregate::of_all(median::median(view)?, n, false)),
             Rule::TrimmedMean { f } => Ok(Aggregate::of_all(trimmed_mean::trimmed_mean(view, f)?, n, false)),
             Rule::Meamed { f } => Ok(Aggregate::of_all(

@@ -118,11 +118,16 @@ impl Stage {
 
 /// What the rule sees after all stages.
 pub(crate) fn chain<'r>(rows: &Rows<'r>, stages: &[Stage]) -> Result<View<'r>, RuleError> {
+    chained(View::of(rows), stages)
+}
+
+/// What is seen after all stages.
+pub(crate) fn chained<'r>(view: View<'r>, stages: &[Stage]) -> Result<View<'r>, RuleError> {
     if stages.len() > MAX_STAGES {
         return Err(RuleError::TooManyStages { got: stages.len() });
     }
     let mut numbered = stages.iter().enumerate();
-    numbered.try_fold(View::of(rows), |view, (index, stage)| {
+    numbered.try_fold(view, |view, (index, stage)| {
         let step = stage.step(&view, index)?;
         Ok(view.made_by(step))
     })

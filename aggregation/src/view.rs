@@ -1,4 +1,4 @@
-//! The integer rows a rule sees - as given, or made by stages - and the two ways of passing over them: column by column, and
+//! The integer rows a rule sees - as given, in memory or read block by block, or made by stages - and the two ways of passing over them: column by column, and
 //! summing up.
 //!
 //! How: columns are worked in blocks that stay in cache. For each block the rows' parts are taken as they are or, where there are
@@ -17,6 +17,7 @@ pub(crate) use products::{MAX_ADDED, scalar_products};
 pub(crate) use step::Step;
 
 use crate::rows::Rows;
+use crate::spool::{Failed, Given, Spool, Window};
 use rayon::prelude::*;
 use std::ops::{AddAssign, Range};
 use step::Scratch;
@@ -33,25 +34,40 @@ const MADE_VALUES: usize = 1 << 15;
 /// The rows of a table, or what steps make of them.
 #[derive(Clone, Debug)]
 pub(crate) struct View<'r> {
-    rows: Vec<&'r [i32]>,
+    rows: Given<'r>,
     d: usize,
     steps: Vec<Step>,
     /// Most columns in a block.
     width: usize,
 }
 
-/// What each step makes of a block, in one thread's memory.
-type Made = Vec<Scratch>;
+/// One thread's memory: what it reads of the rows, and what each step makes of a block.
+struct Memory {
+    window: Window,
+    made: Vec<Scratch>,
+}
 
 impl<'r> View<'r> {
     /// The rows as they are.
     pub(crate) fn of(rows: &Rows<'r>) -> Self {
         Self {
-            rows: rows.slices().to_vec(),
+            rows: Given::Held(rows.slices().to_vec()),
             d: rows.d(),
             steps: Vec::new(),
             width: SEGMENT,
         }
+    }
+
+    /// The rows of a spool, and where a read's failure will be.
+    pub(crate) fn of_spool(spool: &Spool<'r>) -> (Self, Failed) {
+        let (rows, failed) = Given::of_spool(spool);
+        let view = Self {
+            rows,
+            d: spool.d(),
+            steps: Vec::new(),
+            width: SEGMENT,
+        };
+        (view, failed)
     }
 
     /// What `step` makes of the rows seen; it takes as many as there are.
@@ -74,7 +90,7 @@ impl<'r> View<'r> {
 
     /// Number of rows seen.
     pub(crate) fn n(&self) -> usize {
-        self.steps.last().map_or(self.rows.len(), Step::outputs)
+        self.steps.last().map_or(self.rows.n(), Step::outputs)
     }
 
     /// Number of coordinates.
@@ -87,7 +103,7 @@ impl<'r> View<'r> {
         let mut picked = self.clone();
         match picked.steps.last_mut() {
             Some(step) => *step = step.picked(rows),
-            None => picked.rows = rows.iter().map(|&row| self.rows[row]).collect(),
+            None => picked.rows = self.rows.picked(rows),
         }
         picked
     }
@@ -102,10 +118,10 @@ impl<'r> View<'r> {
 
     /// The values of every row seen at some columns, all below [`View::d`].
     pub(crate) fn at(&self, columns: &[usize]) -> Vec<Vec<i32>> {
-        let part = |row: &&[i32]| columns.iter().map(|&column| row[column]).collect();
-        let parts: Vec<Vec<i32>> = self.rows.iter().map(part).collect();
+        let rows = (0..self.rows.n()).into_par_iter();
+        let parts: Vec<Vec<i32>> = rows.map(|row| self.rows.at(row, columns)).collect();
         let parts: Vec<&[i32]> = parts.iter().map(Vec::as_slice).collect();
-        made(&self.steps, &parts, &mut self.scratch(), |rows| {
+        made(&self.steps, &parts, &mut self.memory().made, |rows| {
             rows.iter().map(|row| row.to_vec()).collect()
         })
     }
@@ -118,12 +134,15 @@ impl<'r> View<'r> {
         write: impl Fn(&mut S, usize, &[&[i32]], &mut [i32]) + Sync + Send,
     ) -> Vec<i32> {
         let mut values = vec![0; self.d];
-        values.par_chunks_mut(SEGMENT).enumerate().for_each_init(
-            || (scratch(), self.scratch()),
-            |(scratch, made), (segment, out)| {
+        let stretch = self.rows.stretch(SEGMENT);
+        values.par_chunks_mut(stretch).enumerate().for_each_init(
+            || (scratch(), self.memory()),
+            |(scratch, memory), (segment, out)| {
+                let end = segment * stretch + out.len();
                 for (block, out) in out.chunks_mut(self.width).enumerate() {
-                    let first = segment * SEGMENT + block * self.width;
-                    self.block(first..first + out.len(), made, |rows| write(scratch, first, rows, out));
+                    let first = segment * stretch + block * self.width;
+                    let columns = first..first + out.len();
+                    self.block(columns, end, memory, |rows| write(scratch, first, rows, out));
                 }
             },
         );
@@ -146,11 +165,15 @@ impl<'r> View<'r> {
             .into_par_iter()
             .map(|unit| {
                 let mut sums = vec![T::default(); len];
-                let (mut scratch, mut made) = (scratch(), self.scratch());
-                for block in blocks * unit / units..blocks * (unit + 1) / units {
+                let (mut scratch, mut memory) = (scratch(), self.memory());
+                let (from, to) = (blocks * unit / units, blocks * (unit + 1) / units);
+                for block in from..to {
                     let first = block * width;
                     let columns = first..self.d.min(first + width);
-                    self.block(columns, &mut made, |rows| add(&mut scratch, first, rows, &mut sums));
+                    let end = self.d.min(to * width);
+                    self.block(columns, end, &mut memory, |rows| {
+                        add(&mut scratch, first, rows, &mut sums)
+                    });
                 }
                 sums
             })
@@ -163,13 +186,17 @@ impl<'r> View<'r> {
         sums.unwrap_or_else(|| vec![T::default(); len])
     }
 
-    fn scratch(&self) -> Made {
-        self.steps.iter().map(|_| Scratch::default()).collect()
+    fn memory(&self) -> Memory {
+        Memory {
+            window: Window::default(),
+            made: self.steps.iter().map(|_| Scratch::default()).collect(),
+        }
     }
 
-    fn block<R>(&self, columns: Range<usize>, scratch: &mut [Scratch], then: impl FnOnce(&[&[i32]]) -> R) -> R {
-        let parts: Vec<&[i32]> = self.rows.iter().map(|row| &row[columns.clone()]).collect();
-        made(&self.steps, &parts, scratch, then)
+    /// One block; columns up to `end` are going to be asked for.
+    fn block<R>(&self, columns: Range<usize>, end: usize, memory: &mut Memory, then: impl FnOnce(&[&[i32]]) -> R) -> R {
+        let parts = memory.window.parts(&self.rows, &columns, end);
+        made(&self.steps, &parts, &mut memory.made, then)
     }
 }
 

@@ -11,6 +11,7 @@ mod files;
 mod members;
 mod node;
 mod npy;
+mod picture;
 mod printer;
 mod progress;
 mod signals;

@@ -92,13 +92,18 @@ impl Progress {
     }
 }
 
-/// Models that are evaluated: a bar on a terminal, nothing elsewhere. Shared by the threads that evaluate.
+/// What is done one after the other and looks alike: a bar on a terminal, nothing elsewhere. Shared by the threads that evaluate.
 pub(crate) struct Evaluations(Option<ProgressBar>);
 
 impl Evaluations {
-    /// Up to `most` of them.
+    /// Up to `most` models that are evaluated.
     pub(crate) fn new(printer: Printer, most: u64) -> Self {
-        let bar = || ProgressBar::new(most).with_style(style("evaluations {bar:30} {pos}/{len}  {eta}"));
+        Self::of("evaluations", printer, most)
+    }
+
+    /// Up to `most` of something.
+    pub(crate) fn of(what: &str, printer: Printer, most: u64) -> Self {
+        let bar = || ProgressBar::new(most).with_style(style(&format!("{what} {{bar:30}} {{pos}}/{{len}}  {{eta}}")));
         Self(printer.draws().then(bar))
     }
 

@@ -331,6 +331,38 @@ fn rows_that_stay_in_their_files_give_the_same_bits() {
 }
 
 #[test]
+fn integers_that_stay_in_their_files_give_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let rows = updates(9, 70_001);
+    let grid = |row: &Vec<f32>| row.iter().map(|v| (v * 1e4) as i32).collect();
+    let rows: Vec<Vec<i32>> = rows.iter().map(grid).collect();
+    let slices: Vec<&[i32]> = rows.iter().map(Vec::as_slice).collect();
+    fs::write(at.join("all.npy"), integers(&slices)).unwrap();
+    fs::write(at.join("a.npy"), integers(&slices[..4])).unwrap();
+    fs::write(at.join("b.npy"), integers(&slices[4..])).unwrap();
+    for rule in [
+        "mean",
+        "trimmed-mean -f 2",
+        "multi-krum -f 2 --param select=4",
+        "median -f 2 --pre nnm",
+        "geometric-median",
+        "centered-clipping --pre arc -f 1 --param tau=1000000",
+    ] {
+        let held = json(at, &format!("aggregate all.npy --rule {rule} -o held.npy"), 0);
+        let values = fs::read(at.join("held.npy")).unwrap();
+        for options in ["all.npy --memory 0", "a.npy b.npy --memory 0 --threads 1"] {
+            let line = format!("aggregate {options} --rule {rule} -o stored.npy");
+            let stored = json(at, &line, 0);
+            assert_eq!(fs::read(at.join("stored.npy")).unwrap(), values, "{line}");
+            for part in ["selected", "weights", "scores", "squared_distances"] {
+                assert_eq!(stored["data"][part], held["data"][part], "{line}: {part}");
+            }
+        }
+    }
+}
+
+#[test]
 fn rows_in_several_files_are_refused_by_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

@@ -18,7 +18,7 @@ if [ "${1:-}" = vectors ]; then
 fi
 xfl=${XFL:-}
 if [ -z "$xfl" ]; then
-  cargo build --release --package xfl
+  cargo build --release --workspace --bin xfl
   xfl=${CARGO_TARGET_DIR:-../../target}/release/xfl
 fi
 if [ $# -gt 0 ]; then

@@ -100,11 +100,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let [train, test] = digits::load(&folder)?;
     let hidden = vec![arguments.hidden];
     let spec = match arguments.channels.is_empty() {
-        true => ModelSpec::Mlp { hidden },
-        false => ModelSpec::Cnn {
-            channels: arguments.channels.clone(),
-            hidden,
-        },
+        true => ModelSpec::mlp(hidden),
+        false => ModelSpec::cnn(arguments.channels.clone(), hidden),
     };
     let model = spec.build(&digits::schema(), Device::Cpu)?;
     let bench = Bench {

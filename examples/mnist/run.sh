@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 examples/mnist/fetch.sh >&2
-exec cargo run --release --package xfl-examples --bin mnist \
+cargo build --release --workspace --bin mnist \
   --config 'profile.release.package.xfl-examples.opt-level=3' \
-  --config 'profile.release.package.xfl-examples.codegen-units=1' \
-  -- "$@"
+  --config 'profile.release.package.xfl-examples.codegen-units=1'
+exec "${CARGO_TARGET_DIR:-target}/release/mnist" "$@"

@@ -26,7 +26,7 @@ fn world() -> World {
     let data = Table::read("digits", &csv[..], &schema, Limits::default()).unwrap();
     let mut train = Seed::from_number(3).stream().permutation(data.len());
     let test = train.split_off(1400);
-    let spec = ModelSpec::Mlp { hidden: vec![16] };
+    let spec = ModelSpec::mlp(vec![16]);
     World {
         model: spec.build(&schema, Device::Cpu).unwrap(),
         data,

@@ -212,7 +212,17 @@ impl Before {
                     members.len(),
                     self.cohort
                 );
-                audit.push(round, &self.stage, text, Verdict::Holds);
+                let sealed = rounds.plan().sealed() && self.stage == stage(Phase::Upload);
+                if sealed {
+                    let text = format!(
+                        "updates of {} of {} members are with the coordinator alone: its word",
+                        members.len(),
+                        self.cohort
+                    );
+                    audit.push(round, &self.stage, text, Verdict::Unchecked);
+                } else {
+                    audit.push(round, &self.stage, text, Verdict::Holds);
+                }
             }
             Entry::Aggregated(a) => {
                 let used = a.selected.iter().filter(|s| **s).count();

@@ -18,6 +18,7 @@ use std::{
     sync::Arc,
 };
 
+use xfl_privacy::NoisedSum;
 use xfl_settlement::{payout, statement::RoundHeader};
 
 use crate::{
@@ -369,10 +370,11 @@ impl Coordinator {
     }
 
     /// The sum that [`Output::Noise`] asked for, noised.
-    pub fn noised(&mut self, now: Millis, sum: Vec<i64>) {
+    pub fn noised<S>(&mut self, now: Millis, sum: &NoisedSum<S>) {
         self.noising = false;
         if self.rounds.wants_sum() {
-            self.commit(Entry::Summed { values: sum });
+            let values = sum.values().to_vec();
+            self.commit(Entry::Summed { values });
             self.since = now;
         }
         self.advance(now);
@@ -550,6 +552,11 @@ impl Coordinator {
     }
 
     fn abandon(&mut self, now: Millis, reason: &str) -> bool {
+        if self.rounds.is_summed() {
+            // The sum is out, and paid for: another one would be another release.
+            self.fail(reason.into());
+            return false;
+        }
         let (round, attempt) = self.rounds.position();
         self.commit(Entry::Abandoned {
             reason: reason.into(),

@@ -61,8 +61,11 @@ pub struct Wish {
     pub model: Vec<f32>,
     /// The round's clip norm over the plan's.
     pub scale: f64,
-    /// Heads that this node's budget file had when it signed commitments: it must know them still.
+    /// Heads that this node's budget file had when it made releases: it must know them still.
     pub seen: Vec<[u8; 32]>,
+    /// Whether a commitment for this charge was signed by this node before, and what it committed to is lost: another draw would be another
+    /// release under the same charge.
+    pub drawn: bool,
 }
 
 /// Why an institution stops.
@@ -112,7 +115,7 @@ pub struct Institution {
     training: Option<Training>,
     next: Option<Training>,
     /// What the coordinator showed of this node's last commitment.
-    seen: Option<[u8; 32]>,
+    seen: Option<((u64, u32), [u8; 32])>,
     masked: masked::Masked,
     outputs: VecDeque<Output>,
 }
@@ -257,8 +260,9 @@ impl Institution {
         else {
             return;
         };
-        let reason: String = reason.chars().take(200).collect();
-        self.report(asked, &Report::Decline(reason));
+        // Why is the institution's own affair: it may depend on its data, or on what it spent elsewhere.
+        let _ = reason;
+        self.report(asked, &Report::Decline(DECLINED.into()));
     }
 
     /// Starts what was asked for while another training was under way.
@@ -275,12 +279,20 @@ impl Institution {
             Some(_) => self.next = Some(wish),
             None => {
                 let own = self.rounds.as_ref().and_then(|r| r.spent().get(&self.id()));
-                let seen = own.map(|spent| spent.head).into_iter().chain(self.seen).collect();
+                let shown = self.seen.map(|(_, head)| head);
+                let seen = own
+                    .map(|spent| spent.head)
+                    .into_iter()
+                    .chain(shown)
+                    .chain(self.memory.heads());
+                let masked = self.plan().is_some_and(Plan::masked);
+                let before = |at: (u64, u32)| (at.0, if masked { at.1 } else { 0 }) == wish.charge;
                 self.outputs.push_back(Output::Train(Wish {
                     charge: wish.charge,
                     model: wish.model.clone(),
                     scale: wish.scale,
-                    seen,
+                    seen: seen.collect(),
+                    drawn: self.seen.is_some_and(|(at, _)| before(at)),
                 }));
                 self.training = Some(Training {
                     model: Vec::new(),
@@ -317,7 +329,9 @@ impl Institution {
         if let Some(envelope) = &welcome.seen {
             let federation = self.rounds_ref()?.plan().federation();
             match envelope.open::<Report>(federation)? {
-                Report::Commit(commit) if envelope.sender == self.id() => self.seen = Some(commit.budget_head),
+                Report::Commit(commit) if envelope.sender == self.id() => {
+                    self.seen = Some(((envelope.round, envelope.attempt), commit.budget_head));
+                }
                 _ => return refuse("shown a commitment of this node's that it never made".into()),
             }
         }
@@ -359,10 +373,16 @@ impl Institution {
         scale: f64,
         bytes: &[u8],
     ) -> Result<(), InstitutionError> {
-        if !(scale.is_finite() && scale > 0.0) {
-            return refuse(format!("a clip norm of {scale} times the plan's"));
+        let rounds = self.rounds_ref()?;
+        check::begun(rounds, at, cohort, scale)?;
+        if self
+            .memory
+            .scale
+            .is_some_and(|(round, known)| round == at.0 && known != scale)
+        {
+            return refuse(format!("told of two clip norms for round {}", at.0));
         }
-        let masked = self.rounds_ref()?.plan().masked();
+        let masked = rounds.plan().masked();
         let d = self.rounds_ref()?.model().len();
         if *blake3::hash(bytes).as_bytes() != model || bytes.len() != 4 * d {
             return refuse(format!(
@@ -382,6 +402,7 @@ impl Institution {
             return refuse(format!("told of two models for round {}", at.0));
         }
         self.memory.asked = Some(at);
+        self.memory.scale = Some((at.0, scale));
         self.memory.trained_on = Some((at.0, model));
         if masked {
             self.advertise(at, cohort)?;
@@ -470,6 +491,9 @@ impl Institution {
         self.rounds.as_ref().map(Rounds::plan)
     }
 }
+
+/// All that a coordinator is told of why an institution can't take part.
+const DECLINED: &str = "training or protection failed";
 
 fn commit_of(release: &Release, at: (u64, u32), root: [u8; 32]) -> Commit {
     let salt_hash = update::salt_hash(&release.salt_key(at));

@@ -155,7 +155,7 @@ pub struct Masking {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MaskMode {
-    /// The coordinator sees each noised update.
+    /// The coordinator sees each update, with what noise its mode says.
     #[default]
     None,
     /// Lattice encryption: the coordinator sees the sum.

@@ -189,6 +189,7 @@ impl Rounds {
                 "scores need held-out data, and the beginning commits to none",
             ));
         }
+        plan.weighs_members(|id| genesis.members.iter().any(|m| m.id == *id))?;
         let mechanism = plan.mechanism(genesis.model.len())?;
         let mut ledger = Ledger::new(plan.federation().0);
         ledger.add_venue(genesis.contracts.venue()).map_err(score::impossible)?;

@@ -13,9 +13,10 @@
 //!     columns = [
 //!       { name = "radius_mean", center = 14.0, scale = 3.5 },   # a number x becomes (x - center) / scale
 //!       { name = "sex", values = ["f", "m"] },                  # a category becomes one 1 among zeros
+//!       { prefix = "code", count = 4, tokens = 500 },           # whole numbers from 0 to 499, for a model with an embedding
 //!     ]
 //! "#).unwrap();
-//! assert_eq!(schema.features(), 3);
+//! assert_eq!(schema.features(), 7);
 //! ```
 //!
 //! Numbered columns (`{ prefix = "p", count = 64, center = 0, scale = 16 }` stands for `p0` to `p63`) keep images short;
@@ -37,6 +38,8 @@ use table::SchemaTable;
 pub const MAX_FEATURES: usize = 1 << 20;
 /// Most classes, or categories of one column, a schema may have.
 pub const MAX_VALUES: usize = 1 << 16;
+/// Most tokens of a vocabulary: all of them are whole numbers that a feature (`f32`) holds exactly.
+pub const MAX_TOKENS: usize = 1 << 20;
 /// Longest name of a column, class or category, in bytes.
 pub const MAX_NAME: usize = 256;
 
@@ -100,6 +103,15 @@ pub enum Column {
         center: f64,
         /// Public positive constant in the columns' units, 1 unless given.
         scale: f64,
+    },
+    /// Whole numbers from 0 to below `vocabulary`, one feature for each column: names of rows of a table that the model learns.
+    Tokens {
+        /// Name in the file's header, or what the columns' names begin with.
+        name: String,
+        /// How many columns `name0, name1, ...` there are; none for the one column `name`.
+        count: Option<usize>,
+        /// How many tokens there are, at most [`MAX_TOKENS`].
+        vocabulary: usize,
     },
 }
 
@@ -251,6 +263,17 @@ impl Schema {
                 return Err(SchemaError::DuplicateColumn { name });
             }
         }
+        if self.image.is_some()
+            && self
+                .columns
+                .iter()
+                .any(|column| matches!(column, Column::Tokens { .. }))
+        {
+            return Err(SchemaError::Key {
+                place: "image".into(),
+                problem: "pixels are numbers, not tokens; remove tokens from the columns, or image".into(),
+            });
+        }
         match self.image {
             Some(image) if image.values() != Some(features) => {
                 let ImageShape {
@@ -284,14 +307,24 @@ impl Column {
             Self::Numeric { .. } => 1,
             Self::Categorical { values, .. } => values.len(),
             Self::Numbered { count, .. } => *count,
+            Self::Tokens { count, .. } => count.unwrap_or(1),
         }
     }
 
     /// The columns of the file that this entry reads.
     pub fn names(&self) -> Vec<String> {
         match self {
-            Self::Numeric { name, .. } | Self::Categorical { name, .. } => vec![name.clone()],
-            Self::Numbered { prefix, count, .. } => (0..*count).map(|i| format!("{prefix}{i}")).collect(),
+            Self::Numeric { name, .. } | Self::Categorical { name, .. } | Self::Tokens { name, count: None, .. } => {
+                vec![name.clone()]
+            }
+            Self::Numbered {
+                prefix: name, count, ..
+            }
+            | Self::Tokens {
+                name,
+                count: Some(count),
+                ..
+            } => (0..*count).map(|i| format!("{name}{i}")).collect(),
         }
     }
 
@@ -313,13 +346,22 @@ impl Column {
             } => {
                 check_name("columns", prefix)?;
                 let place = format!("columns {prefix:?}");
-                if *count == 0 {
-                    return Err(SchemaError::Key {
-                        place,
-                        problem: "expected a count of at least 1, got 0".into(),
-                    });
-                }
+                check_count(&place, *count)?;
                 check_constants(&place, *center, *scale)
+            }
+            Self::Tokens {
+                name,
+                count,
+                vocabulary,
+            } => {
+                check_name("columns", name)?;
+                let place = format!("columns {name:?}");
+                check_count(&place, count.unwrap_or(1))?;
+                if (1..=MAX_TOKENS).contains(vocabulary) {
+                    return Ok(());
+                }
+                let problem = format!("expected tokens from 1 to {MAX_TOKENS}, got {vocabulary}");
+                Err(SchemaError::Key { place, problem })
             }
         }
     }
@@ -333,6 +375,16 @@ fn check_name(place: &str, name: &str) -> Result<(), SchemaError> {
         });
     }
     Ok(())
+}
+
+fn check_count(place: &str, count: usize) -> Result<(), SchemaError> {
+    if count > 0 {
+        return Ok(());
+    }
+    Err(SchemaError::Key {
+        place: place.into(),
+        problem: "expected a count of at least 1, got 0".into(),
+    })
 }
 
 fn check_constants(place: &str, center: f64, scale: f64) -> Result<(), SchemaError> {

@@ -12,18 +12,34 @@
 //! | `"mlp"`, `hidden = [16, 8]` | dense layers of these widths with ReLU between, then the output layer | both |
 //! | `"cnn"`, `channels = [8, 16]`, `hidden = [32]` | for each entry of `channels` a 3x3 convolution (same size), ReLU and 2x2 max pooling; then as `mlp` | both, where the schema has an image |
 //!
+//! Two more keys for `"mlp"` and `"cnn"`:
+//!
+//! - `norm = "layer"` normalises what every hidden layer puts out, before its ReLU, over one example's units (Ba et al.
+//!   2016); `norm = "group"` with `groups = 4` does so for each of so many groups of units or channels (Wu and He 2018). Each unit or
+//!   channel then has a scale and a shift of its own. *Batch* normalisation is refused: it makes an example's gradient
+//!   depend on the others of its batch, so that no clip norm would bound what one example changes.
+//! - `embedding = 8` turns every column of tokens (`tokens = 1000` in `[data]`) into a learned vector of so many numbers
+//!   (`"mlp"` only). Columns of one entry share a table, those of different entries don't.
+//!
 //! Logistic regression on 30 features and two classes has 31 parameters.
 //!
 //! ```
 //! use xfl_core::spec::ModelSpec;
 //! let model: ModelSpec = toml::from_str("kind = \"mlp\"\nhidden = [16]").unwrap();
-//! assert_eq!(model, ModelSpec::Mlp { hidden: vec![16] });
+//! assert_eq!(model, ModelSpec::mlp(vec![16]));
 //! assert!(toml::from_str::<ModelSpec>("kind = \"logistic\"\nhidden = [16]").is_err());
 //! ```
 
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{Schema, SchemaError, Task};
+
+mod layer;
+mod stack;
+mod table;
+
+pub use layer::{Layer, Piece, TensorShape};
+use table::SpecTable;
 
 /// Most parameters a model may have.
 pub const MAX_PARAMETERS: usize = 1 << 27;
@@ -44,6 +60,10 @@ pub enum ModelSpec {
     Mlp {
         /// Widths of the hidden layers.
         hidden: Vec<usize>,
+        /// How hidden layers are normalised, if they are.
+        norm: Option<Norm>,
+        /// Length of a token's vector, where the schema has tokens.
+        embedding: Option<usize>,
     },
     /// A small convolutional network.
     Cnn {
@@ -51,62 +71,19 @@ pub enum ModelSpec {
         channels: Vec<usize>,
         /// Widths of the hidden dense layers after them, possibly none.
         hidden: Vec<usize>,
+        /// How convolutions and hidden layers are normalised, if they are.
+        norm: Option<Norm>,
     },
 }
 
-/// Name and shape of one tensor of parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct TensorShape {
-    /// Name, as in a model's file: `output.weight`, `hidden.0.bias`, `conv.1.weight`.
-    pub name: String,
-    /// Sizes of its axes, the slowest first.
-    pub shape: Vec<usize>,
-}
-
-impl TensorShape {
-    /// How many numbers the tensor holds; saturates.
-    pub fn len(&self) -> usize {
-        self.shape
-            .iter()
-            .fold(1, |product: usize, &axis| product.saturating_mul(axis))
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-/// One step of a model, on a batch of flat rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Layer {
-    /// `x W^T + b`.
-    Dense {
-        /// What its tensors' names begin with.
-        name: String,
-        /// Width of a row in.
-        inputs: usize,
-        /// Width of a row out.
-        outputs: usize,
-    },
-    /// `max(x, 0)`.
-    Relu,
-    /// 3x3 convolution, stride 1, padded by one zero: the image keeps its size.
-    Conv {
-        /// What its tensors' names begin with.
-        name: String,
-        /// Channels in and out.
-        channels: [usize; 2],
-        /// Height and width.
-        size: [usize; 2],
-    },
-    /// Maximum over 2x2 blocks; an odd last row or column is dropped.
-    Pool {
-        /// Channels.
-        channels: usize,
-        /// Height and width before.
-        size: [usize; 2],
-    },
+/// Normalisation of one example's hidden units: each group of them gets mean 0 and variance 1, then every unit (a channel, after a
+/// convolution) its own scale and shift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// All units are one group.
+    Layer,
+    /// So many groups, of neighbouring units or channels; at least 1.
+    Group(usize),
 }
 
 /// Why a model doesn't fit its schema. Each says what to write.
@@ -152,6 +129,22 @@ pub enum ModelError {
         /// How many were asked for.
         got: usize,
     },
+    /// Columns of tokens, and a model that has no use for them.
+    #[error("kind: {kind} can't read the columns of tokens; write kind = \"mlp\" with embedding = 8")]
+    Tokens {
+        /// The given kind.
+        kind: &'static str,
+    },
+    /// Groups that a layer's units can't be divided into.
+    #[error(
+        "groups: a layer of {width} units or channels can't be divided into {groups} groups; write a number that divides it"
+    )]
+    Groups {
+        /// Its units or channels.
+        width: usize,
+        /// The given number.
+        groups: usize,
+    },
     /// More than [`MAX_PARAMETERS`].
     #[error("the model has {got} parameters, expected at most {MAX_PARAMETERS}; make its layers smaller")]
     TooLarge {
@@ -165,6 +158,24 @@ pub enum ModelError {
 }
 
 impl ModelSpec {
+    /// A perceptron without normalisation or tokens.
+    pub fn mlp(hidden: Vec<usize>) -> Self {
+        Self::Mlp {
+            hidden,
+            norm: None,
+            embedding: None,
+        }
+    }
+
+    /// A convolutional network without normalisation.
+    pub fn cnn(channels: Vec<usize>, hidden: Vec<usize>) -> Self {
+        Self::Cnn {
+            channels,
+            hidden,
+            norm: None,
+        }
+    }
+
     /// Its name in `[model]`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -180,27 +191,7 @@ impl ModelSpec {
     /// # Errors
     /// Where the model doesn't fit the schema or is too large.
     pub fn tensors(&self, schema: &Schema) -> Result<Vec<TensorShape>, ModelError> {
-        let mut tensors = Vec::new();
-        for layer in self.layers(schema)? {
-            let (name, weight) = match layer {
-                Layer::Dense { name, inputs, outputs } => (name, vec![outputs, inputs]),
-                Layer::Conv {
-                    name,
-                    channels: [input, output],
-                    ..
-                } => (name, vec![output, input, 3, 3]),
-                Layer::Relu | Layer::Pool { .. } => continue,
-            };
-            let bias = vec![weight[0]];
-            tensors.push(TensorShape {
-                name: format!("{name}.weight"),
-                shape: weight,
-            });
-            tensors.push(TensorShape {
-                name: format!("{name}.bias"),
-                shape: bias,
-            });
-        }
+        let tensors: Vec<_> = self.layers(schema)?.iter().flat_map(Layer::tensors).collect();
         let got = tensors
             .iter()
             .fold(0, |sum: usize, tensor| sum.saturating_add(tensor.len()));
@@ -246,41 +237,35 @@ impl ModelSpec {
             }
             _ => {}
         }
-        let mut layers = Vec::new();
-        let mut width = schema.features();
-        if let Self::Cnn { channels, .. } = self {
-            width = convolutions(schema, channels, &mut layers)?;
-        }
-        if let Self::Mlp { hidden } | Self::Cnn { hidden, .. } = self {
-            for (i, &outputs) in hidden.iter().enumerate() {
-                layers.push(Layer::Dense {
-                    name: format!("hidden.{i}"),
-                    inputs: width,
-                    outputs,
-                });
-                layers.push(Layer::Relu);
-                width = outputs;
-            }
-        }
-        layers.push(Layer::Dense {
-            name: "output".into(),
-            inputs: width,
-            outputs: schema.outputs(),
-        });
-        Ok(layers)
+        stack::layers(self, schema)
     }
 
     fn check_sizes(&self) -> Result<(), ModelError> {
-        let (hidden, channels) = match self {
+        let (hidden, channels, norm, embedding) = match self {
             Self::Linear | Self::Logistic => return Ok(()),
-            Self::Mlp { hidden } => (hidden.as_slice(), None),
-            Self::Cnn { channels, hidden } => (hidden.as_slice(), Some(channels.as_slice())),
+            Self::Mlp {
+                hidden,
+                norm,
+                embedding,
+            } => (hidden, None, norm, *embedding),
+            Self::Cnn { channels, hidden, norm } => (hidden, Some(channels), norm, None),
         };
         if let Self::Mlp { .. } = self
             && hidden.is_empty()
         {
             let problem = "expected at least one width, got []; write hidden = [16], or kind = \"logistic\"".into();
             return Err(ModelError::Key { key: "hidden", problem });
+        }
+        let groups = if let Some(Norm::Group(groups)) = norm {
+            Some(*groups)
+        } else {
+            None
+        };
+        for (key, size) in [("groups", groups), ("embedding", embedding)] {
+            if let Some(got) = size.filter(|size| !(1..=MAX_WIDTH).contains(size)) {
+                let problem = format!("expected a number from 1 to {MAX_WIDTH}, got {got}");
+                return Err(ModelError::Key { key, problem });
+            }
         }
         for (key, sizes) in [("hidden", Some(hidden)), ("channels", channels)] {
             let Some(sizes) = sizes else { continue };
@@ -296,97 +281,6 @@ impl ModelSpec {
             return Err(ModelError::Key { key, problem });
         }
         Ok(())
-    }
-}
-
-/// Adds the convolutions and gives the width of what they leave.
-fn convolutions(schema: &Schema, channels: &[usize], layers: &mut Vec<Layer>) -> Result<usize, ModelError> {
-    let image = schema.image.ok_or(ModelError::NoImage)?;
-    let possible = image.height.min(image.width).checked_ilog2().unwrap_or(0) as usize;
-    let got = channels.len();
-    if got > possible {
-        return Err(ModelError::ImageTooSmall {
-            height: image.height,
-            width: image.width,
-            possible,
-            got,
-        });
-    }
-    let mut size = [image.height, image.width];
-    let mut before = image.channels;
-    for (i, &after) in channels.iter().enumerate() {
-        layers.push(Layer::Conv {
-            name: format!("conv.{i}"),
-            channels: [before, after],
-            size,
-        });
-        layers.push(Layer::Relu);
-        layers.push(Layer::Pool { channels: after, size });
-        size = size.map(|side| side / 2);
-        before = after;
-    }
-    Ok(before.saturating_mul(size[0]).saturating_mul(size[1]))
-}
-
-/// The table as it is written: one set of keys for every kind, so that it reads the same from any format.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SpecTable {
-    kind: Kind,
-    #[serde(default)]
-    hidden: Option<Vec<usize>>,
-    #[serde(default)]
-    channels: Option<Vec<usize>>,
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Kind {
-    Linear,
-    Logistic,
-    Mlp,
-    Cnn,
-}
-
-impl TryFrom<SpecTable> for ModelSpec {
-    type Error = ModelError;
-
-    fn try_from(table: SpecTable) -> Result<Self, ModelError> {
-        let stray = |key: &'static str, kinds: &str| ModelError::Key {
-            key,
-            problem: format!("only for {kinds}; remove it"),
-        };
-        let missing = |key: &'static str, example: &str| ModelError::Key {
-            key,
-            problem: format!("missing; write {example}"),
-        };
-        let spec = match (table.kind, table.hidden, table.channels) {
-            (Kind::Linear | Kind::Logistic, Some(_), _) => return Err(stray("hidden", "kind = \"mlp\" or \"cnn\"")),
-            (Kind::Linear | Kind::Logistic | Kind::Mlp, _, Some(_)) => return Err(stray("channels", "kind = \"cnn\"")),
-            (Kind::Linear, None, None) => Self::Linear,
-            (Kind::Logistic, None, None) => Self::Logistic,
-            (Kind::Mlp, Some(hidden), None) => Self::Mlp { hidden },
-            (Kind::Mlp, None, None) => return Err(missing("hidden", "hidden = [16]")),
-            (Kind::Cnn, hidden, Some(channels)) => Self::Cnn {
-                channels,
-                hidden: hidden.unwrap_or_default(),
-            },
-            (Kind::Cnn, _, None) => return Err(missing("channels", "channels = [8, 16]")),
-        };
-        spec.check_sizes()?;
-        Ok(spec)
-    }
-}
-
-impl From<ModelSpec> for SpecTable {
-    fn from(spec: ModelSpec) -> Self {
-        let (kind, hidden, channels) = match spec {
-            ModelSpec::Linear => (Kind::Linear, None, None),
-            ModelSpec::Logistic => (Kind::Logistic, None, None),
-            ModelSpec::Mlp { hidden } => (Kind::Mlp, Some(hidden), None),
-            ModelSpec::Cnn { channels, hidden } => (Kind::Cnn, Some(hidden), Some(channels)),
-        };
-        Self { kind, hidden, channels }
     }
 }
 

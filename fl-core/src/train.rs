@@ -36,4 +36,4 @@ pub use data::{Data, Limits, Table, Target};
 pub use device::Device;
 pub use held_out::HeldOut;
 pub use local::{LocalOptions, LocalUpdate, record_step, train_locally};
-pub use model::{Evaluation, Model, TrainError};
+pub use model::{AddError, Evaluation, Model, TrainError};

@@ -327,6 +327,7 @@ async fn local_steps_over_drawn_records_and_a_budget_that_is_rolled_back() {
         model: rounds.model().to_vec(),
         scale: 1.0,
         seen: vec![seen],
+        drawn: false,
     };
     let hospital = ran.root.path().join("hospital-0");
     let budget = std::fs::read_to_string(hospital.join("budget.jsonl")).unwrap();

@@ -68,6 +68,7 @@ fn variance(plan: &Plan) -> f64 {
                 model: start.clone(),
                 scale: 1.0,
                 seen: Vec::new(),
+                drawn: false,
             };
             practice.release(&wish).unwrap().values
         })

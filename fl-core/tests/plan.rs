@@ -60,6 +60,80 @@ fn an_update_that_was_refused_counts_among_the_byzantine_ones() {
     );
 }
 
+/// `weights` are of nodes 7 and 8, which nobody needs to be for a plan to be parsed.
+fn weighted(lines: &str) -> Result<Plan, PlanError> {
+    aggregation(&format!("rule = \"weighted-mean\"\n{lines}"))
+}
+
+#[test]
+fn a_weighted_mean_weighs_members_by_their_keys_up_to_the_cap() {
+    use xfl_core::identity::NodeId;
+    let node = |byte: u8| NodeId([byte; 32]);
+    let (seven, eight) = (node(7), node(8));
+    let plan = weighted(&format!(
+        "weight_cap = 3\nweights = {{ \"{seven}\" = 2, \"{eight}\" = 500 }}"
+    ))
+    .unwrap();
+    assert_eq!(plan.rule_code(), 18);
+    let members = [eight, node(1), seven];
+    let pipeline = plan.weighing(plan.pipeline(3, 0, &Seed::from_number(1)), &members);
+    assert_eq!(
+        (pipeline.rule, &pipeline.weights),
+        (Rule::WeightedMean { cap: 3 }, &Some(vec![500, 1, 2]))
+    );
+    let owned = [vec![60, -1], vec![0, 0], vec![-7, 0]];
+    let rows = xfl_aggregation::Rows::new(owned.iter().map(Vec::as_slice).collect()).unwrap();
+    let mut past = xfl_core::round::Past::start(&plan, 2).unwrap();
+    let made = past.aggregate(&plan, &pipeline, &members, &rows).unwrap();
+    // (3 * 60 + 0 - 2 * 7) / 6 and -3 / 6, floored.
+    assert_eq!(made.values, [27, -1]);
+    // Nobody but members is weighed, and what one weighs is said before a round.
+    assert!(plan.weighs_members(|id| members.contains(id)).is_ok());
+    let stranger = plan.weighs_members(|id| *id == seven).unwrap_err();
+    assert!(stranger.what.contains(&eight.to_string()), "{stranger}");
+    let plan = Plan::parse(
+        &plan.text().replace("kind = \"cosine\"", "kind = \"participation\""),
+        "p",
+    )
+    .unwrap();
+    // Noise decides neither a mean nor equal rewards: no signal-to-noise ratio is asked for.
+    let said: Vec<_> = plan.check(10_000, 7).unwrap().findings;
+    let weighs = said
+        .iter()
+        .find(|finding| finding.text.contains("weighs up to 3: 33% of the mean"));
+    assert!(weighs.is_some_and(|finding| !finding.warning), "{said:?}");
+}
+
+#[test]
+fn weights_that_cannot_be_kept_are_refused() {
+    let named = format!("weights = {{ \"{:064x}\" = 11 }}", 7);
+    for (lines, words, hint) in [
+        (named.as_str(), "weighs 11, more than 10", "weight_cap"),
+        ("weight_cap = 0", "got 0", "from 1 to"),
+        (
+            &format!("weight_cap = 5\nweights = {{ \"{:064x}\" = 0 }}", 7),
+            "got 0",
+            "from 1 to",
+        ),
+        ("pre = [\"bucketing\"]", "buckets have none", "leave bucketing out"),
+        ("weights = { \"hospital\" = 2 }", "64 hex digits", ""),
+    ] {
+        let error = weighted(lines).unwrap_err();
+        assert!(
+            error.what.contains(words) && error.hint.contains(hint),
+            "{lines}: {error:?}"
+        );
+    }
+    for lines in ["weight_cap = 5", "weights = {}\nweight_cap = 5", &named] {
+        let error = aggregation(&format!("rule = \"mean\"\n{lines}")).unwrap_err();
+        assert!(error.hint.contains("it is for weighted-mean"), "{error:?}");
+    }
+    let masked = "[masking]\nmode = \"lwe\"\nthreshold = 4\n[aggregation]";
+    let text = weighted("").unwrap().text().replace("[aggregation]", masked);
+    let error = Plan::parse(&text, "federation.toml").unwrap_err();
+    assert!(error.what.contains("masked sums take every update once"), "{error:?}");
+}
+
 /// Seen in a review: a round's rows were added to the history before the rule, which adds them itself, and so counted twice.
 #[test]
 fn foolsgold_is_told_of_the_rounds_before_and_no_more() {

@@ -42,10 +42,13 @@ mod normal;
 pub mod pld;
 mod quadrature;
 pub mod rdp;
+mod tradeoff;
 
 pub use accountant::{Accountant, CalibrationError, rho};
 pub use composition::{Composition, CompositionError, MAX_KINDS, Neighbours, Sampling, Step};
 pub use loss::{Loss, Sampled, Total};
+pub(crate) use normal::quantile;
+pub use tradeoff::{DELTAS, TradeOff};
 
 /// Noise that can't be calibrated.
 #[derive(Debug, Clone, Copy, PartialEq, Error)]

@@ -21,7 +21,7 @@
 //!
 //! **Crashes can only over-charge.** A charge is returned after its line is on disk, so nothing was ever released under a line that isn't
 //! complete. Such a line (a *torn tail*: bytes after the last complete line) is nonetheless never forgotten: it is charged, against
-//! every unit and relation, with the rho that can still be read in it, else with the largest rho in the ledger (0 in an empty one); a line that
+//! every unit and relation, with the loss that can still be read in it, else with the largest in the ledger (nothing in an empty one); a line that
 //! lacks nothing but its end is charged as it stands. The repair is appended; no byte is ever overwritten.
 //!
 //! **Not detected here.** A file rolled back to an earlier complete state is consistent in itself. [`Ledger::head`] is there to be written
@@ -205,8 +205,8 @@ pub struct Ledger {
     totals: BTreeMap<(Unit, Relation), Total>,
     federations: BTreeMap<([u8; 32], Unit, Relation), Total>,
     heads: BTreeSet<[u8; 32]>,
-    torn: Rho,
-    largest: Rho,
+    torn: Total,
+    largest: Loss,
     head: [u8; 32],
     lines: u64,
 }
@@ -221,8 +221,8 @@ impl Ledger {
             totals: BTreeMap::new(),
             federations: BTreeMap::new(),
             heads: BTreeSet::from([[0; 32]]),
-            torn: Rho::ZERO,
-            largest: Rho::ZERO,
+            torn: Total::default(),
+            largest: Loss::unsampled(Rho::ZERO),
             head: [0; 32],
             lines: 0,
         }
@@ -327,7 +327,7 @@ impl Ledger {
 
     /// Adds a line up; false (and no change) if its release is on record already.
     fn apply(&mut self, line: &Line) -> bool {
-        let rho = match *line {
+        let loss = match *line {
             Line::Charge(Release {
                 federation,
                 round,
@@ -346,15 +346,15 @@ impl Ledger {
                 ] {
                     total.add(&loss, 1);
                 }
-                loss.rho()
+                loss
             }
-            Line::Torn { rho, .. } => {
-                self.torn = self.torn.plus(rho);
-                rho
+            Line::Torn { loss, .. } => {
+                self.torn.add(&loss, 1);
+                loss
             }
         };
-        if rho > self.largest {
-            self.largest = rho;
+        if loss.rho() > self.largest.rho() {
+            self.largest = loss;
         }
         self.head = line.hash(&self.head);
         self.heads.insert(self.head);
@@ -381,9 +381,7 @@ impl Ledger {
     }
 
     fn and_torn(&self, total: Option<&Total>) -> Total {
-        let mut total = total.cloned().unwrap_or_default();
-        total.add(&Loss::unsampled(self.torn), 1);
-        total
+        total.cloned().unwrap_or_default().and(&self.torn)
     }
 
     /// Releases on record, with what each cost: federation, round, attempt.
@@ -402,8 +400,8 @@ impl Ledger {
 
     /// Loss of torn lines, which counts against every unit and relation.
     #[must_use]
-    pub fn torn(&self) -> Rho {
-        self.torn
+    pub fn torn(&self) -> &Total {
+        &self.torn
     }
 
     /// What was spent per unit and relation, as guarantees at the limit's delta.

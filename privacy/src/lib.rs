@@ -11,11 +11,13 @@
 //!
 //! - [`Mechanism`]: what a plan says, checked; sigma, loss, and the bounds that an honest release satisfies.
 //! - [`Mode`]: who adds the noise, and whom it protects against.
-//! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record; [`Steps`]: local DP-SGD.
+//! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record; [`Steps`]: local DP-SGD;
+//!   [`Block`]: gradients of many examples as layers have them.
 //! - [`Noise`]: OpenDP's ([`OpenDpNoise`]) for what leaves, a seeded one ([`RehearsalNoise`]) for simulations.
 //! - [`accounting`]: composition, epsilon at delta, the noise for a target.
 //! - [`SignalToNoise`]: whether rules that look at single updates have anything to go by.
 //! - [`mask`]: sums that hide their terms from the coordinator, by lattice encryption.
+//! - [`audit`]: lower bounds on epsilon from canaries, against the claims.
 //! - [`budget`]: an institution's own hash-chained ledger of what it spent.
 //!
 //! The crate does no IO and reads no clock; the only entropy it touches is the operating system's through OpenDP.
@@ -46,6 +48,7 @@
 //! ```
 
 pub mod accounting;
+pub mod audit;
 pub mod budget;
 mod central;
 mod clip;
@@ -76,6 +79,6 @@ pub use neighbour::{Relation, Unit};
 pub use noise::{Noise, NoiseError, Noised, OpenDpNoise, Os, Rehearsal, RehearsalNoise};
 pub use parameter::{ClipNorm, Delta, Epsilon, Grid, NoiseMultiplier, ParameterError, Rho, SampleRate};
 pub use quantise::{QuantiseError, Quantised};
-pub use record::{RecordError, RecordSum};
-pub use snr::{GOOD_RATIO, REFUSED_RATIO, SignalFraction, SignalToNoise, Verdict};
+pub use record::{Block, BlockError, RecordError, RecordSum};
+pub use snr::{GOOD_RATIO, LEAST_RATIO, REFUSED_RATIO, Sight, SignalFraction, SignalToNoise, Verdict};
 pub use steps::{Steps, StepsError};

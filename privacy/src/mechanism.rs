@@ -283,7 +283,12 @@ impl TryFrom<Settings> for Mechanism {
             .unwrap_or(u64::MAX);
         let most_units = u64::from(most_examples).saturating_mul(local_steps.into());
         let norm_bound = most_units.saturating_mul(unit_norm);
-        let reach = bounds::max_abs(norm_bound, released_sigma, length);
+        let max_abs = bounds::max_abs(norm_bound, released_sigma, length);
+        // What the coordinator publishes is a mean of updates and its own noise.
+        let reach = match settings.noising {
+            Noising::Central => bounds::max_abs(norm_bound, promised, length),
+            _ => max_abs,
+        };
         let limit = bounds::MAX_ABS;
         let fits = |n: u64| u32::try_from(n).ok().filter(|_| reach <= limit);
         let (Some(clip_steps), Some(count_steps), Some(sigma), Some(promised_sigma), Ok(max_abs)) = (
@@ -291,7 +296,7 @@ impl TryFrom<Settings> for Mechanism {
             fits(count_steps),
             fits(sigma),
             fits(promised),
-            i32::try_from(reach),
+            i32::try_from(max_abs),
         ) else {
             let tail = bounds::tail_multiple(length) * noise_multiplier.get() * f64::from(local_steps).sqrt();
             let at_least = clip.get() * (most_units as f64 + tail) / limit as f64 * 1.001;

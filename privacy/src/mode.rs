@@ -123,8 +123,8 @@ pub(crate) fn rho_of_shares(sensitivity: u64, share: u32, honest: u32, length: u
     if share == 0 {
         return Rho::INFINITE;
     }
-    // A few roundings each, all positive terms: a relative 2^-48 covers them.
-    let up = |x: f64| (x * (1.0 + 2f64.powi(-48))).max(f64::MIN_POSITIVE);
+    // A few roundings each, all positive terms; the exponential's argument is off by at most 750 units of 2^-53 where it is no zero.
+    let up = |x: f64| (x * (1.0 + 2f64.powi(-40))).max(f64::MIN_POSITIVE);
     let (d, share, m) = (length as f64, f64::from(share), f64::from(honest));
     let tau = if honest > 1 {
         // k / (k + 1) is at least 1/2.

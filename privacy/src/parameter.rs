@@ -93,7 +93,7 @@ parameter!(
 );
 
 parameter!(
-    /// Noise per unit of sensitivity: the discrete Gaussian of each institution has `sigma = multiplier * clip`. Zero means no
+    /// Noise per unit of sensitivity: the discrete Gaussian (of each institution, or of a sum) has `sigma = multiplier * clip`. Zero means no
     /// noise and an infinite epsilon.
     NoiseMultiplier,
     |value| value.is_finite() && value >= 0.0

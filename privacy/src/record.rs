@@ -4,6 +4,9 @@
 //! mean over institutions has one public divisor and nobody reports a count. Replacing one example by zero changes the sum by an
 //! integer vector of norm at most `clip_steps`; replacing it by another one, by at most twice that.
 //!
+//! Examples come one by one ([`RecordSum::add_example`]) or many at once in the form in which layers have them
+//! ([`RecordSum::add_batch`]), which is faster and never writes an example's gradient out.
+//!
 //! In mode dp-sgd a sum holds whichever records the institution's coins drew: the batch is the *expected* number of them and stays the
 //! public divisor. A draw larger than [`Mechanism::most_examples`] (probability at most `2^-50`, whatever the data) is refused.
 //!
@@ -19,6 +22,12 @@ use crate::mechanism::Mechanism;
 use crate::mode::Mode;
 use crate::neighbour::Unit;
 use crate::quantise::{QuantiseError, Quantised, round_to_grid};
+
+mod blocks;
+mod norms;
+mod rounding;
+
+pub use blocks::{Block, BlockError};
 
 /// A batch that isn't what the plan says.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -39,6 +48,9 @@ pub enum RecordError {
         /// What went wrong.
         source: QuantiseError,
     },
+    /// The blocks aren't gradients of the mechanism's dimension.
+    #[error(transparent)]
+    Blocks(#[from] BlockError),
     /// More examples than a batch has.
     #[error("batch is full, expected at most {batch} examples")]
     Full {
@@ -85,20 +97,27 @@ impl RecordSum {
         })
     }
 
-    /// Adds one example's gradient: `d` finite values in model units. After an error the sum is as before.
+    /// Adds one example's gradient: `d` values in model units. After an error the sum is as before.
+    ///
+    /// A gradient that isn't finite counts as zero, and as beyond the clip norm: whether one is can depend on the record and on a model that
+    /// somebody chose for it, so a refusal would tell what no noise hides.
     ///
     /// # Errors
-    /// The batch is full, the length is wrong or a value is not finite.
+    /// The batch is full, or the length is wrong.
     pub fn add_example(&mut self, gradient: &[f32]) -> Result<(), RecordError> {
         let (example, batch) = (self.added, self.mechanism.most_examples());
         if example >= batch {
             return Err(RecordError::Full { batch });
         }
-        let factor = clip_factor(gradient, &self.mechanism).map_err(|source| RecordError::Clip { example, source })?;
-        round_to_grid(gradient, factor, &self.mechanism, &mut self.example)
-            .map_err(|source| RecordError::Quantise { example, source })?;
+        match clip_factor(gradient, &self.mechanism) {
+            Ok(factor) => round_to_grid(gradient, factor, &self.mechanism, &mut self.example)
+                .map_err(|source| RecordError::Quantise { example, source })?,
+            Err(ClipError::NotFinite { .. }) => nothing(&self.mechanism, &mut self.example),
+            Err(source) => return Err(RecordError::Clip { example, source }),
+        }
         for (sum, &value) in self.sum.iter_mut().zip(&self.example) {
-            *sum += i64::from(value);
+            // Magnitudes stay below 2^31 * 2^32: checking every one would only keep the loop from being vectorised.
+            *sum = sum.wrapping_add(i64::from(value));
         }
         self.added += 1;
         Ok(())
@@ -119,6 +138,17 @@ impl RecordSum {
             values,
             mechanism: self.mechanism,
         })
+    }
+}
+
+/// What an example without a finite gradient adds.
+fn nothing(mechanism: &Mechanism, integers: &mut Vec<i32>) {
+    integers.clear();
+    // Dimensions are at most 2^31.
+    integers.resize(mechanism.dimension() as usize, 0);
+    let count = mechanism.count_steps() as i32;
+    if count > 0 {
+        integers.push(-count);
     }
 }
 
@@ -154,14 +184,9 @@ mod tests {
         let mechanism = testing::record(2, 5, 1.0, 2);
         let mut sum = RecordSum::new(&mechanism).unwrap();
         sum.add_example(&[1.5, 0.0]).unwrap();
-        let bad = sum.add_example(&[f32::NAN, 0.0]).unwrap_err();
-        assert_eq!(
-            bad,
-            RecordError::Clip {
-                example: 1,
-                source: ClipError::NotFinite { index: 0 }
-            }
-        );
+        let bad = sum.add_example(&[0.0]).unwrap_err();
+        let source = ClipError::Dimension { got: 1, expected: 2 };
+        assert_eq!(bad, RecordError::Clip { example: 1, source });
         sum.add_example(&[300.0, 400.0]).unwrap();
         assert_eq!(sum.add_example(&[0.0; 2]).unwrap_err(), RecordError::Full { batch: 2 });
         assert_eq!(sum.finish().unwrap().values, [4, 4]);
@@ -172,6 +197,25 @@ mod tests {
         assert_eq!(
             RecordSum::new(&testing::institution(2, 5, 1.0)).unwrap_err(),
             RecordError::WrongUnit
+        );
+    }
+
+    /// A coordinator can choose parameters under which the gradients of some records overflow: whether they do must not show.
+    #[test]
+    fn a_gradient_that_is_not_finite_is_nothing_beyond_the_norm() {
+        let mechanism = testing::record(2, 5, 1.0, 3);
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            assert_eq!(sum_of(&mechanism, &[[bad, 1.0], [1.0, bad], [3.0, 4.0]]), [3, 4]);
+        }
+        let counting = Mechanism::try_from(crate::Settings {
+            count_noise: Some(1.0),
+            ..crate::Settings::from(mechanism)
+        })
+        .unwrap();
+        let count = counting.count_steps() as i32;
+        assert_eq!(
+            sum_of(&counting, &[[f32::NAN, 1.0], [0.0, 0.0], [300.0, 400.0]]),
+            [3, 4, -count]
         );
     }
 

@@ -11,6 +11,18 @@
 //! single updates (Krum, cosine, leave-one-out) can tell an honest one from any other. The *mean* of `n` updates is `sqrt(n)` times
 //! better off, so a refusal speaks of rules and scores that look at single updates, never of training.
 //!
+//! **What ratio is enough** depends on what a rule goes by ([`Sight`]), and the worst attacker is one who sends *no noise*:
+//!
+//! - *Nearness* (Krum, Multi-Krum, Bulyan, MDA, nearest-neighbour mixing). Two honest updates are `2 sigma^2 d` apart, squared; from an
+//!   attacker who sends `-a g` without noise they are `(1 + a)^2 S^2 + sigma^2 d`. From `ratio < 1` on there is an `a > 0` for which the
+//!   attacker is nearer to everybody than they are to each other: the rule doesn't fail to find it, it prefers it. Refused under 1.
+//! - *Values* (medians, trimmed means, the geometric median, clipping, signs). What `f` of `n` attackers can do is bounded, by about `f / n`
+//!   times the noise's norm, so progress falls like `1 - c (f / n) / ratio`: with a fifth malicious and `ratio` 1, it is still twice that
+//!   of the mean; at 1/3 next to nothing is left. Refused under 1/3.
+//!
+//! `examples/signal` measures both, rule by rule, and its tests hold the thresholds to them. Filters by spread or angle (CAF, SMEA, DnC,
+//! FLAME) degrade later than that, the later the larger `d`; no such claim is made for them here.
+//!
 //! The ratio is per update. The honest signal is a stated [`SignalFraction`] of its bound: examples' gradients don't all point the same
 //! way, and late in training less and less so. [`SignalFraction::HALF`] is typical for the first rounds of a linear model on standardised
 //! data.
@@ -21,10 +33,33 @@ use serde::Serialize;
 
 use crate::mechanism::Mechanism;
 
-/// Ratio from which on rules that look at single updates work as without noise.
+/// Ratio from which on rules that look at single updates withstand attackers about as well as without noise.
 pub const GOOD_RATIO: f64 = 3.0;
-/// Ratio under which they are refused.
+/// Ratio under which rules that go by nearness are refused, and scores of single updates.
 pub const REFUSED_RATIO: f64 = 1.0;
+/// Ratio under which every rule that looks at single updates is refused.
+pub const LEAST_RATIO: f64 = 1.0 / 3.0;
+
+/// What a rule goes by, which decides how much signal it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sight {
+    /// Which single updates are near to each other, or what one of them is worth: refused under [`REFUSED_RATIO`].
+    Nearness,
+    /// The values of all of them, each with a bounded influence: refused under [`LEAST_RATIO`].
+    Values,
+}
+
+impl Sight {
+    /// The ratio under which noise decides.
+    #[must_use]
+    pub fn refused_under(self) -> f64 {
+        match self {
+            Self::Nearness => REFUSED_RATIO,
+            Self::Values => LEAST_RATIO,
+        }
+    }
+}
 
 /// Which part of its bound an honest update's norm is taken to be.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
@@ -57,7 +92,7 @@ pub enum Verdict {
     Good,
     /// Between: allowed, with a warning.
     Warn,
-    /// Under 1: noise decides (expected cosine under 0.5).
+    /// Noise decides: the ratio is under [`Sight::refused_under`].
     Refuse,
 }
 
@@ -72,7 +107,7 @@ pub struct SignalToNoise {
     pub noise: f64,
     /// `signal / noise`; infinite without noise.
     pub ratio: f64,
-    /// What follows.
+    /// What follows for rules that go by nearness, which need most.
     pub verdict: Verdict,
 }
 
@@ -83,24 +118,33 @@ impl SignalToNoise {
         let signal = fraction.0 * mechanism.norm_bound() as f64;
         let noise = mechanism.released_sigma() * (mechanism.dimension() as f64).sqrt();
         let ratio = signal / noise;
-        let verdict = match ratio {
-            r if r >= GOOD_RATIO => Verdict::Good,
-            r if r >= REFUSED_RATIO => Verdict::Warn,
-            _ => Verdict::Refuse,
-        };
         Self {
             fraction,
             signal,
             noise,
             ratio,
-            verdict,
+            verdict: verdict(ratio, Sight::Nearness),
         }
+    }
+
+    /// What follows for rules that go by this.
+    #[must_use]
+    pub fn verdict_for(&self, sight: Sight) -> Verdict {
+        verdict(self.ratio, sight)
     }
 
     /// Expected cosine of two updates with the same signal: `1 / (1 + 1 / ratio^2)`.
     #[must_use]
     pub fn cosine_of_equals(&self) -> f64 {
         1.0 / (1.0 + self.ratio.powi(-2))
+    }
+}
+
+fn verdict(ratio: f64, sight: Sight) -> Verdict {
+    match ratio {
+        r if r >= GOOD_RATIO => Verdict::Good,
+        r if r >= sight.refused_under() => Verdict::Warn,
+        _ => Verdict::Refuse,
     }
 }
 
@@ -133,6 +177,11 @@ mod tests {
         assert_eq!(at(0.01).verdict, Verdict::Good);
         assert_eq!(at(0.05).verdict, Verdict::Warn);
         assert_eq!(at(0.2).verdict, Verdict::Refuse);
+        let values = |z: f64| at(z).verdict_for(Sight::Values);
+        assert_eq!(
+            (values(0.01), values(0.2), values(0.31)),
+            (Verdict::Good, Verdict::Warn, Verdict::Refuse)
+        );
         assert_eq!(at(0.0).verdict, Verdict::Good);
         assert_eq!(at(0.0).cosine_of_equals(), 1.0);
         let z = 0.05f64;

@@ -8,6 +8,8 @@
 //! **Far rows.** Where a row has a larger value in the block, its pairs are summed from the differences themselves: each difference
 //! is below 2^32, its square below 2^64, and 256 low halves and 256 high halves are summed apart. A hostile row slows its own pairs only.
 
+use crate::vectors::{Vectors, Work};
+
 /// Columns in a block.
 pub(super) const WIDTH: usize = 256;
 
@@ -26,6 +28,7 @@ pub(super) struct Block {
     /// Squared norm of each row's part modulo 2^64.
     norms: Vec<u64>,
     near: Vec<bool>,
+    vectors: Vectors,
 }
 
 impl Block {
@@ -34,11 +37,27 @@ impl Block {
             moved: vec![[0; WIDTH]; n],
             norms: vec![0; n],
             near: vec![false; n],
+            vectors: Vectors::here(),
         }
     }
 
-    /// Takes the block of the n rows, at most [`WIDTH`] columns.
-    pub(super) fn load(&mut self, rows: &[&[i32]]) {
+    /// The same on other vectors.
+    #[cfg(test)]
+    pub(super) fn on(self, vectors: Vectors) -> Self {
+        Self { vectors, ..self }
+    }
+
+    /// Adds the squared distances of the n rows' block, at most [`WIDTH`] columns, to `upper`: pairs (i, j), i < j, in order.
+    pub(super) fn add(&mut self, rows: &[&[i32]], upper: &mut [u128]) {
+        self.vectors.run(Adding {
+            block: self,
+            rows,
+            upper,
+        });
+    }
+
+    #[inline(always)]
+    fn load(&mut self, rows: &[&[i32]]) {
         for (i, &part) in rows.iter().enumerate() {
             let moved = &mut self.moved[i];
             for (moved, &v) in moved.iter_mut().zip(part) {
@@ -50,8 +69,8 @@ impl Block {
         }
     }
 
-    /// Adds the block's squared distances to `upper`, pairs (i, j), i < j, in order.
-    pub(super) fn add_distances(&self, upper: &mut [u128]) {
+    #[inline(always)]
+    fn add_distances(&self, upper: &mut [u128]) {
         let mut rest = upper;
         for i in 0..self.moved.len() {
             let (totals, after) = rest.split_at_mut(self.moved.len() - i - 1);
@@ -71,6 +90,7 @@ impl Block {
         }
     }
 
+    #[inline(always)]
     fn add_tile<const N: usize>(&self, i: usize, first: usize, products: [u64; N], totals: &mut [u128]) {
         for ((j, product), total) in (first..).zip(products).zip(totals) {
             *total += if self.near[i] && self.near[j] {
@@ -80,6 +100,23 @@ impl Block {
                 far_distance(&self.moved[i], &self.moved[j])
             };
         }
+    }
+}
+
+/// One block's rows, and the sums they go to.
+struct Adding<'b> {
+    block: &'b mut Block,
+    rows: &'b [&'b [i32]],
+    upper: &'b mut [u128],
+}
+
+impl Work for Adding<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        self.block.load(self.rows);
+        self.block.add_distances(self.upper);
     }
 }
 
@@ -98,6 +135,7 @@ fn products<const N: usize>(a: &Moved, others: [&Moved; N]) -> [u64; N] {
     sums
 }
 
+#[inline(always)]
 fn far_distance(a: &Moved, b: &Moved) -> u128 {
     let (mut low, mut high) = (0_u64, 0_u64);
     for (&a, &b) in a.iter().zip(b) {
@@ -110,6 +148,7 @@ fn far_distance(a: &Moved, b: &Moved) -> u128 {
 }
 
 /// The least b such that every value lies in [-2^b, 2^b).
+#[inline(always)]
 fn magnitude_bits(part: &[i32]) -> u32 {
     let spread = part.iter().fold(0, |spread, &v| spread | (v ^ (v >> 31)));
     u32::BITS - spread.leading_zeros()

@@ -84,3 +84,17 @@ proptest! {
         prop_assert_eq!(squared_norm(&a), naive(&a, &a) as u128);
     }
 }
+
+proptest! {
+    /// Who replays a round on an older processor gets the same bits.
+    #[test]
+    fn distances_do_not_depend_on_the_processors_vectors(rows in table(2..9, 1..300, hostile())) {
+        let parts: Vec<&[i32]> = rows.iter().map(|row| &row[..row.len().min(kernel::WIDTH)]).collect();
+        let on = |vectors| {
+            let mut upper = vec![0_u128; pairs(rows.len())];
+            kernel::Block::new(rows.len()).on(vectors).add(&parts, &mut upper);
+            upper
+        };
+        prop_assert_eq!(on(crate::vectors::Vectors::here()), on(crate::vectors::Vectors::least()));
+    }
+}

@@ -61,6 +61,7 @@ impl Kernel for WithReference<'_> {
 
     fn scratch<E: Real>(&self, _: usize) {}
 
+    #[inline(always)]
     fn block<E: Real>(&self, (): &mut (), start: usize, rows: &[&[E]], totals: &mut [f64]) {
         let width = rows.first().map_or(0, |row| row.len());
         let reference = &self.0[start..start + width];

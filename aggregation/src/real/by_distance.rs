@@ -95,6 +95,7 @@ impl Kernel for Projections {
         vec![0.0; Self::WIDTH]
     }
 
+    #[inline(always)]
     fn block<E: Real>(&self, signs: &mut Vec<f64>, start: usize, rows: &[&[E]], totals: &mut [f64]) {
         let signs = &mut signs[..rows.first().map_or(0, |row| row.len())];
         for (coordinate, sign) in (start..).zip(signs.iter_mut()) {

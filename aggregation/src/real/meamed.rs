@@ -61,6 +61,7 @@ impl Meamed {
 
 impl Kernel for Meamed {
     const WIDTH: usize = 4096;
+    const WIDE: bool = false;
     type Scratch<E: Real> = Vec<Wire<E>>;
 
     fn scratch<E: Real>(&self, n: usize) -> Vec<Wire<E>> {

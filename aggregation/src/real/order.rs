@@ -112,6 +112,7 @@ impl MiddleMean {
 
 impl Kernel for MiddleMean {
     const WIDTH: usize = 4096;
+    const WIDE: bool = false;
     type Scratch<E: Real> = Vec<Wire<E>>;
 
     fn scratch<E: Real>(&self, n: usize) -> Vec<Wire<E>> {

@@ -91,6 +91,7 @@ impl<const PRODUCTS: bool> Kernel for Pairs<'_, PRODUCTS> {
         vec![Strip([0.0; STRIP]); n]
     }
 
+    #[inline(always)]
     fn block<E: Real>(&self, parts: &mut Vec<Strip>, start: usize, rows: &[&[E]], totals: &mut [f64]) {
         for (Strip(part), row) in parts.iter_mut().zip(rows) {
             for (part, &v) in part.iter_mut().zip(*row) {

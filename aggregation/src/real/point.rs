@@ -36,6 +36,7 @@ impl Point<'_> {
     }
 
     /// The point's block at the columns from `first` on.
+    #[inline(always)]
     fn write<E: Real>(&self, first: usize, rows: &[&[E]], out: &mut [f64]) {
         match self.start {
             Some((weight, start)) if weight != 0.0 => {
@@ -67,6 +68,7 @@ impl Kernel for Point<'_> {
 
     fn scratch<E: Real>(&self, _: usize) {}
 
+    #[inline(always)]
     fn block<E: Real>(&self, (): &mut (), start: usize, rows: &[&[E]], out: &mut [f64]) {
         self.write(start, rows, out);
     }
@@ -83,6 +85,7 @@ impl Kernel for ToPoint<'_> {
         vec![0.0; Self::WIDTH]
     }
 
+    #[inline(always)]
     fn block<E: Real>(&self, point: &mut Vec<f64>, start: usize, rows: &[&[E]], totals: &mut [f64]) {
         let point = &mut point[..rows.first().map_or(0, |row| row.len())];
         self.0.write(start, rows, point);
@@ -105,6 +108,7 @@ impl Kernel for Norms {
 
     fn scratch<E: Real>(&self, _: usize) {}
 
+    #[inline(always)]
     fn block<E: Real>(&self, (): &mut (), _: usize, rows: &[&[E]], totals: &mut [f64]) {
         for (total, row) in totals.iter_mut().zip(rows) {
             *total += strip::sum(row, row, strip::product);
@@ -114,6 +118,7 @@ impl Kernel for Norms {
 
 /// Adds the weighted rows to `out`; all rows have its length. Four terms are added to one another, then to `out`; eight are
 /// taken in one pass over it, which changes no sum and halves what is loaded and stored.
+#[inline(always)]
 pub(crate) fn add_weighted<E: Real>(terms: &[(f64, &[E])], out: &mut [f64]) {
     let (eights, rest) = terms.as_chunks::<8>();
     for &[(a, x), (b, y), (c, z), (e, w), (f, s), (g, t), (h, u), (k, v)] in eights {

@@ -17,6 +17,7 @@ impl Kernel for SignMajority {
 
     fn scratch<E: Real>(&self, _: usize) {}
 
+    #[inline(always)]
     fn block<E: Real>(&self, (): &mut (), _: usize, rows: &[&[E]], out: &mut [f64]) {
         out.fill(0.0);
         for row in rows {

@@ -72,6 +72,8 @@ impl PartialEq for StorageError {
     }
 }
 
+impl Eq for StorageError {}
+
 /// A round's updates in a [`Source`]: n rows of d numbers each, checked as they are read.
 pub struct Spool<'a, T: Real> {
     source: &'a dyn Source<T>,

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 mod digits;
 mod laws;
 mod refused;
+mod vectors;
 
 fn rows_of<T>(rows: &[Vec<T>]) -> Vec<&[T]> {
     rows.iter().map(Vec::as_slice).collect()

@@ -13,6 +13,7 @@ use super::spool::{Sink, Spool};
 use super::table::{Table, TableError};
 use super::window::{Rows, Stored, Window};
 use crate::decide::{DecisionError, Mixing};
+use crate::vectors::{Vectors, Work};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -33,6 +34,9 @@ pub(crate) trait Kernel: Sync {
     /// Most columns a block has.
     const WIDTH: usize;
 
+    /// Whether its loops are compiled for wide vectors ([`crate::vectors`]): sums gain by it, sorting networks were measured to lose.
+    const WIDE: bool = true;
+
     /// Memory reused from block to block.
     type Scratch<E: Real>;
 
@@ -40,7 +44,7 @@ pub(crate) trait Kernel: Sync {
     fn scratch<E: Real>(&self, n: usize) -> Self::Scratch<E>;
 
     /// Works on the columns from `start` on. In [`View::map`], `out` is the block's part of the result; in
-    /// [`View::sum`], the totals to add to.
+    /// [`View::sum`], the totals to add to. `#[inline(always)]`, as is what its loops call ([`crate::vectors`]).
     fn block<E: Real>(&self, scratch: &mut Self::Scratch<E>, start: usize, rows: &[&[E]], out: &mut [f64]);
 }
 
@@ -50,6 +54,7 @@ pub(crate) struct View<'t, T: Real> {
     d: usize,
     mixing: Option<Mixing>,
     into: Option<&'t Sink<'t>>,
+    vectors: Vectors,
 }
 
 impl<'t, T: Real> View<'t, T> {
@@ -59,7 +64,14 @@ impl<'t, T: Real> View<'t, T> {
             d: table.d(),
             mixing: None,
             into: None,
+            vectors: Vectors::here(),
         }
+    }
+
+    /// The same on other vectors.
+    #[cfg(test)]
+    pub(crate) fn on(self, vectors: Vectors) -> Self {
+        Self { vectors, ..self }
     }
 
     /// Results go to the sink; [`View::map`] gives none.
@@ -69,6 +81,7 @@ impl<'t, T: Real> View<'t, T> {
             d: spool.d(),
             mixing: None,
             into: Some(into),
+            vectors: Vectors::here(),
         }
     }
 
@@ -115,6 +128,7 @@ impl<'t, T: Real> View<'t, T> {
             d: self.d,
             mixing,
             into: self.into,
+            vectors: self.vectors,
         }
     }
 
@@ -201,6 +215,7 @@ impl<'t, T: Real> View<'t, T> {
 /// One thread's memory for a pass.
 struct Worker<'v, T: Real, K: Kernel> {
     kernel: &'v K,
+    vectors: Vectors,
     width: usize,
     window: Window<'v, T>,
     /// Empty between blocks; kept for its memory.
@@ -243,6 +258,7 @@ impl<'v, T: Real, K: Kernel> Worker<'v, T, K> {
         };
         Self {
             kernel,
+            vectors: view.vectors,
             width,
             window: Window::new(&view.rows, width),
             parts: Vec::with_capacity(given),
@@ -266,22 +282,57 @@ impl<'v, T: Real, K: Kernel> Worker<'v, T, K> {
         self.window.cover(&columns, end)?;
         let mut rows = emptied(std::mem::take(&mut self.parts));
         self.window.parts(&columns, &mut rows);
-        match &mut self.rows {
-            Seen::Plain { scratch } => self.kernel.block(scratch, start, &rows, out),
+        let block = Block {
+            kernel: self.kernel,
+            seen: &mut self.rows,
+            width: self.width,
+            start,
+            len,
+            rows: &rows,
+            out,
+        };
+        if K::WIDE {
+            self.vectors.run(block);
+        } else {
+            block.run();
+        }
+        self.parts = emptied(rows);
+        Ok(())
+    }
+}
+
+/// What a kernel does with one block.
+struct Block<'b, 'v, T: Real, K: Kernel> {
+    kernel: &'b K,
+    seen: &'b mut Seen<'v, T, K>,
+    width: usize,
+    start: usize,
+    len: usize,
+    rows: &'b [&'b [T]],
+    out: &'b mut [f64],
+}
+
+impl<T: Real, K: Kernel> Work for Block<'_, '_, T, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        match self.seen {
+            Seen::Plain { scratch } => self.kernel.block(scratch, self.start, self.rows, self.out),
             Seen::Mixed {
                 scratch,
                 mixing,
                 given,
                 made,
             } => {
-                let width = self.width;
-                for (given, row) in given.chunks_mut(width).zip(&rows) {
+                let (width, len) = (self.width, self.len);
+                for (given, row) in given.chunks_mut(width).zip(self.rows) {
                     for (given, &v) in given.iter_mut().zip(*row) {
                         *given = v.into();
                     }
                 }
                 let part = |i: usize| &given[i * width..i * width + len];
-                let mut terms = Vec::with_capacity(rows.len());
+                let mut terms = Vec::with_capacity(self.rows.len());
                 for (made, row) in made.chunks_mut(width).zip(mixing.terms()) {
                     terms.clear();
                     terms.extend(row.iter().map(|&(i, weight)| (weight, part(i))));
@@ -289,11 +340,9 @@ impl<'v, T: Real, K: Kernel> Worker<'v, T, K> {
                     add_weighted(&terms, &mut made[..len]);
                 }
                 let parts: Vec<&[f64]> = made.chunks(width).map(|row| &row[..len]).collect();
-                self.kernel.block(scratch, start, &parts, out);
+                self.kernel.block(scratch, self.start, &parts, self.out);
             }
         }
-        self.parts = emptied(rows);
-        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::state::MAX_HISTORY;
 use crate::decide::DecisionError;
-use crate::real::MAX_STAGES;
+use crate::real::{MAX_STAGES, StorageError};
 use thiserror::Error;
 
 /// Why a rule has no result.
@@ -134,6 +134,16 @@ pub enum RuleError {
         expected: usize,
         /// Weights given.
         got: usize,
+    },
+    /// A part of a row that is not in memory could not be read.
+    #[error("row {row} can't be read from coordinate {coordinate} on: {error}")]
+    Read {
+        /// Index of the row.
+        row: usize,
+        /// Index of the first coordinate asked for.
+        coordinate: usize,
+        /// What whoever reads says.
+        error: StorageError,
     },
     /// All weights are zero.
     #[error("no weight: expected a positive weight for at least one row, got only zeros")]

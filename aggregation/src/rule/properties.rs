@@ -13,6 +13,7 @@ impl Rule {
     pub fn name(&self) -> &'static str {
         match self {
             Rule::Mean => "mean",
+            Rule::WeightedMean { .. } => "weighted-mean",
             Rule::Median => "median",
             Rule::TrimmedMean { .. } => "trimmed-mean",
             Rule::MultiKrum { .. } => "multi-krum",
@@ -34,13 +35,14 @@ impl Rule {
         }
     }
 
-    /// Whether the rule must see each update; the mean alone can also be taken of a masked sum ([`mean_of_sum`](crate::mean_of_sum)).
+    /// Whether the rule must see each update; means can also be taken of a masked sum ([`mean_of_sum`](crate::mean_of_sum)), the
+    /// weighted one if it is of rows that were weighted before.
     pub fn needs_single_updates(&self) -> bool {
-        !matches!(self, Rule::Mean)
+        !matches!(self, Rule::Mean | Rule::WeightedMean { .. })
     }
 
     /// Whether a coordinate of the result depends on that coordinate of the rows only, so that a
-    /// contract can recompute it alone ([`Rule::recompute_coordinate`]).
+    /// contract can recompute it alone ([`Rule::recompute_coordinate`]). A weighted mean's depends on the weights too.
     pub fn coordinate_wise(&self) -> bool {
         matches!(
             self,
@@ -165,6 +167,7 @@ impl fmt::Display for Rule {
             Rule::CenteredClipping { tau, iterations } => {
                 write!(out, "{} tau={tau} iterations={iterations}", self.name())
             }
+            Rule::WeightedMean { cap } => write!(out, "{} cap={cap}", self.name()),
             Rule::NormClipping { norm } => write!(out, "{} norm={norm}", self.name()),
             Rule::MultiKrum { f, select, neighbours } => {
                 write!(out, "{} f={f} select={select} neighbours={neighbours}", self.name())

@@ -20,6 +20,8 @@ pub struct State<'a> {
     /// For FoolsGold, each row's sum of all its updates before this round: a vector of d integers of at most [`MAX_HISTORY`] in absolute
     /// value per row after the stages. `None` in the first round. [`add_to_history`] makes the next round's.
     pub history: Option<&'a [Vec<i64>]>,
+    /// For the weighted mean, a weight for each row after the stages.
+    pub weights: Option<&'a [u64]>,
 }
 
 impl State<'_> {

@@ -222,7 +222,7 @@ fn what_the_newer_rules_refuse_is_named() {
 #[test]
 fn a_sum_must_be_one_that_n_values_can_have() {
     assert_eq!(mean_of_sum(&[-7, 7], 2).unwrap(), [-4, 3]);
-    assert_eq!(mean_of_sum(&[], 2).unwrap(), []);
+    assert_eq!(mean_of_sum(&[], 2).unwrap(), [0_i32; 0]);
     assert!(matches!(
         mean_of_sum(&[1], 0),
         Err(RuleError::CohortTooSmall { got: 0, .. })

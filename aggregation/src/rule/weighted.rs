@@ -1,6 +1,6 @@
 //! Weighted sums of rows, floored: where every rule that ends in weights ends.
 //!
-//! [`weighted_mean`] takes weights from outside (numbers of examples, say) and is exact: floor(sum of w_i * x_i / sum of w_i), every
+//! [`Rule::WeightedMean`] takes weights from outside (numbers of examples, say) and is exact: floor(sum of w_i * x_i / sum of w_i), every
 //! weight capped first, so that who claims a million examples weighs no more than the cap. Breakdown point 0. Cost n*d. One
 //! coordinate can be recomputed alone, and a masked sum of weighted rows is enough for it. Source: McMahan et al.,
 //! *Communication-Efficient Learning of Deep Networks from Decentralized Data*, AISTATS 2017.
@@ -8,15 +8,14 @@
 //! Rules that decide in doubles put their weights on a grid of 2^-30 first ([`crate::decide::weights::on_grid`]: largest
 //! remainders, summing to 2^30 exactly), and the sum is exact from there on.
 
-use super::{Aggregate, RuleError};
+use super::{Aggregate, Rule, RuleError, State};
 use crate::decide::DecisionError;
 use crate::decide::weights::{GRID, on_grid};
 use crate::rows::Rows;
-use crate::stage::{self, Stage};
+use crate::stage::Stage;
 use crate::view::View;
 
-/// Per coordinate floor(sum of w_i * x_i / sum of w_i) with w_i = min(`weights`\[i\], `cap`), towards negative infinity. Rows of
-/// weight 0 are not selected.
+/// [`Rule::WeightedMean`] of these weights; without a cap they count in full.
 ///
 /// # Errors
 /// [`RuleError::WeightCount`] for another number of weights than rows, [`RuleError::NoWeight`] where no capped weight is above 0.
@@ -27,22 +26,33 @@ pub fn weighted_mean(rows: &Rows<'_>, weights: &[u64], cap: Option<u64>) -> Resu
 /// The same of what the stages of `pre` leave, with a weight for each of the rows left.
 ///
 /// # Errors
-/// Those of [`weighted_mean`], and what [`Rule::aggregate_after`](super::Rule::aggregate_after) says of stages.
+/// Those of [`weighted_mean`], and what [`Rule::aggregate_after`] says of stages.
 pub fn weighted_mean_after(
     rows: &Rows<'_>,
     pre: &[Stage],
     weights: &[u64],
     cap: Option<u64>,
 ) -> Result<Aggregate, RuleError> {
-    let view = stage::chain(rows, pre)?;
+    let rule = Rule::WeightedMean {
+        cap: cap.unwrap_or(u64::MAX),
+    };
+    let state = State {
+        weights: Some(weights),
+        ..State::default()
+    };
+    rule.aggregate_after(rows, pre, state)
+}
+
+/// The weighted mean of the rows seen, each weight counted up to `cap`.
+pub(super) fn capped_mean(view: &View<'_>, weights: &[u64], cap: u64) -> Result<Aggregate, RuleError> {
     if weights.len() != view.n() {
         return Err(RuleError::WeightCount {
             expected: view.n(),
             got: weights.len(),
         });
     }
-    let counted = weights.iter().map(|&weight| weight.min(cap.unwrap_or(u64::MAX)));
-    Ok(mean_by(&view, &counted.collect::<Vec<u64>>())?.of_rows_given(&view))
+    let counted: Vec<u64> = weights.iter().map(|&weight| weight.min(cap)).collect();
+    mean_by(view, &counted)
 }
 
 /// floor(sum of w_i * x_i / sum of w_i) over the rows seen.

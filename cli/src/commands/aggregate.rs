@@ -64,8 +64,8 @@ pub(crate) struct Args {
     /// Where the aggregate goes: f64 of floats, i32 of integers.
     #[arg(short, long, value_name = "OUT.npy", env = "XFL_OUT", hide_env_values = true)]
     out: Option<PathBuf>,
-    /// Rows of floats that take up to this much memory are held in it; more are read in blocks, anew in each pass, and the
-    /// aggregate is written in blocks. The result is the same.
+    /// Rows that take up to this much memory are held in it; more are read in blocks, anew in each pass, and the aggregate of
+    /// floats is written in blocks. The result is the same.
     #[arg(
         long,
         value_name = "MIB",
@@ -188,15 +188,13 @@ fn integers(
     params: Params,
     began: Instant,
 ) -> Result<(Made, [f64; 2]), Failure> {
-    let values = updates.to_vec::<i32>()?;
     let asked = integers::Asked {
         rule,
         pre: &args.pre,
         byzantine: args.byzantine,
         began,
-        refused: &|error| Failure::usage(format!("{}: {error}", args.input[0].display())),
     };
-    integers::aggregate(&values, updates.d(), &asked, params)
+    integers::aggregate(updates, args.memory.saturating_mul(1 << 20), &asked, params)
 }
 
 /// What a rule is told besides the rows.

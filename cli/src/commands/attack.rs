@@ -9,7 +9,7 @@ use rand_chacha::{
 };
 use serde_json::json;
 use xfl_aggregation::{
-    Rows, State as ExactState,
+    Rows, Rule as Exact, State as ExactState,
     attack::{Attack, Defence, ExactDefence, Grid, Honest, Knowledge, Malicious, Noise, RealDefence, Value},
     limits::Limits,
     real::{Real, State, Table},
@@ -163,11 +163,24 @@ fn integers(args: &Args, attack: &Attack, array: &Array) -> Result<Outcome, Fail
     let rule = rule
         .map(|name| catalogue::exact(name, args.byzantine, stages.rows, &mut params))
         .transpose()?;
+    let weights = match rule {
+        Some(Exact::WeightedMean { .. }) => {
+            let file: PathBuf = params.needed(
+                "weights",
+                "a .npy file of a whole number for each row, the attackers' last",
+            )?;
+            Some(vectors::naturals(&file, stages.rows)?)
+        }
+        _ => None,
+    };
     params.finish("the rule attacked")?;
     let defence = rule.as_ref().map(|rule| ExactDefence {
         rule,
         pre: &stages.stages,
-        state: ExactState::default(),
+        state: ExactState {
+            weights: weights.as_deref(),
+            ..ExactState::default()
+        },
     });
     made(
         args,

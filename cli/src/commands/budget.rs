@@ -101,9 +101,9 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     for total in ledger.totals() {
         text += &format!("in all  {total}, of {}\n", limit.epsilon);
     }
-    if ledger.torn() > Rho::ZERO {
+    if ledger.torn().rho() > Rho::ZERO {
         text += &format!(
-            "of it rho {} for lines that a crash cut short, which count everywhere\n",
+            "of it {} for lines that a crash cut short, which count everywhere\n",
             ledger.torn()
         );
     }
@@ -135,7 +135,7 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     }
     let releases: Vec<Value> = ledger.releases().map(|release| as_json(&release)).collect();
     let data = json!({
-        "budget": args.budget, "federations": federations, "totals": ledger.totals(), "torn_rho": ledger.torn(),
+        "budget": args.budget, "federations": federations, "totals": ledger.totals(), "torn_rho": ledger.torn().rho(),
         "limit": { "epsilon": limit.epsilon, "delta": limit.delta, "epsilon_per_federation": limit.per_federation },
         "head": head, "lines": ledger.lines(), "releases": releases,
         "plan": planned.as_ref().map(|(plan, cost)| json!({

@@ -4,6 +4,7 @@
 mod alike;
 mod by_rows;
 mod catalogue;
+mod combine;
 mod pay;
 mod play;
 mod report;
@@ -56,7 +57,7 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     aggregate: Option<PathBuf>,
-    /// The rule that makes one update of the rows, or of a coalition's; `xfl aggregate --list` names them, "plan" is the plan's.
+    /// The rule that makes one update of the rows, or of a coalition's; `xfl aggregate --list` names them; "plan" is the plan's stages and rule.
     #[arg(long, default_value = "mean", env = "XFL_RULE", hide_env_values = true)]
     rule: String,
     /// How many rows that rule takes to be bad.
@@ -68,7 +69,7 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     byzantine: usize,
-    /// A parameter of that rule, as NAME=VALUE.
+    /// A parameter of that rule, as NAME=VALUE; with --rule plan, what the plan can't say: seed, start, history or weights.
     #[arg(
         long = "rule-param",
         value_name = "NAME=VALUE",

@@ -188,7 +188,7 @@ impl Backdoor {
         let mut first = 0;
         for column in &schema.columns {
             let after = first + column.features();
-            if !matches!(column, Column::Categorical { .. }) {
+            if !matches!(column, Column::Categorical { .. } | Column::Tokens { .. }) {
                 numeric.extend(first..after);
             }
             first = after;

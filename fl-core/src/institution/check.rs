@@ -2,11 +2,38 @@
 
 use super::{Institution, InstitutionError, Note, Output, refuse};
 use crate::{
+    identity::NodeId,
     message::{Commit, Envelope, Report},
-    round::{Phase, Rounds, aggregate::model_root},
+    round::{Phase, Rounds, aggregate::model_root, past::SMALLEST_SCALE},
     transcript::{Entry, Reader},
 };
 use xfl_settlement::statement::RoundHeader;
+
+/// Whether a round may begin like this: one of the plan's, a cohort of members that a sum hides in, and a clip norm that can be.
+pub(super) fn begun(rounds: &Rounds, at: (u64, u32), cohort: &[NodeId], scale: f64) -> Result<(), InstitutionError> {
+    let terms = rounds.plan().terms();
+    if at.0 == 0 || at.0 > terms.rounds.count {
+        return refuse(format!("asked to train for round {} of {}", at.0, terms.rounds.count));
+    }
+    let members = cohort.iter().all(|id| rounds.member(id).is_some());
+    if !members || !cohort.is_sorted_by(|a, b| a < b) || cohort.len() < terms.rounds.quorum {
+        return refuse(format!(
+            "a cohort of {}, out of order, doubled, with somebody who is no member, or smaller than the quorum",
+            cohort.len()
+        ));
+    }
+    let known = (rounds.finished().saturating_add(1) == at.0).then(|| rounds.scale());
+    let possible = match rounds.plan().adaptive() {
+        None => scale == 1.0,
+        Some(_) => known.map_or(SMALLEST_SCALE <= scale && scale <= 1.0 / SMALLEST_SCALE, |known| {
+            scale == known
+        }),
+    };
+    if possible {
+        return Ok(());
+    }
+    refuse(format!("told of a clip norm that is {scale} times the plan's"))
+}
 
 /// Commitments of distinct members of this attempt, a quorum of them.
 pub(super) fn commitments(rounds: &Rounds, at: (u64, u32), list: &[Envelope]) -> Result<Vec<Commit>, InstitutionError> {

@@ -65,6 +65,8 @@ pub(super) struct Memory {
     receipt: Option<(u64, u32)>,
     /// The attempt that was asked for last.
     pub(super) asked: Option<(u64, u32)>,
+    /// The clip norm over the plan's that the last round was begun with.
+    pub(super) scale: Option<(u64, f64)>,
     /// The model that the last round was trained on.
     pub(super) trained_on: Option<(u64, [u8; 32])>,
 }
@@ -84,6 +86,11 @@ impl Release {
 impl Memory {
     pub(super) fn release(&self, at: (u64, u32)) -> Option<&Release> {
         self.releases.iter().rev().find(|(a, _)| *a == at).map(|(_, r)| r)
+    }
+
+    /// Heads of the budget file after the charges of releases that are remembered.
+    pub(super) fn heads(&self) -> impl Iterator<Item = [u8; 32]> {
+        self.releases.iter().map(|(_, release)| release.budget_head)
     }
 
     pub(super) fn receipted(&self, at: (u64, u32)) -> bool {
@@ -121,11 +128,11 @@ impl Institution {
                     self.memory.trained_on = Some((round, model));
                 }
                 // An older round's release is never asked for again once a later one was made.
-                self.memory.releases.retain(|((r, _), _)| *r + 1 >= round);
+                self.memory.releases.retain(|((r, _), _)| r.saturating_add(1) >= round);
                 self.memory.releases.push(((round, attempt), release));
             }
             Note::Signed { round, digest } => {
-                self.memory.signed.retain(|(r, _)| *r + 1 >= round);
+                self.memory.signed.retain(|(r, _)| r.saturating_add(1) >= round);
                 self.memory.signed.push((round, digest));
             }
             Note::Verified(frames) => {

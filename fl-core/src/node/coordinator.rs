@@ -11,7 +11,7 @@ mod report;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
-use xfl_privacy::{Noise, OpenDpNoise};
+use xfl_privacy::{Noise, NoisedSum, OpenDpNoise, Os};
 use xfl_settlement::{chain::server::ServerHandle, payout::PayoutKey};
 
 use super::{
@@ -175,6 +175,7 @@ pub async fn run(
         tensors: setup.tensors,
         tell,
         end: None,
+        noised: mpsc::unbounded_channel(),
     };
     let ended = shell.drive(events, answers, stop).await;
     let Shell {
@@ -227,7 +228,11 @@ struct Shell<T: FnMut(Event)> {
     tensors: Vec<crate::spec::TensorShape>,
     tell: T,
     end: Option<End>,
+    noised: (mpsc::UnboundedSender<Noised>, mpsc::UnboundedReceiver<Noised>),
 }
+
+/// The sum of a round in mode central, or why it has no noise.
+type Noised = Result<NoisedSum<Os>, String>;
 
 impl<T: FnMut(Event)> Shell<T> {
     async fn drive(
@@ -254,6 +259,10 @@ impl<T: FnMut(Event)> Shell<T> {
                     None => return Ok(End::Stopped),
                 },
                 Some(answer) = answers.recv() => self.answered(answer),
+                Some(noised) = self.noised.1.recv() => match noised {
+                    Ok(sum) => self.machine.noised(now(), &sum),
+                    Err(error) => self.machine.unnoised(&error),
+                },
                 () = tokio::time::sleep(wake) => self.machine.tick(now()),
                 changed = stop.changed() => {
                     if changed.is_err() || *stop.borrow() {
@@ -344,15 +353,15 @@ impl<T: FnMut(Event)> Shell<T> {
         Ok(())
     }
 
-    /// Mode central: OpenDP's noise on the sum of the round's updates.
+    /// Mode central: OpenDP's noise on the sum of the round's updates, which takes most of a minute for ten million of them.
     fn noise(&mut self) {
-        let noised = match self.machine.rounds().clear_sum() {
-            Ok(sum) => OpenDpNoise.noise_sum(sum).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match noised {
-            Ok(sum) => self.machine.noised(now(), sum.into_release()),
-            Err(error) => self.machine.unnoised(&error),
+        let done = self.noised.0.clone();
+        match self.machine.rounds().clear_sum() {
+            Ok(sum) => drop(tokio::task::spawn_blocking(move || {
+                // The shell may be gone already; then nobody needs the sum.
+                let _ = done.send(OpenDpNoise.noise_sum(sum).map_err(|error| error.to_string()));
+            })),
+            Err(error) => self.machine.unnoised(&error.to_string()),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Protect: train, clip, round onto the grid, charge the budget, add OpenDP's noise. In that order, and the charge is on
-//! disk before the first noise is drawn.
+//! Protect: charge the budget, train, clip, round onto the grid, add OpenDP's noise. In that order: the charge is on disk before the data
+//! are looked at, so that whatever comes of them, a failure too, is paid for.
 
 use std::path::Path;
 
@@ -54,6 +54,15 @@ pub enum ProtectError {
     /// A clip norm that can't be.
     #[error("the round's clip norm: {0}")]
     Clip(#[from] ParameterError),
+    /// The release was made before, and is lost.
+    #[error(
+        "this node committed to an update for round {round} already and doesn't remember it: the journal beside its budget is gone or older; put \
+         it back, or wait for the next round"
+    )]
+    Drawn {
+        /// The round.
+        round: u64,
+    },
     /// The budget file is older than what was released, or another one.
     #[error(
         "this node signed a release with a budget file whose head was {}, and this file never had it: it was rolled back or is another \
@@ -69,7 +78,7 @@ pub enum ProtectError {
     Entropy(#[from] std::io::Error),
 }
 
-/// OpenDP's noise, behind a charge: the first time that anything is drawn, the release is charged.
+/// OpenDP's noise, behind a charge: nothing is drawn before it is on disk.
 struct Charging<'a> {
     budget: &'a mut BudgetFile,
     /// None once charged, and where there is no noise to be charged for.
@@ -104,6 +113,7 @@ impl Noise for Charging<'_> {
     }
 
     fn draw(&mut self, records: usize, rate: SampleRate) -> Result<Vec<usize>, NoiseError> {
+        self.charge()?;
         OpenDpNoise.draw(records, rate)
     }
 }
@@ -119,6 +129,9 @@ impl Practice {
         let unknown = wish.seen.iter().find(|head| !self.budget.ledger().knows(head));
         if let (Some(&head), Protection::Noise { .. }) = (unknown, mechanism.protection()) {
             return Err(ProtectError::RolledBack { head });
+        }
+        if wish.drawn && mechanism.protection() != Protection::None {
+            return Err(ProtectError::Drawn { round });
         }
         let federation = self.plan.federation().0;
         let charge = match mechanism.protection() {
@@ -137,6 +150,12 @@ impl Practice {
             charge,
             refused: None,
         };
+        // Before any of the data is looked at: whether training fails may depend on it.
+        if let Err(error) = noise.charge() {
+            return Err(noise
+                .refused
+                .map_or(ContributionError::from(error).into(), ProtectError::from));
+        }
         let task = Task {
             plan: &self.plan,
             mechanism: &mechanism,

@@ -1,8 +1,10 @@
 //! Cross-checks: keys that are each fine alone and wrong together.
 
-use xfl_privacy::{Delta, Guarantee, Mode, Protection, SignalFraction, SignalToNoise, Verdict, mask::MaskParams};
+use xfl_privacy::{
+    Delta, Guarantee, Mode, Protection, Sight, SignalFraction, SignalToNoise, Verdict, mask::MaskParams,
+};
 
-use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind};
+use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind, StageName};
 
 /// A plan seen together with a model's dimension and a cohort's size.
 #[derive(Clone, Debug)]
@@ -65,6 +67,7 @@ impl Plan {
         let mechanism = self.mechanism(d)?;
         let p = &self.terms.privacy;
         let mut findings = Vec::new();
+        findings.extend(self.heaviest());
         let mut say = |warning, text: String| findings.push(Finding { warning, text });
         let count = self.terms.rounds.count;
         if mechanism.protection() == Protection::None {
@@ -88,6 +91,10 @@ impl Plan {
                     mechanism.promised_sigma()
                 );
                 say(false, text);
+                if dishonest == 0 {
+                    let text = "dishonest = 0: a member that takes its own share off the sum is not covered by epsilon";
+                    say(true, text.into());
+                }
             }
         }
         let fraction = SignalFraction::new(p.signal_fraction).unwrap_or(SignalFraction::HALF);
@@ -99,10 +106,12 @@ impl Plan {
                 "one update's signal {:.0} over its noise {:.0} (grid steps, unit {}): ratio {:.2}",
                 snr.signal, snr.noise, p.unit, snr.ratio
             );
-            let decides = self.needs_single_updates();
-            match snr.verdict {
+            let decides = !self.averages() || self.scores_single_updates();
+            let sight = self.sight();
+            match snr.verdict_for(sight) {
                 Verdict::Refuse if decides => {
-                    let what = format!("{text}: under 1, noise would decide the rule or the rewards");
+                    let least = sight.refused_under();
+                    let what = format!("{text}: under {least:.2}, noise would decide the rule or the rewards");
                     let hint = "lower privacy.noise_multiplier, raise training.batch, take a smaller model, or use rule = \"mean\" with score kind = \"participation\"";
                     return Err(PlanError::at("privacy.noise_multiplier", what, hint));
                 }
@@ -124,7 +133,30 @@ impl Plan {
 
     /// Whether the rule or the rewards look at single updates.
     pub fn needs_single_updates(&self) -> bool {
-        !self.sums_only() || self.terms.score.kind != ScoreKind::Participation || self.terms.reward.copies_ppm.is_some()
+        !self.sums_only() || self.scores_single_updates()
+    }
+
+    /// Whether the rewards look at single updates.
+    fn scores_single_updates(&self) -> bool {
+        self.terms.score.kind != ScoreKind::Participation || self.terms.reward.copies_ppm.is_some()
+    }
+
+    /// Whether the aggregate is a mean, by weights that don't depend on what the updates say.
+    fn averages(&self) -> bool {
+        let a = &self.terms.aggregation;
+        matches!(a.rule, RuleName::Mean | RuleName::WeightedMean) && a.pre.is_empty()
+    }
+
+    /// What the plan's rule and rewards go by, whichever needs more signal.
+    fn sight(&self) -> Sight {
+        let t = &self.terms;
+        let near = [RuleName::Krum, RuleName::MultiKrum, RuleName::Bulyan, RuleName::Mda];
+        let by_nearness = near.contains(&t.aggregation.rule) || t.aggregation.pre.contains(&StageName::Nnm);
+        if by_nearness || self.scores_single_updates() {
+            Sight::Nearness
+        } else {
+            Sight::Values
+        }
     }
 
     /// Whether the aggregate is a function of the updates' sum.

@@ -29,7 +29,8 @@ pub struct Privacy {
     /// Whether the institutions trust the coordinator with updates that carry no noise, or a share of it: modes central and distributed.
     #[serde(default)]
     pub trust_coordinator: bool,
-    /// Institutions whose share of noise isn't counted on (mode distributed); those that masks tolerate, where absent.
+    /// Institutions whose share of noise isn't counted on (mode distributed). Where absent those that masks tolerate, without masks one: a
+    /// fellow member can take its own share off the sum.
     pub dishonest: Option<usize>,
     /// The most that a record's probability of being drawn for a local step may be (mode dp-sgd).
     pub sample_rate: Option<f64>,
@@ -126,8 +127,8 @@ impl Plan {
 
     /// Institutions whose noise isn't counted on.
     pub fn dishonest(&self) -> usize {
-        let masked = if self.masked() { self.terms.masking.colluders } else { 0 };
-        self.terms.privacy.dishonest.unwrap_or(masked)
+        let fellow = if self.masked() { self.terms.masking.colluders } else { 1 };
+        self.terms.privacy.dishonest.unwrap_or(fellow)
     }
 
     /// Whether updates go to the coordinator alone, so that the transcript holds their sum and none of them.
@@ -187,7 +188,21 @@ impl Plan {
                 format!("write at most {}", quorum - 1),
             ));
         }
+        let colluders = self.terms.masking.colluders;
+        if p.mode == Mode::Distributed && self.masked() && self.dishonest() < colluders {
+            let what = format!(
+                "{} is less than masking.colluders = {colluders}, who know their shares",
+                self.dishonest()
+            );
+            return Err(PlanError::at(
+                "privacy.dishonest",
+                what,
+                format!("write at least {colluders}"),
+            ));
+        }
         if p.mode == Mode::DpSgd {
+            let rate = p.sample_rate.unwrap_or(1.0);
+            check::fraction("privacy.sample_rate", rate)?;
             if p.unit != Unit::Record {
                 let hint = "write unit = \"record\", or another mode";
                 return Err(PlanError::at("privacy.unit", "mode dp-sgd protects records", hint));

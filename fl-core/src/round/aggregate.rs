@@ -99,6 +99,7 @@ impl Rounds {
         let row_root = row_tree(&updates).map_err(impossible)?.root();
         let rows = Rows::new(updates).map_err(impossible)?;
         let pipeline = self.plan.pipeline(rows.n(), refused.len(), &self.coin());
+        let pipeline = self.plan.weighing(pipeline, &members);
         let mut past = self.past.clone();
         let aggregate = past
             .aggregate(&self.plan, &pipeline, &members, &rows)

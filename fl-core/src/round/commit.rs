@@ -1,5 +1,7 @@
 //! Commit: an institution signs a root over its protected update before anybody sees one, and how it protected it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use xfl_privacy::{Mechanism, Mode, Noising, Relation, Unit};
 
@@ -9,7 +11,8 @@ use crate::{
     message::{Commit, Envelope, Parcel},
 };
 
-/// How an update was protected, as its institution signs it: everything that its loss follows from.
+/// How an update was protected, as its institution signs it: what its loss follows from, besides the plan's numbers of honest institutions and
+/// of parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Protected {
     /// Who adds the noise.
@@ -94,17 +97,12 @@ impl Rounds {
         let expected = Protected::of(&self.mechanism_now()?);
         if commit.protected != expected {
             return misbehaved(format!(
-                "it protected its update otherwise than the plan says: expected {expected:?}, got {:?}",
+                "it protected its update otherwise than the plan says: expected {expected}; got {}",
                 commit.protected
             ));
         }
-        let before = self.spent.get(&member).map_or(0, |spent| spent.charged);
-        let least = before.max(u64::from(expected.promised > 0));
-        if commit.charged < least {
-            return misbehaved(format!(
-                "it says that {} releases were charged, expected at least {least}",
-                commit.charged
-            ));
+        if expected.promised > 0 {
+            self.charges_grow(member, &commit)?;
         }
         self.spent.insert(
             member,
@@ -124,5 +122,47 @@ impl Rounds {
             },
         );
         Ok(())
+    }
+
+    /// A new release is a new charge, under a new head of the budget file: in the clear one for each round, masked one for each attempt.
+    fn charges_grow(&self, member: NodeId, commit: &Commit) -> Result<(), RoundError> {
+        let misbehaved = |what: String| Err(RoundError::Misbehaved { member, what });
+        let Some(before) = self.spent.get(&member) else {
+            return match commit.charged {
+                0 => misbehaved("it says that nothing was charged for its release".into()),
+                _ => Ok(()),
+            };
+        };
+        let again = before.envelope.round == self.round && !self.plan.masked();
+        let least = before.charged.saturating_add(u64::from(!again));
+        if commit.charged < least {
+            let got = commit.charged;
+            return misbehaved(format!(
+                "it says that {got} releases were charged, expected at least {least}"
+            ));
+        }
+        if commit.charged > before.charged && commit.budget_head == before.head {
+            return misbehaved("its budget file has another charge and the same head".into());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Protected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "mode {}, unit {}, {}, grid step {:e}, clip {} steps, count {} steps, noise {} of {} steps, {} local steps at rate {}",
+            self.mode,
+            self.unit,
+            self.relation,
+            f64::from_bits(self.step),
+            self.clip_steps,
+            self.count_steps,
+            self.sigma,
+            self.promised,
+            self.steps,
+            f64::from_bits(self.rate)
+        )
     }
 }

@@ -17,7 +17,7 @@ use super::aggregate::moved;
 use crate::plan::{Adaptive, Pipeline, Plan, RuleName, ServerName};
 
 /// A clip norm that adapts stays within a factor of a million of the plan's.
-const SMALLEST_SCALE: f64 = 1e-6;
+pub(crate) const SMALLEST_SCALE: f64 = 1e-6;
 
 /// The memory of a federation between two rounds.
 #[derive(Clone, Debug)]
@@ -64,6 +64,7 @@ impl<K: Ord + Copy> Past<K> {
         let state = State {
             start: Some(&self.aggregate),
             history: remembers.then_some(history.as_slice()),
+            weights: pipeline.weights.as_deref(),
             ..State::default()
         };
         let aggregate = pipeline.rule.aggregate_after(rows, &pipeline.pre, state)?;

@@ -71,6 +71,11 @@ impl Rounds {
         self.work.sealed.is_summed() || self.work.sealed.received.iter().all(whole)
     }
 
+    /// Whether the round's sum is published.
+    pub(crate) fn is_summed(&self) -> bool {
+        self.work.sealed.is_summed()
+    }
+
     /// The coordinator's own: whether the stage waits for its sum.
     pub(crate) fn wants_sum(&self) -> bool {
         self.phase == Phase::Aggregate && self.plan.sealed() && !self.work.sealed.is_summed()

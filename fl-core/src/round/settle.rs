@@ -1,7 +1,9 @@
 //! Settle: cumulative rewards, the header that a quorum of members signs, and what the chain says to it.
 
+use xfl_aggregation::Rule;
 use xfl_settlement::{
     input::{Input, REFUSED, input_tree},
+    keccak256,
     ledger::Ledger,
     payout,
     statement::RoundHeader,
@@ -10,7 +12,6 @@ use xfl_settlement::{
 use super::{Phase, Referee, RoundError, Rounds};
 use crate::{
     identity::{Domain, NodeId, NodeKey},
-    plan::RuleName,
     transcript::{Aggregated, Entry, Scored},
 };
 
@@ -135,8 +136,8 @@ impl Rounds {
             cohort: a.members.len() as u32,
             dimension: self.update_len() as u64,
             rule: self.rule_code(),
-            rule_parameter: self.rule_parameter(a.refused.len()),
-            input_root: self.input_root(&outcome.aggregated)?,
+            rule_parameter: self.rule_parameter(a),
+            input_root: self.input_root(a)?,
             attempt: self.attempt,
         };
         let digest = header.digest(&self.genesis.contracts.rounds_domain(self.plan.federation().0));
@@ -148,15 +149,21 @@ impl Rounds {
         })
     }
 
-    /// What a contract needs besides the rows to redo the rule: how many values the trimmed mean cut from each end.
-    fn rule_parameter(&self, refused: usize) -> [u8; 32] {
-        let aggregation = &self.plan.terms().aggregation;
-        let cut = match aggregation.rule {
-            RuleName::TrimmedMean => aggregation.byzantine.saturating_sub(refused) as u64,
-            _ => 0,
-        };
+    /// What a contract needs besides the rows to redo the rule: how many values the trimmed mean cut from each end, the hash of what
+    /// each member weighed.
+    fn rule_parameter(&self, aggregated: &Aggregated) -> [u8; 32] {
+        let (members, refused) = (&aggregated.members, aggregated.refused.len());
+        let pipeline = self.plan.pipeline(members.len(), refused, &self.coin());
+        let pipeline = self.plan.weighing(pipeline, members);
         let mut word = [0; 32];
-        word[24..].copy_from_slice(&cut.to_be_bytes());
+        match (pipeline.rule, pipeline.weights) {
+            (Rule::TrimmedMean { f }, _) => word[24..].copy_from_slice(&(f as u64).to_be_bytes()),
+            (Rule::WeightedMean { cap }, Some(weights)) => {
+                let packed: Vec<u8> = weights.iter().flat_map(|w| (*w).min(cap).to_be_bytes()).collect();
+                word = keccak256(&packed);
+            }
+            _ => {}
+        }
         word
     }
 

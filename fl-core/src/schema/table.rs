@@ -45,6 +45,8 @@ struct ColumnTable {
     center: Option<f64>,
     #[serde(default)]
     scale: Option<f64>,
+    #[serde(default)]
+    tokens: Option<usize>,
 }
 
 fn key(place: impl Into<String>, problem: impl Into<String>) -> SchemaError {
@@ -101,6 +103,12 @@ impl ColumnTable {
         let place = || format!("columns, entry {}", index + 1);
         let center = self.center.unwrap_or(0.0);
         let scale = self.scale.unwrap_or(1.0);
+        if self.tokens.is_some() && (self.center.is_some() || self.scale.is_some() || self.values.is_some()) {
+            return Err(key(
+                place(),
+                "tokens excludes center, scale (a number) and values (a category); remove the others",
+            ));
+        }
         match (self.name, self.prefix) {
             (Some(_), Some(_)) => Err(key(place(), "name and prefix exclude each other; remove one")),
             (None, None) => Err(key(
@@ -117,24 +125,36 @@ impl ColumnTable {
                         format!("missing count; write how many columns begin with {prefix:?}"),
                     )
                 })?;
-                Ok(Column::Numbered {
-                    prefix,
-                    count,
-                    center,
-                    scale,
+                Ok(match self.tokens {
+                    Some(vocabulary) => Column::Tokens {
+                        name: prefix,
+                        count: Some(count),
+                        vocabulary,
+                    },
+                    None => Column::Numbered {
+                        prefix,
+                        count,
+                        center,
+                        scale,
+                    },
                 })
             }
             (Some(_), None) if self.count.is_some() => Err(key(
                 place(),
                 "count is only for a prefix; remove it, or write prefix instead of name",
             )),
-            (Some(name), None) => match self.values {
-                None => Ok(Column::Numeric { name, center, scale }),
-                Some(_) if self.center.is_some() || self.scale.is_some() => Err(key(
+            (Some(name), None) => match (self.values, self.tokens) {
+                (_, Some(vocabulary)) => Ok(Column::Tokens {
+                    name,
+                    count: None,
+                    vocabulary,
+                }),
+                (None, None) => Ok(Column::Numeric { name, center, scale }),
+                (Some(_), None) if self.center.is_some() || self.scale.is_some() => Err(key(
                     place(),
                     "values (a category) excludes center and scale (a number); remove one of them",
                 )),
-                Some(values) => Ok(Column::Categorical { name, values }),
+                (Some(values), None) => Ok(Column::Categorical { name, values }),
             },
         }
     }
@@ -184,6 +204,23 @@ impl From<Column> for ColumnTable {
                 scale: Some(scale),
                 ..Self::default()
             },
+            Column::Tokens {
+                name,
+                count,
+                vocabulary,
+            } => {
+                let (name, prefix) = match count {
+                    None => (Some(name), None),
+                    Some(_) => (None, Some(name)),
+                };
+                Self {
+                    name,
+                    prefix,
+                    count,
+                    tokens: Some(vocabulary),
+                    ..Self::default()
+                }
+            }
         }
     }
 }

@@ -34,6 +34,8 @@ fn survives_named_and_unnamed_formats() {
     for text in [
         GOOD.to_owned(),
         GOOD.replace("columns", "image = { height = 1, width = 7, channels = 1 }\ncolumns"),
+        GOOD.replace("count = 4", "count = 4, tokens = 9"),
+        GOOD.replace("values = [\"f\", \"m\"]", "tokens = 2"),
     ] {
         let schema = parse(&text).unwrap();
         assert_eq!(parse(&toml::to_string(&schema).unwrap()).unwrap(), schema);
@@ -133,4 +135,45 @@ fn mistakes_name_the_key_and_what_to_write() {
             .unwrap_err()
             .contains("at least one")
     );
+}
+
+#[test]
+fn tokens_are_one_feature_for_each_column() {
+    let schema = parse(&GOOD.replace("count = 4", "count = 4, tokens = 9")).unwrap();
+    assert_eq!(schema.features(), 7);
+    assert_eq!(
+        schema.column_names()[3..],
+        ["p0", "p1", "p2", "p3"].map(String::from)[..]
+    );
+    for (from, to, said) in [
+        (
+            "count = 4",
+            "count = 4, tokens = 0",
+            "expected tokens from 1 to 1048576, got 0",
+        ),
+        (
+            "count = 4",
+            "count = 4, tokens = 1048577",
+            "expected tokens from 1 to 1048576, got 1048577",
+        ),
+        (
+            "count = 4",
+            "count = 0, tokens = 3",
+            "expected a count of at least 1, got 0",
+        ),
+        ("scale = 3.5", "tokens = 3", "tokens excludes"),
+        (
+            "values = [\"f\", \"m\"]",
+            "values = [\"f\"], tokens = 2",
+            "tokens excludes",
+        ),
+        (
+            "columns = [",
+            "image = { height = 1, width = 8, channels = 1 }\ncolumns = [{ name = \"t\", tokens = 2 },",
+            "pixels are numbers, not tokens",
+        ),
+    ] {
+        let error = edited(from, to);
+        assert!(error.contains(said), "{to}: {error}");
+    }
 }

@@ -16,8 +16,8 @@ use xfl_privacy::{
 use super::{
     batches::rotation,
     data::Data,
-    local::{LocalOptions, StepError, record_step, train_locally},
-    model::{Model, TrainError},
+    local::{LocalOptions, train_locally},
+    model::{AddError, Model, TrainError},
 };
 use crate::{plan::Plan, round::aggregate::moved, seed::Seed};
 
@@ -54,6 +54,15 @@ pub enum ContributionError {
         /// Examples that are enough.
         needed: usize,
     },
+}
+
+impl From<AddError> for ContributionError {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::Train(error) => error.into(),
+            AddError::Record(error) => error.into(),
+        }
+    }
 }
 
 /// What an institution trains, and where it stands.
@@ -95,8 +104,13 @@ pub fn contribution<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N
                 momentum: 0.0,
             };
             let seed = task.seed.derive("round", &[task.round]);
-            let update = train_locally(task.model, task.parameters, task.data, &options, &seed)?;
-            Ok(noise.noise(clip(update.delta, task.mechanism)?.quantise()?)?)
+            let delta = match train_locally(task.model, task.parameters, task.data, &options, &seed) {
+                Ok(update) => update.delta,
+                // Whether it diverges depends on the data and on a model that somebody chose for them: what leaves then is noise alone.
+                Err(TrainError::Diverged { .. }) => vec![0.0; task.model.dimension()],
+                Err(error) => return Err(error.into()),
+            };
+            Ok(noise.noise(clip(delta, task.mechanism)?.quantise()?)?)
         }
     }
 }
@@ -142,14 +156,9 @@ fn local_steps<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N::Sou
 /// The clipped and rounded gradients, downhill, of the records at `indices`.
 fn summed(task: &Task<'_>, parameters: &[f32], indices: &[usize]) -> Result<RecordSum, ContributionError> {
     let mut sum = RecordSum::new(task.mechanism)?;
-    let mut downhill = vec![0.0; task.model.dimension()];
-    let stepped = record_step(task.model, parameters, task.data, indices, |gradient| {
-        downhill.iter_mut().zip(gradient).for_each(|(d, g)| *d = -g);
-        sum.add_example(&downhill)
-    });
-    match stepped {
-        Ok(()) => Ok(sum),
-        Err(StepError::Train(error)) => Err(error.into()),
-        Err(StepError::Refused { error, .. }) => Err(error.into()),
+    // A draw of nobody is a draw.
+    if !indices.is_empty() {
+        task.model.add_clipped(parameters, task.data, indices, &mut sum)?;
     }
+    Ok(sum)
 }

@@ -8,6 +8,8 @@
 
 use std::ops::ControlFlow;
 
+use xfl_privacy::{RecordError, RecordSum};
+
 use super::data::{Data, Target};
 use crate::seed::Seed;
 pub use crate::spec::TensorShape;
@@ -50,6 +52,32 @@ pub trait Model: Send + Sync {
         each: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,
     ) -> Result<(), TrainError>;
 
+    /// Adds the step downhill of every one of `indices` to `sum`: minus the gradient of that example's own loss, clipped and rounded
+    /// by itself. Here one after the other; a model that knows its gradients' structure can hand them over as
+    /// [`xfl_privacy::Block`]s and never write one out.
+    ///
+    /// # Errors
+    /// As [`Model::example_gradients`], or where the sum can't take an example.
+    fn add_clipped(
+        &self,
+        parameters: &[f32],
+        data: &dyn Data,
+        indices: &[usize],
+        sum: &mut RecordSum,
+    ) -> Result<(), AddError> {
+        let mut downhill = vec![0.0; self.dimension()];
+        let mut added = Ok(());
+        self.example_gradients(parameters, data, indices, &mut |_, gradient| {
+            downhill.iter_mut().zip(gradient).for_each(|(d, g)| *d = -g);
+            added = sum.add_example(&downhill);
+            match added {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(_) => ControlFlow::Break(()),
+            }
+        })?;
+        Ok(added?)
+    }
+
     /// How well the parameters do on all of the data.
     ///
     /// # Errors
@@ -68,6 +96,17 @@ pub struct Evaluation {
     pub rmse: Option<f64>,
     /// How many examples.
     pub examples: usize,
+}
+
+/// Why examples were not added to a sum.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum AddError {
+    /// Training failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// The sum can't take an example.
+    #[error(transparent)]
+    Record(#[from] RecordError),
 }
 
 /// Why a training step or an evaluation failed.
@@ -133,6 +172,20 @@ pub enum TrainError {
         index: usize,
         /// The feature.
         value: f32,
+    },
+    /// A feature that should be a token isn't one.
+    #[error(
+        "example {index}: expected a token, a whole number from 0 to below {vocabulary}, at feature {feature}, got {got}"
+    )]
+    Token {
+        /// Which example.
+        index: usize,
+        /// Which of its features.
+        feature: usize,
+        /// The feature.
+        got: f32,
+        /// How many tokens there are.
+        vocabulary: usize,
     },
     /// The loss or the gradient left the range of finite numbers.
     #[error("training diverged: {what} is no longer finite; lower the learning rate or check the data's scale")]

@@ -1,35 +1,40 @@
 //! The built-in models, on burn: layers in a row, with one loss at the end.
 //!
-//! Gradients of a batch come from burn's automatic differentiation. Per-example gradients of models made of dense
-//! layers come from one pass for the whole batch: with `a` a layer's input row and `delta` the gradient of that
-//! example's loss with respect to the layer's output row, the gradient of its weights is the outer product
-//! `delta a^T` and that of its bias is `delta` (Goodfellow 2015). Memory is the batch times the layers' widths, and one
-//! gradient. Models with convolutions run automatic differentiation once for each example.
+//! Gradients of a batch come from burn's automatic differentiation, per-example gradients from one pass for many examples and each
+//! layer's own formula (the private module `examples` has the table). Where they are clipped and summed
+//! ([`Model::add_clipped`]), those of dense layers and embeddings are never written out.
 //!
 //! Losses: binary cross-entropy of the log-odds, softmax cross-entropy, half the squared error; each per example, in
 //! forms that don't overflow. Evaluation sums in `f64`, in the data's order.
 //!
 //! Initialisation: a model that is one dense layer starts at zero (its loss is convex). Others draw weights uniformly from
-//! `+-sqrt(6 / fan_in)` before a ReLU (He et al. 2015) and `+-sqrt(1 / fan_in)` for the output layer; biases are zero.
+//! `+-sqrt(6 / fan_in)` before a ReLU (He et al. 2015) and `+-sqrt(1 / fan_in)` for the output layer; biases are zero. Tokens'
+//! vectors are uniform with variance 1, as standardised features; norms begin with scale 1 and shift 0.
 //!
-//! What it does not do: batch normalisation (an example's gradient would depend on the others') and dropout.
+//! What it does not do: dropout, and batch normalisation: an example's gradient would depend on the others', so that clipping it would
+//! bound nobody's influence.
 
 use std::marker::PhantomData;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use burn::tensor::backend::AutodiffBackend;
+use xfl_privacy::RecordSum;
 
 use super::data::Data;
 use super::device::Device;
-use super::model::{Evaluation, Model, TensorShape, TrainError, check_arguments};
+use super::model::{AddError, Evaluation, Model, TensorShape, TrainError, check_arguments};
 use crate::schema::Schema;
 use crate::seed::Seed;
-use crate::spec::{Layer, ModelError, ModelSpec};
+use crate::spec::{Layer, ModelError, ModelSpec, Piece};
 
+mod examples;
 mod forward;
 mod gradients;
 mod head;
+mod patches;
+mod shares;
 
+use forward::Place;
 use head::Head;
 
 /// Most examples whose activations are held at once.
@@ -45,13 +50,18 @@ impl ModelSpec {
         match device {
             Device::Cpu => {
                 type Cpu = burn::backend::Autodiff<burn::backend::Flex>;
-                Ok(Box::new(Network::<Cpu>::new(self, schema, Default::default())?))
+                Ok(Box::new(Network::<Cpu>::new(
+                    self,
+                    schema,
+                    Default::default(),
+                    Place::Host,
+                )?))
             }
             #[cfg(feature = "cuda")]
             Device::Cuda(index) => {
                 type Gpu = burn::backend::Autodiff<burn::backend::Cuda>;
                 let device = burn::backend::cuda::CudaDevice::new(index);
-                Ok(Box::new(Network::<Gpu>::new(self, schema, device)?))
+                Ok(Box::new(Network::<Gpu>::new(self, schema, device, Place::Device)?))
             }
             #[cfg(not(feature = "cuda"))]
             Device::Cuda(index) => Err(super::device::DeviceError::NotBuilt { index }.into()),
@@ -65,8 +75,11 @@ struct Network<B: AutodiffBackend> {
     tensors: Vec<TensorShape>,
     dimension: usize,
     width: usize,
+    /// Which features are tokens, and of what vocabulary.
+    tokens: Vec<(Range<usize>, usize)>,
     head: Head,
     device: B::Device,
+    place: Place,
     backend: PhantomData<fn() -> B>,
 }
 
@@ -78,15 +91,18 @@ struct Batch {
 }
 
 impl<B: AutodiffBackend> Network<B> {
-    fn new(spec: &ModelSpec, schema: &Schema, device: B::Device) -> Result<Self, ModelError> {
+    fn new(spec: &ModelSpec, schema: &Schema, device: B::Device, place: Place) -> Result<Self, ModelError> {
         let tensors = spec.tensors(schema)?;
+        let layers = spec.layers(schema)?;
         Ok(Self {
-            layers: spec.layers(schema)?,
+            tokens: layers.iter().flat_map(tokens).collect(),
+            layers,
             dimension: tensors.iter().map(TensorShape::len).sum(),
             tensors,
             width: schema.features(),
             head: Head::of(schema),
             device,
+            place,
             backend: PhantomData,
         })
     }
@@ -98,6 +114,17 @@ impl<B: AutodiffBackend> Network<B> {
             data.features_into(index, row);
             if let Some(&value) = row.iter().find(|value| !value.is_finite()) {
                 return Err(TrainError::NotFiniteFeature { index, value });
+            }
+            for (range, vocabulary) in &self.tokens {
+                let is_token = |value: f32| value >= 0.0 && value < *vocabulary as f32 && value.fract() == 0.0;
+                if let Some(feature) = range.clone().find(|&feature| !is_token(row[feature])) {
+                    return Err(TrainError::Token {
+                        index,
+                        feature,
+                        got: row[feature],
+                        vocabulary: *vocabulary,
+                    });
+                }
             }
             self.head.encode(index, data.target(index), &mut targets)?;
         }
@@ -122,14 +149,20 @@ impl<B: AutodiffBackend> Model for Network<B> {
         let mut parameters = Vec::with_capacity(self.dimension);
         let convex = self.layers.len() == 1;
         for (i, tensor) in self.tensors.iter().enumerate() {
-            // Weights have two axes or more, the first of which counts outputs.
-            let fan_in: usize = tensor.shape[1..].iter().product();
-            if convex || tensor.shape.len() == 1 {
-                parameters.resize(parameters.len() + tensor.len(), 0.0);
+            let named = |what: &str| tensor.name.starts_with(what);
+            let weight = tensor.name.ends_with(".weight");
+            if convex || !weight || named("norm.") {
+                let value = if weight && !convex { 1.0 } else { 0.0 };
+                parameters.resize(parameters.len() + tensor.len(), value);
                 continue;
             }
-            let gain = if tensor.name.starts_with("output.") { 1.0 } else { 6.0 };
-            let bound = (gain / fan_in as f32).sqrt();
+            // Weights have two axes or more, the first of which counts outputs.
+            let fan_in: usize = tensor.shape[1..].iter().product();
+            let bound = match tensor.name.as_str() {
+                _ if named("embedding.") => 3f32.sqrt(),
+                _ if named("output.") => (1.0 / fan_in as f32).sqrt(),
+                _ => (6.0 / fan_in as f32).sqrt(),
+            };
             let mut stream = seed.derive("initial parameters", &[i as u64]).stream();
             parameters.extend((0..tensor.len()).map(|_| (2.0 * stream.uniform_f32() - 1.0) * bound));
         }
@@ -174,15 +207,18 @@ impl<B: AutodiffBackend> Model for Network<B> {
         each: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,
     ) -> Result<(), TrainError> {
         check_arguments(self.dimension, self.width, parameters, data, indices)?;
-        let dense = self
-            .layers
-            .iter()
-            .all(|layer| matches!(layer, Layer::Dense { .. } | Layer::Relu));
-        if dense {
-            self.by_outer_products(parameters, data, indices, each)
-        } else {
-            self.one_by_one(parameters, data, indices, each)
-        }
+        self.each_gradient(parameters, data, indices, each)
+    }
+
+    fn add_clipped(
+        &self,
+        parameters: &[f32],
+        data: &dyn Data,
+        indices: &[usize],
+        sum: &mut RecordSum,
+    ) -> Result<(), AddError> {
+        check_arguments(self.dimension, self.width, parameters, data, indices)?;
+        self.add_downhill(parameters, data, indices, sum)
     }
 
     fn evaluate(&self, parameters: &[f32], data: &dyn Data) -> Result<Evaluation, TrainError> {
@@ -196,6 +232,23 @@ impl<B: AutodiffBackend> Model for Network<B> {
         }
         self.head.evaluation(&tally)
     }
+}
+
+/// The tokens that a layer looks up, where it is an embedding.
+fn tokens(layer: &Layer) -> Vec<(Range<usize>, usize)> {
+    let Layer::Embedding { pieces, .. } = layer else {
+        return Vec::new();
+    };
+    let mut first = 0;
+    let mut found = Vec::new();
+    for piece in pieces {
+        let range = first..first + piece.inputs();
+        first = range.end;
+        if let Piece::Tokens { vocabulary, .. } = piece {
+            found.push((range, *vocabulary));
+        }
+    }
+    found
 }
 
 fn finite(gradient: &[f32]) -> Result<(), TrainError> {

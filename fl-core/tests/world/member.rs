@@ -164,7 +164,7 @@ impl Host {
             salt_secret,
             protected: Protected::of(&mechanism),
             charged: self.charges.len() as u64,
-            budget_head: [7; 32],
+            budget_head: [self.charges.len() as u8; 32],
         }
     }
 

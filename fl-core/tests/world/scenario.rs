@@ -118,7 +118,7 @@ impl Scenario {
         let rule = if sums {
             "rule = \"mean\"".to_owned()
         } else {
-            rule(quorum, d, random)
+            rule(n, quorum, d, random)
         };
         let score = match sums {
             true => "participation",
@@ -200,9 +200,10 @@ const SERVERS: &[&str] = &[
 ];
 
 /// A rule that a quorum is enough for, and now and then something before it.
-fn rule(quorum: usize, d: usize, random: &mut Stream) -> String {
+fn rule(n: usize, quorum: usize, d: usize, random: &mut Stream) -> String {
     let by_need: &[(usize, &str)] = &[
         (1, "mean"),
+        (1, "weighted-mean"),
         (2, "median"),
         (2, "sign-majority"),
         (2, "geometric-median"),
@@ -227,10 +228,27 @@ fn rule(quorum: usize, d: usize, random: &mut Stream) -> String {
     let pre = match random.below(6) {
         0 if quorum >= 3 => "pre = [\"nnm\"]\n",
         1 => "pre = [\"clipping\", \"arc\"]\nnorm = 0.5\n",
-        2 if quorum.div_ceil(2) >= *need && *name != "foolsgold" => "pre = [\"bucketing\"]\n",
+        2 if quorum.div_ceil(2) >= *need && !["foolsgold", "weighted-mean"].contains(name) => "pre = [\"bucketing\"]\n",
         _ => "",
     };
-    format!("rule = \"{name}\"\nbyzantine = {f}\n{pre}")
+    let weights = if *name == "weighted-mean" {
+        weights(n, random)
+    } else {
+        String::new()
+    };
+    format!("rule = \"{name}\"\nbyzantine = {f}\n{pre}{weights}")
+}
+
+/// Weights for some of the n members, the second one's above the cap.
+fn weights(n: usize, random: &mut Stream) -> String {
+    let cap = 2 + random.below(20);
+    let of = |(i, player): (usize, &crate::cast::Player), random: &mut Stream| {
+        let weight = if i == 1 { cap + 5 } else { 1 + random.below(cap) };
+        format!("\"{}\" = {weight}", player.key.node_id())
+    };
+    let players = crate::cast::PLAYERS.iter().take(n).enumerate();
+    let named: Vec<String> = players.skip(1).step_by(2).map(|player| of(player, random)).collect();
+    format!("weight_cap = {cap}\nweights = {{ {} }}\n", named.join(", "))
 }
 
 fn rates(random: &mut Stream) -> Rates {

@@ -524,7 +524,7 @@ impl World {
                     if let Some(machine) = &mut self.office.machine {
                         let sum = machine.rounds().clear_sum().unwrap();
                         let noised = RehearsalNoise::from_seed(seed).noise_sum(sum).unwrap();
-                        machine.noised(self.now, noised.values().to_vec());
+                        machine.noised(self.now, &noised);
                     }
                 }
                 Does::Finished => self.end = Some((self.now, End::Finished)),

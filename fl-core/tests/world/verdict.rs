@@ -45,7 +45,9 @@ pub(crate) fn judge(world: &World, end: &End) {
         .filter(|c| c.verdict != Verdict::Holds)
         // What a trusted coordinator alone can know is said to be unchecked.
         .filter(|c| {
-            !(scenario.plan.sealed() && c.verdict == Verdict::Unchecked && c.text.contains("coordinator's word"))
+            !(scenario.plan.sealed()
+                && c.verdict == Verdict::Unchecked
+                && (c.text.contains("coordinator's word") || c.text.contains("its word")))
         })
         .map(ToString::to_string)
         .collect();
@@ -148,7 +150,7 @@ fn recompute(
     let a = &plan.terms().aggregation;
     let cut = |n: usize| match a.rule {
         _ if !a.pre.is_empty() || plan.terms().training.server != ServerName::FedAvg => None,
-        RuleName::Mean => Some(0),
+        RuleName::Mean | RuleName::WeightedMean => Some(0),
         RuleName::Median => Some((n - 1) / 2),
         // A refused update is one of the bad ones.
         RuleName::TrimmedMean => Some(a.byzantine.saturating_sub(aggregated.refused.len())),
@@ -158,9 +160,16 @@ fn recompute(
     let Some(cut) = cut(updates.len()) else {
         return (model.to_vec(), scale);
     };
+    // Signed by all before the first round.
+    let weight = |m: &NodeId| a.weights.get(m).map_or(1, |w| (*w).min(a.weight_cap.unwrap())) as i64;
+    let weights: Vec<i64> = aggregated.members.iter().map(weight).collect();
     let values: Vec<i32> = (0..d)
         .map(|i| {
             let mut column: Vec<i64> = updates.iter().map(|u| i64::from(u[i])).collect();
+            if a.rule == RuleName::WeightedMean {
+                let sum: i64 = column.iter().zip(&weights).map(|(v, w)| v * w).sum();
+                return sum.div_euclid(weights.iter().sum()) as i32;
+            }
             if plan.sealed() {
                 let (published, n) = (published.unwrap()[i], updates.len() as i64);
                 let noise = published - column.iter().sum::<i64>();

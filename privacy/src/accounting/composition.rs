@@ -17,8 +17,8 @@
 //! ever published (a cohort's, say) amplifies nothing.
 //!
 //! **Not claimed.** Steps are those of the continuous Gaussian. zCDP holds for the discrete one as it stands; the sampled curves of a
-//! discrete Gaussian differ from these by terms that vanish exponentially in its sigma, counted in grid steps (hundreds, in plans),
-//! and that nothing here charges.
+//! discrete Gaussian differ from these by a share of the order of one over its variance in grid steps: [`super::Loss`] charges for it, nothing
+//! here does.
 //!
 //! # References
 //! - B. Balle, G. Barthe, M. Gaboardi: *Privacy Amplification by Subsampling*, NeurIPS 2018.

@@ -216,6 +216,33 @@ proptest! {
         prop_assert!(pld <= all * GRID, "{} {}", pld, all);
     }
 
+    /// Steps in any order, and in any portions, are the same composition to the last bit, so every accountant says the same of it.
+    #[test]
+    fn order_and_grouping_do_not_matter(
+        kinds in prop::collection::vec((prop::sample::select(vec![0.5, 1.0, 3.0]), prop::sample::select(vec![0.0, 0.01, 0.5]), 1u64..1000), 1..8),
+        turn in 0usize..8, part in 0.0f64..1.0,
+    ) {
+        let kinds: Vec<(Step, u64)> = kinds
+            .into_iter()
+            .map(|(noise, sample, count)| {
+                let sampling = if sample == 0.0 { Sampling::None } else { Sampling::Poisson(rate(sample)) };
+                (step(noise, sampling), count)
+            })
+            .collect();
+        let (mut one, mut other) = (Composition::default(), Composition::default());
+        for (step, count) in &kinds {
+            one.push(*step, *count).unwrap();
+        }
+        for (step, count) in kinds.iter().cycle().skip(turn).take(kinds.len()) {
+            let first = (part * *count as f64) as u64;
+            other.push(*step, first).unwrap();
+            other.push(*step, count - first).unwrap();
+        }
+        prop_assert_eq!(&one, &other);
+        let delta = Delta::new(1e-6).unwrap();
+        prop_assert_eq!(Accountant::Zcdp.epsilon(&one, delta), Accountant::Zcdp.epsilon(&other, delta));
+    }
+
     /// Two halves composed as different kinds are the whole: a kind split in two by a noise that differs in the last bit.
     #[test]
     fn composition_is_associative(noise in 0.5f64..5.0, sample in 1e-3f64..0.5, first in 1u64..500, second in 1u64..500) {

@@ -1,24 +1,29 @@
 //! What one release costs, and what many cost together.
 //!
 //! A [`Loss`] is zCDP where every record takes part, and steps of sampled Gaussians where an institution draws records by coins of its
-//! own; a [`Total`] adds losses up. Epsilon of the first is OpenDP's conversion of rho; of the second, the privacy loss distribution of
-//! everything together (an unsampled loss as a Gaussian of the same rho), or the conversion of the rho without amplification where that is
-//! less. Both are upper bounds, the second is tighter: a first sampled loss beside unsampled ones may lower what is printed.
+//! own; a [`Total`] adds losses up.
+//!
+//! | total of | epsilon |
+//! |---|---|
+//! | unsampled losses | OpenDP's conversion of rho |
+//! | sampled steps | their privacy loss distribution |
+//! | both | Rényi: `order * rho`, which zCDP is, added to the sampled steps' divergences (a Gaussian of the same rho would be no upper bound) |
+//!
+//! or the conversion of rho without any amplification, where that is less.
 //!
 //! **Discrete noise, continuous curve.** Privacy loss distributions are those of the continuous Gaussian, the noise is discrete. On a
 //! lattice of `sigma` steps, the expectation of a convex function with one kink differs from its integral by the kink's chord: a share of
 //! order `t^2 / (24 sigma^2)` of delta, `t` (below 40) the place of the kink in standard deviations. Sampled steps are therefore counted with one grid
 //! step of noise *less* than is drawn, which raises delta by a share of order `t^2 / sigma`, at least `24 sigma` times as much. That is an
-//! argument of leading orders, not a proof; whoever wants the proven number reads the RDP accountant's, whose integer orders hold for the
-//! discrete Gaussian as they stand.
+//! argument of leading orders, not a proof. (Rényi divergences of integer order hold for the discrete Gaussian as they stand.)
 //!
-//! **Bounded.** A total keeps at most [`MAX_KINDS`](super::MAX_KINDS) different kinds of sampled steps; what comes after is charged without amplification.
+//! **Bounded.** A total keeps fewer than [`MAX_KINDS`] different kinds of sampled steps; what comes after is charged without amplification.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use super::{Accountant, Composition, Sampling, Step, epsilon, pld};
+use super::{Accountant, Composition, MAX_KINDS, Sampling, Step, epsilon, pld, rdp};
 use crate::parameter::{Delta, Epsilon, NoiseMultiplier, Rho, SampleRate};
 
 /// Gaussian steps over records drawn by coins (Poisson).
@@ -102,7 +107,8 @@ impl Total {
                 noise: sampled.noise,
                 sampling: Sampling::Poisson(sampled.rate),
             };
-            loss.is_finite() && self.steps.push(step, sampled.steps.saturating_mul(count)).is_ok()
+            let room = self.steps.steps().len() + 1 < MAX_KINDS || self.steps.steps().iter().any(|(s, _)| *s == step);
+            room && loss.is_finite() && self.steps.push(step, sampled.steps.saturating_mul(count)).is_ok()
         });
         if !composed {
             self.unsampled = self.unsampled.plus(rho);
@@ -117,45 +123,51 @@ impl Total {
         total
     }
 
+    /// Together with another total.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.add(&Loss::unsampled(other.unsampled), 1);
+        for (step, count) in other.steps.steps() {
+            let (noise, Sampling::Poisson(rate)) = (step.noise, step.sampling) else {
+                continue;
+            };
+            // Never more than what both have without amplification.
+            let each = Rho::result((0.5 / noise.get() / noise.get()).next_up().next_up());
+            let one = Sampled { noise, rate, steps: 1 };
+            self.add(&Loss::sampled(each, one), *count);
+        }
+        self
+    }
+
     /// zCDP as if every record had taken part everywhere: an upper bound.
     #[must_use]
     pub fn rho(&self) -> Rho {
         self.unamplified
     }
 
-    /// How epsilon is counted: zCDP as long as nothing was sampled.
+    /// How epsilon is counted.
     #[must_use]
     pub fn accountant(&self) -> Accountant {
-        if self.steps.steps().is_empty() {
-            Accountant::Zcdp
-        } else {
-            Accountant::Pld
+        match (self.steps.steps().is_empty(), self.unsampled == Rho::ZERO) {
+            (true, _) => Accountant::Zcdp,
+            (false, true) => Accountant::Pld,
+            (false, false) => Accountant::Rdp,
         }
-    }
-
-    /// Everything as one composition of Gaussians; none where something has no noise.
-    #[must_use]
-    pub fn composition(&self) -> Option<Composition> {
-        let mut all = self.steps.clone();
-        let rho = self.unsampled.get();
-        if rho > 0.0 {
-            let noise = NoiseMultiplier::new((0.5 / rho).sqrt() * (1.0 - 4.0 * f64::EPSILON)).ok()?;
-            let sampling = Sampling::None;
-            all.push(Step { noise, sampling }, 1).ok()?;
-        }
-        self.unamplified.is_finite().then_some(all)
     }
 
     /// Epsilon at `delta`, rounded up; infinite without noise.
     #[must_use]
     pub fn epsilon(&self, delta: Delta) -> Epsilon {
         let plain = epsilon(self.unamplified, delta);
-        match (self.accountant(), self.composition()) {
-            (Accountant::Zcdp, _) | (_, None) => plain,
-            (_, Some(composition)) => {
-                let sampled = pld::epsilon(&composition, delta);
-                if sampled < plain { sampled } else { plain }
-            }
+        let amplified = match self.accountant() {
+            Accountant::Zcdp => plain,
+            Accountant::Pld => pld::epsilon(&self.steps, delta),
+            Accountant::Rdp => rdp::epsilon_with(&self.steps, self.unsampled, delta),
+        };
+        if self.unamplified.is_finite() && amplified < plain {
+            amplified
+        } else {
+            plain
         }
     }
 }
@@ -205,7 +217,9 @@ mod tests {
         let plain = Loss::unsampled(Rho::new(0.05).unwrap());
         let both = steps.with(&plain, 2);
         assert!(both.epsilon(delta) > alone);
-        assert!(both.epsilon(delta) < epsilon(both.rho(), delta));
+        assert_eq!(both.accountant(), Accountant::Rdp);
+        assert!(both.epsilon(delta) > alone && both.epsilon(delta) < epsilon(both.rho(), delta));
+        assert!(both.epsilon(delta) > Total::of(&plain, 2).epsilon(delta));
         assert_eq!(both, Total::of(&plain, 2).with(&sampled(1.0, 0.01, 10), 10));
     }
 
@@ -225,12 +239,17 @@ mod tests {
     #[test]
     fn kinds_are_bounded_and_the_rest_is_charged_in_full() {
         let mut total = Total::default();
-        for kind in 0..super::super::MAX_KINDS as u64 {
+        for kind in 0..MAX_KINDS as u64 - 1 {
             total.add(&sampled(1.0 + kind as f64 * 1e-6, 0.01, 1), 1);
         }
         let before = total.unsampled;
         let last = sampled(3.0, 0.01, 1);
         total.add(&last, 1);
         assert_eq!(total.unsampled, before.plus(last.rho()));
+        let delta = Delta::new(1e-5).unwrap();
+        assert!(
+            total.epsilon(delta) < epsilon(total.rho(), delta),
+            "the others are still amplified"
+        );
     }
 }

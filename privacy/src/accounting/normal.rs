@@ -46,9 +46,40 @@ pub(super) fn mills(x: f64) -> f64 {
     inner.recip()
 }
 
+/// `Phi^-1(p)`: below it a standard normal lies with probability `p` in `[0, 1]`. To about one part in 10^15 of its argument's tail.
+pub(crate) fn quantile(p: f64) -> f64 {
+    if p > 0.5 {
+        return -quantile(1.0 - p);
+    }
+    if p <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    // The tail below -39 underflows.
+    let (mut low, mut high) = (-39.0, 0.0);
+    for _ in 0..64 {
+        let middle = low + (high - low) / 2.0;
+        if upper_tail(-middle) < p {
+            low = middle
+        } else {
+            high = middle
+        }
+    }
+    high
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantiles_invert_the_tail() {
+        for x in [-37.0, -6.0, -1.0, 0.0] {
+            let got = quantile(upper_tail(-x));
+            assert!((got - x).abs() < 1e-12, "{x} {got}");
+        }
+        assert!((quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-12);
+        assert_eq!((quantile(0.0), quantile(1.0)), (f64::NEG_INFINITY, f64::INFINITY));
+    }
 
     /// `x`, Mills ratio, ln of the tail: 40-digit arithmetic.
     const REFERENCE: [(f64, f64, f64); 6] = [

@@ -26,7 +26,7 @@
 use std::sync::LazyLock;
 
 use super::composition::{Composition, Normalised};
-use crate::parameter::{Delta, Epsilon};
+use crate::parameter::{Delta, Epsilon, Rho};
 
 mod fixed;
 mod poisson;
@@ -47,6 +47,19 @@ pub fn epsilon(composition: &Composition, delta: Delta) -> Epsilon {
     composition
         .normalised()
         .map_or(Epsilon::INFINITE, |normal| Epsilon::result(of(&normal, delta.get())))
+}
+
+/// The same for steps together with other releases that are `rho`-zCDP.
+#[must_use]
+pub fn epsilon_with(composition: &Composition, rho: Rho, delta: Delta) -> Epsilon {
+    let Some(normal) = composition.normalised() else {
+        return Epsilon::INFINITE;
+    };
+    let orders = ORDERS.iter().zip(divergences(&normal));
+    let best = orders
+        .map(|(order, rdp)| converted(*order, (rdp + order * rho.get()) * (1.0 + ROUNDING), delta.get()))
+        .fold(f64::INFINITY, f64::min);
+    Epsilon::result(best)
 }
 
 /// The Rényi divergence at every one of [`ORDERS`], rounded up; infinite if some step has no noise.

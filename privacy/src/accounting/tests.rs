@@ -135,6 +135,23 @@ proptest! {
         prop_assert!(eps(rho, delta / more) >= eps(rho, delta));
     }
 
+    /// More noise loses less; more releases, a smaller delta and a stronger relation lose more.
+    #[test]
+    fn the_privacy_map_of_a_mechanism_is_monotone(
+        noise in 0.05f64..50.0, more in 1.0f64..4.0, releases in 1u64..100_000, others in 1u64..1000, exponent in 1.0f64..12.0,
+    ) {
+        let of = |relation, noise, releases, delta| {
+            let mechanism = testing::record_under(relation, 4, 10_000, noise, 1);
+            Guarantee::of(&mechanism, releases, Delta::new(delta).unwrap()).epsilon.get()
+        };
+        let delta = 10f64.powf(-exponent);
+        let here = of(Relation::ZeroOut, noise, releases, delta);
+        prop_assert!(of(Relation::ZeroOut, noise * more, releases, delta) <= here);
+        prop_assert!(of(Relation::ZeroOut, noise, releases + others, delta) >= here);
+        prop_assert!(of(Relation::ZeroOut, noise, releases, delta / more) >= here);
+        prop_assert!(of(Relation::Replace, noise, releases, delta) >= here);
+    }
+
     #[test]
     fn calibrated_noise_keeps_the_promise_and_wastes_nothing(
         target in 0.1f64..20.0, exponent in 2.0f64..9.0, releases in 1u64..2000, replace in any::<bool>(),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"v":1,"rho":0.125,"unit":"record","relation":"zero-out","federation":"<64 hex>","round":3,"attempt":0,"prev":"<64 hex>","hash":"<64 hex>"}
-//! {"v":1,"rho":5.0,"unit":"record","relation":"zero-out","federation":"<64 hex>","round":3,"attempt":0,"noise":1.0,"rate":0.01,"steps":10,"prev":…}
+//! {"v":1,"rho":5.0,"noise":1.0,"rate":0.01,"steps":10,"unit":"record","relation":"zero-out",…}
 //! {"v":1,"rho":0.125,"torn":"<64 hex>","prev":"<64 hex>","hash":"<64 hex>"}
 //! ```
 //!
@@ -26,8 +26,8 @@ const START: &str = "{\"v\":1,\"rho\":";
 pub(super) enum Line {
     /// A release was charged.
     Charge(Release),
-    /// The bytes before this line (of this hash) are the remains of a crash, charged with `rho`.
-    Torn { rho: Rho, bytes: [u8; 32] },
+    /// The bytes before this line (of this hash) are the remains of a crash, charged with `loss`.
+    Torn { loss: Loss, bytes: [u8; 32] },
 }
 
 impl Line {
@@ -41,12 +41,11 @@ impl Line {
                 relation,
                 loss,
             }) => format!(
-                "{START}{},\"unit\":\"{unit}\",\"relation\":\"{relation}\",\"federation\":\"{}\",\"round\":{round},\"attempt\":{attempt}{}",
-                loss.rho(),
-                hex(federation),
-                loss.steps().map(spelled).unwrap_or_default()
+                "{START}{},\"unit\":\"{unit}\",\"relation\":\"{relation}\",\"federation\":\"{}\",\"round\":{round},\"attempt\":{attempt}",
+                spelled(loss),
+                hex(federation)
             ),
-            Self::Torn { rho, bytes } => format!("{START}{rho},\"torn\":\"{}\"", hex(bytes)),
+            Self::Torn { loss, bytes } => format!("{START}{},\"torn\":\"{}\"", spelled(loss), hex(bytes)),
         }
     }
 
@@ -79,13 +78,11 @@ impl Line {
 
     fn parse(text: &str) -> Option<Self> {
         let mut rest = text.strip_prefix(START)?;
-        let rho = Rho::new(value(&mut rest)?.parse().ok()?)
-            .ok()
-            .filter(|rho| rho.is_finite())?;
+        let loss = loss(&mut rest)?;
         if let Some(after) = rest.strip_prefix("\"torn\":") {
             let mut rest = after;
             return Some(Self::Torn {
-                rho,
+                loss,
                 bytes: unhex(quoted(&mut rest)?)?,
             });
         }
@@ -106,15 +103,6 @@ impl Line {
         let federation = unhex(field("\"federation\":")?.strip_prefix('"')?.strip_suffix('"')?)?;
         let round = field("\"round\":")?.parse().ok()?;
         let attempt = field("\"attempt\":")?.parse().ok()?;
-        let loss = match field("\"noise\":") {
-            None => Loss::unsampled(rho),
-            Some(noise) => {
-                let noise = NoiseMultiplier::new(noise.parse().ok()?).ok()?;
-                let rate = SampleRate::new(field("\"rate\":")?.parse().ok()?).ok()?;
-                let steps = field("\"steps\":")?.parse().ok()?;
-                Loss::sampled(rho, Sampled { noise, rate, steps })
-            }
-        };
         Some(Self::Charge(Release {
             federation,
             round,
@@ -126,9 +114,39 @@ impl Line {
     }
 }
 
-/// The end of a line whose records were drawn.
-fn spelled(Sampled { noise, rate, steps }: Sampled) -> String {
-    format!(",\"noise\":{},\"rate\":{},\"steps\":{steps}", noise.get(), rate.get())
+/// A loss as it stands at the start of a line.
+fn spelled(loss: &Loss) -> String {
+    let rho = loss.rho();
+    loss.steps().map_or_else(
+        || rho.to_string(),
+        |Sampled { noise, rate, steps }| {
+            format!(
+                "{rho},\"noise\":{},\"rate\":{},\"steps\":{steps}",
+                noise.get(),
+                rate.get()
+            )
+        },
+    )
+}
+
+/// Takes a loss off the start of what follows [`START`].
+fn loss(rest: &mut &str) -> Option<Loss> {
+    let rho = Rho::new(value(rest)?.parse().ok()?)
+        .ok()
+        .filter(|rho| rho.is_finite())?;
+    let mut field = |key: &str| {
+        let mut after = rest.strip_prefix(key)?;
+        let number = value(&mut after)?;
+        *rest = after;
+        Some(number)
+    };
+    let Some(noise) = field("\"noise\":") else {
+        return Some(Loss::unsampled(rho));
+    };
+    let noise = NoiseMultiplier::new(noise.parse().ok()?).ok()?;
+    let rate = SampleRate::new(field("\"rate\":")?.parse().ok()?).ok()?;
+    let steps = field("\"steps\":")?.parse().ok()?;
+    Some(Loss::sampled(rho, Sampled { noise, rate, steps }))
 }
 
 /// Hash of a crash's remains.
@@ -136,12 +154,15 @@ pub(super) fn torn_hash(bytes: &[u8]) -> [u8; 32] {
     blake3::derive_key(TORN_CONTEXT, bytes)
 }
 
-/// The rho that a torn line still shows, if its number is complete.
-pub(super) fn readable_rho(bytes: &[u8]) -> Option<Rho> {
-    let rest = bytes.strip_prefix(START.as_bytes())?;
-    let end = rest.iter().position(|&byte| byte == b',')?;
-    let number = std::str::from_utf8(&rest[..end]).ok()?;
-    Rho::new(number.parse().ok()?).ok().filter(|rho| rho.is_finite())
+/// The loss that a torn line still shows, if its numbers are complete; without amplification, if only its rho is.
+pub(super) fn readable_loss(bytes: &[u8]) -> Option<Loss> {
+    let valid = bytes.utf8_chunks().next()?.valid();
+    let start = valid.strip_prefix(START)?;
+    loss(&mut { start }).or_else(|| {
+        let (number, _) = start.split_once(',')?;
+        let rho = Rho::new(number.parse().ok()?).ok().filter(|rho| rho.is_finite())?;
+        Some(Loss::unsampled(rho))
+    })
 }
 
 /// Takes everything up to the next comma, and the comma.

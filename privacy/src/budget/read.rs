@@ -1,6 +1,6 @@
 //! Reading a ledger back: verifying its chain, and charging what a crash left behind.
 
-use super::line::{Line, readable_rho, torn_hash};
+use super::line::{Line, readable_loss, torn_hash};
 use super::{Ledger, LedgerError, Limit};
 
 /// Ends a torn line before its repair is written, so that a crash inside the repair is told from a damaged line.
@@ -85,14 +85,14 @@ impl Ledger {
                 repair: b"\n".to_vec(),
             };
         }
-        let rho = readable_rho(tail).unwrap_or(self.largest);
+        let loss = readable_loss(tail).unwrap_or(self.largest);
         let mut repair = if tail.ends_with(&[CANCEL, b'\n']) {
             Vec::new()
         } else {
             vec![CANCEL, b'\n']
         };
         let line = Line::Torn {
-            rho,
+            loss,
             bytes: torn_hash(&[tail, &repair].concat()),
         };
         repair.extend(line.text(&self.head).as_bytes());

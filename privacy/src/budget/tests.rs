@@ -289,7 +289,7 @@ fn a_torn_line_is_over_charged_and_never_forgotten() {
 fn a_torn_line_counts_against_every_unit_and_relation() {
     let (_, file) = filled(2);
     let opened = Ledger::read(&[&file, &b"\0\0\0\0"[..]].concat(), limit()).unwrap();
-    assert_eq!(opened.ledger.torn().get(), 0.101);
+    assert_eq!(opened.ledger.torn().rho().get(), 0.101);
     assert_eq!(
         opened.ledger.spent(Unit::Institution, Relation::Replace).rho().get(),
         0.101
@@ -305,7 +305,7 @@ fn a_repaired_ledger_goes_on() {
     let mut ledger = opened.ledger;
     charge(&mut ledger, &mut file, &release(50, 0.1)).unwrap();
     assert_eq!(Ledger::read(&file, limit()).unwrap().ledger, ledger);
-    assert_eq!(ledger.torn().get(), 0.2);
+    assert_eq!(ledger.torn().rho().get(), 0.2);
     // What was torn can't be taken out afterwards.
     let text = String::from_utf8(file).unwrap();
     let without = text.replace("{\"v\":1,\"rho\":0.2,\"un\u{18}\n", "");
@@ -391,9 +391,22 @@ fn sampled_steps_are_amplified_and_read_back() {
     let opened = Ledger::read(&file, limit()).unwrap();
     assert_eq!(opened.ledger, ledger);
     assert!(opened.repair.is_empty());
-    // Cut short within its last numbers a line is charged without amplification.
-    let torn = Ledger::read(&file[..file.len() - 150], limit()).unwrap();
-    assert_eq!(torn.ledger.torn().get(), 5.0);
+    // Cut short after its numbers a line is charged as it was, within them without amplification.
+    let last = file[..file.len() - 1].iter().rposition(|&byte| byte == b'\n').unwrap() + 1;
+    let cut = |length: usize| Ledger::read(&file[..last + length], limit()).unwrap().ledger;
+    let whole = cut(60);
+    assert_eq!(
+        (whole.torn().rho().get(), whole.torn().accountant()),
+        (5.0, Accountant::Pld)
+    );
+    assert_eq!(
+        whole.spent(Unit::Record, Relation::ZeroOut).epsilon(limit().delta),
+        guarantee.epsilon
+    );
+    assert_eq!(
+        (cut(30).torn().rho().get(), cut(30).torn().accountant()),
+        (5.0, Accountant::Zcdp)
+    );
     // A number that was changed shows.
     let changed = String::from_utf8(file)
         .unwrap()

@@ -113,7 +113,7 @@ fn errors_say_what_to_write() {
 
 #[test]
 fn a_plan_is_checked_when_it_is_read() {
-    let written = r#"{"unit":"record","relation":"zero-out","clip_norm":1.0,"grid_step":0.001,"noise_multiplier":2.0,"batch":32,"dimension":62}"#;
+    let written = r#"{"unit":"record","relation":"zero-out","clip_norm":1.0,"grid_step":0.001,"noise_multiplier":2.0,"batch":32,"dimension":62,"noising":{"mode":"local"},"count_noise":null}"#;
     let mechanism: Mechanism = serde_json::from_str(written).unwrap();
     assert_eq!(mechanism, Mechanism::try_from(record()).unwrap());
     assert_eq!(serde_json::to_string(&mechanism).unwrap(), written);

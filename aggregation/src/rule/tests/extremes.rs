@@ -6,6 +6,8 @@ fn everything(n: usize) -> Vec<Rule> {
     let mut all = rules(n);
     all.extend([
         Rule::FlTrust,
+        Rule::WeightedMean { cap: u64::MAX },
+        Rule::WeightedMean { cap: 3 },
         Rule::FoolsGold { kappa_ppm: 1_000_000 },
         Rule::FoolsGold { kappa_ppm: u64::MAX },
         Rule::GeometricMedian {
@@ -29,11 +31,13 @@ fn equal_rows_are_their_own_aggregate() {
     for v in [i32::MIN, i32::MIN + 1, -1, 0, 1, 7, i32::MAX] {
         for (n, d) in [(1, 1), (1, 3), (2, 1), (3, 2), (6, 1), (7, 40)] {
             let rows = vec![vec![v; d]; n];
+            let weights: Vec<u64> = (0..n).map(|i| u64::MAX >> (9 * i)).collect();
             let chain = [Stage::Nnm { f: n / 3 }, Stage::Arc { f: n / 3 }];
             for chain in [&[][..], &chain] {
                 for rule in everything(n) {
                     let state = State {
                         reference: Some(&rows[0]),
+                        weights: Some(&weights),
                         ..State::default()
                     };
                     match rule.aggregate_after(&rows_of(&rows), chain, state) {
@@ -66,8 +70,14 @@ proptest! {
         let most = all.iter().flatten().fold(1, |most, v| v.unsigned_abs().max(most));
         for chain in [vec![], vec![Stage::Clipping { norm: u64::MAX }], vec![pairs, Stage::Nnm { f: 0 }]] {
             let left = chain.iter().fold(n, |n, stage| stage.rows_after(n));
+            let weights: Vec<u64> = (0..left as u64).map(|i| i * (u64::MAX / 9) + 1).collect();
             for rule in everything(left) {
-                let state = State { reference: Some(&all[0]), start: Some(&all[n - 1]), ..State::default() };
+                let state = State {
+                    reference: Some(&all[0]),
+                    start: Some(&all[n - 1]),
+                    weights: Some(&weights),
+                    ..State::default()
+                };
                 match rule.aggregate_after(&rows_of(&all), &chain, state) {
                     // FLTrust's result has at most the reference's length, whatever single values are.
                     Ok(round) if rule != Rule::FlTrust => {

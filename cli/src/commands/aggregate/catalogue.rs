@@ -149,7 +149,7 @@ pub(in crate::commands) const NORM: &str =
 /// The same of rows of integers.
 pub(super) const STEPS: &str = "the largest Euclidean norm of a row that is left, a whole number of grid steps";
 
-/// The exact rule of this name, all but weighted-mean, for `n` rows of integers of which `f` may be bad.
+/// The exact rule of this name for `n` rows of integers of which `f` may be bad.
 pub(in crate::commands) fn exact(name: &str, f: usize, n: usize, params: &mut Params) -> Result<Exact, Failure> {
     Ok(match name {
         "mean" => Exact::Mean,
@@ -209,10 +209,9 @@ pub(in crate::commands) fn exact(name: &str, f: usize, n: usize, params: &mut Pa
         "norm-clipping" => Exact::NormClipping {
             norm: params.needed("norm", STEPS)?,
         },
-        "weighted-mean" => {
-            return Err(Failure::usage("weighted-mean weighs rows by a file of their weights")
-                .hint("here the rows are not all known beforehand; name another rule"));
-        }
+        "weighted-mean" => Exact::WeightedMean {
+            cap: params.or("cap", u64::MAX)?,
+        },
         _ => return Err(unknown(name)),
     })
 }

@@ -6,7 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use xfl_aggregation::real::{Real, RuleError, Source, StorageError, TableError};
+use xfl_aggregation::{
+    RowsError,
+    real::{Real, RuleError, Source, StorageError, TableError},
+    spool,
+};
 
 use crate::{
     failure::Failure,
@@ -107,17 +111,24 @@ impl Updates {
     pub(super) fn failure(&self, error: &RuleError) -> Failure {
         match error {
             RuleError::Rows(TableError::Read { error: storage, .. }) | RuleError::Write { error: storage, .. } => {
-                let failure = Failure::usage(error.to_string());
-                let cause: &(dyn std::error::Error + 'static) = storage.cause();
-                let hint = cause.downcast_ref::<NpyError>().and_then(NpyError::hint);
-                match hint {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
+                of_storage(error, storage)
             }
             RuleError::Rows(error) => self.refused(error),
             _ => Failure::usage(format!("{}: {error}", self.name(0).display())),
         }
+    }
+
+    /// The same of rows of integers.
+    pub(super) fn exact_failure(&self, error: &xfl_aggregation::RuleError) -> Failure {
+        match error {
+            xfl_aggregation::RuleError::Read { error: storage, .. } => of_storage(error, storage),
+            _ => Failure::usage(format!("{}: {error}", self.name(0).display())),
+        }
+    }
+
+    /// Why the rows of integers are no table.
+    pub(super) fn not_rows(&self, error: &RowsError) -> Failure {
+        Failure::usage(format!("{}: {error}", self.name(0).display()))
     }
 
     /// Why the rows are no table, with the file's name.
@@ -159,6 +170,30 @@ impl<T: Real + Element> Source<T> for Updates {
 
     fn read(&self, row: usize, first: usize, out: &mut [T]) -> Result<(), StorageError> {
         self.part(row, first, out).map_err(StorageError::new)
+    }
+}
+
+impl spool::Source for Updates {
+    fn n(&self) -> usize {
+        self.n
+    }
+
+    fn d(&self) -> usize {
+        self.d
+    }
+
+    fn read(&self, row: usize, first: usize, out: &mut [i32]) -> Result<(), StorageError> {
+        self.part(row, first, out).map_err(StorageError::new)
+    }
+}
+
+/// What could not be read or written, with the hint of whoever tried.
+fn of_storage(error: &dyn std::fmt::Display, storage: &StorageError) -> Failure {
+    let failure = Failure::usage(error.to_string());
+    let cause: &(dyn std::error::Error + 'static) = storage.cause();
+    match cause.downcast_ref::<NpyError>().and_then(NpyError::hint) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     }
 }
 
@@ -220,7 +255,7 @@ mod tests {
         );
         for row in 0..6 {
             let mut value = [0.0];
-            updates.read(row, 1, &mut value).unwrap();
+            Source::<f64>::read(&updates, row, 1, &mut value).unwrap();
             assert_eq!(value[0], all[row * 2 + 1]);
         }
         let mut value = [0.0_f64];

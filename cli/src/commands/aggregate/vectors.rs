@@ -49,12 +49,12 @@ pub(super) fn integers(path: &Path, len: usize) -> Result<Vec<i32>, Failure> {
 }
 
 /// `len` whole numbers from 0 on.
-pub(super) fn naturals(path: &Path, len: usize) -> Result<Vec<u64>, Failure> {
+pub(in crate::commands) fn naturals(path: &Path, len: usize) -> Result<Vec<u64>, Failure> {
     of_length(path, len, "a whole number of at least 0")
 }
 
 /// Rows of integers.
-pub(super) fn integer_rows(path: &Path) -> Result<Vec<Vec<i64>>, Failure> {
+pub(in crate::commands) fn integer_rows(path: &Path) -> Result<Vec<Vec<i64>>, Failure> {
     let array = Array::open(path)?;
     let values = wholes(&array)?;
     Ok(values.chunks(array.columns().max(1)).map(<[i64]>::to_vec).collect())

@@ -38,6 +38,8 @@ quorum = {quorum}                  # institutions that every stage needs
 [model]
 # "linear", "logistic", "mlp" with hidden = [16, 8], or "cnn" with channels = [8, 16] and hidden = [32] (needs an image)
 kind = "logistic"
+# norm = "layer"              # normalises hidden layers ("mlp", "cnn"); "group" with groups = 4 in groups
+# embedding = 8               # numbers that stand for a token ("mlp"), where [data] has columns with tokens
 
 [training]
 batch = 52                  # examples in an institution's step; with unit "record", each needs at least so many
@@ -60,12 +62,13 @@ step = 0.001                # the grid that contributions are rounded to
 noise_multiplier = 2.0      # noise over clip (distributed, central: of the sum); 0 turns noise off and makes epsilon infinite
 delta = 1e-5                # where epsilon is read off
 # trust_coordinator = false   # whether it may see updates with no or little noise: mode central, and distributed without masks
-# dishonest = 0               # institutions whose share of noise isn't counted on (distributed); masking.colluders with masks
+# dishonest = 1               # institutions whose share of noise isn't counted on (distributed); masking.colluders with masks
 # sample_rate = 0.1           # most that a record's chance of being drawn for a step may be (dp-sgd; no default)
 # local_steps = 1             # steps of a round's local training (dp-sgd)
 # clip_quantile = 0.5         # share of the units that the clip norm follows from round to round; fixed where absent
 # clip_rate = 0.2             # how fast it does
-# count_noise = 10.0          # noise on the count that it follows, in units: part of epsilon, a hundredth of it where absent
+# count_noise = 10.0          # noise on the count that it follows, in units (of the same sum as the noise): part of rho, where absent a
+                            # hundredth of it with unit "record", a quarter with "institution"
 # signal_fraction = 0.5       # of its bound, how much an honest update is expected to reach; for the plan's check
 
 [masking]
@@ -74,7 +77,7 @@ mode = "none"               # "lwe": the coordinator sees the sum alone; needs r
 # threshold = 4               # members that must agree before a sum is opened (mode "lwe" only; no default)
 
 [aggregation]
-# "mean", "median", "trimmed-mean", "meamed", "geometric-median", "krum", "multi-krum", "bulyan", "mda", "caf", "smea", "dnc",
+# "mean", "weighted-mean", "median", "trimmed-mean", "meamed", "geometric-median", "krum", "multi-krum", "bulyan", "mda", "caf", "smea", "dnc",
 # "centered-clipping", "norm-clipping", "flame", "foolsgold" or "sign-majority"; `xfl aggregate --list` says what each tolerates
 {aggregation}
 # pre = []                    # what is done to updates before the rule, in this order: "nnm", "bucketing", "clipping", "arc"
@@ -86,6 +89,8 @@ mode = "none"               # "lwe": the coordinator sees the sum alone; needs r
 # iterations = 3              # geometric-median (1 for centered-clipping): steps from the last round's aggregate
 # tau = 1.0                   # centered-clipping: longest difference that counts in full, a share of an update's bound
 # sampled = 10000             # dnc: coordinates looked at
+# weights = {{}}                # weighted-mean: {{ "NODE ID" = 3 }} counts that member's update three times; 1 for all others
+# weight_cap = 10             # weighted-mean: the most that an update counts
 
 [score]
 # with `xfl round --held-out`: "leave-one-out", "shapley" (up to 12 members), "truncated-shapley", "gtg-shapley" (up to 64);
@@ -106,7 +111,8 @@ budget = 1000000            # tokens (smallest unit) shared out each round; 0 fo
 # threshold = 2               # members who sign a round before it is posted; a majority of the quorum where absent
 
 # The columns of every institution's file, in the model's order. A number x becomes (x - center) / scale, with public
-# constants; `{{ name = "sex", values = ["f", "m"] }}` is a category. A regression has task = "regression", and
+# constants; `{{ name = "sex", values = ["f", "m"] }}` is a category, `{{ name = "code", tokens = 500 }}` a whole number below 500
+# that an embedding looks up. A regression has task = "regression", and
 # label_center and label_scale instead of classes.
 [data]
 {schema}"#

@@ -7,11 +7,12 @@ use xfl_aggregation::score::{Cosines, Ppm, cosine_gradient_shapley, cosine_to_ag
 use super::{
     Args,
     alike::{self, Directions},
+    combine::Combine,
     finish, play,
     play::Scored,
     report::Told,
     scorer::Scorer,
-    updates::{Combine, Update, Updates},
+    updates::{Update, Updates},
     worth::Worth,
     write,
 };
@@ -60,7 +61,7 @@ impl Job<'_> {
                 return self.copies(&told, &cosines);
             }
             (Scorer::Cgsv { .. }, _, Some(cosines)) => self.cgsv(&mut told, &cosines)?,
-            (Scorer::Cosine, Some(directions), _) => self.cosine(&mut told, directions, &updates)?,
+            (Scorer::Cosine, Some(directions), _) => self.cosine(&mut told, directions, updates)?,
             (_, _, cosines) => self.game(&mut told, updates, cosines)?,
         };
         spent(&mut told);
@@ -75,7 +76,7 @@ impl Job<'_> {
         told.copies(cosines)
     }
 
-    fn cosine(&self, told: &mut Told, directions: &Directions, updates: &Updates) -> Result<Scored, Failure> {
+    fn cosine(&self, told: &mut Told, directions: &Directions, updates: Updates) -> Result<Scored, Failure> {
         let (aggregate, what) = self.aggregate(updates)?;
         told.compared = Some(what);
         let scores = cosine_to_aggregate(&directions.rows(self.array)?, &aggregate);
@@ -150,45 +151,47 @@ impl Job<'_> {
             let hint = "name --held-out FILE.csv (with --plan and --model), or a table with --game, or --directions, which needs no data";
             return Err(Failure::usage(what).hint(hint));
         }
-        let combine = self.combine(&updates)?;
+        let (combine, updates) = self.combine(updates)?;
         Ok(Worth::Models(Box::new(args.models(updates, combine)?)))
     }
 
-    /// The rule, tried for all rows.
-    fn combine(&self, updates: &Updates) -> Result<Combine, Failure> {
+    /// The rule, tried for all rows, and the rows as it takes them.
+    fn combine(&self, updates: Updates) -> Result<(Combine, Updates), Failure> {
         let args = self.args;
         if args.rule != "plan" {
-            return Combine::new(&args.rule, args.byzantine, &args.rule_param, updates);
+            return Ok((
+                Combine::new(&args.rule, args.byzantine, &args.rule_param, &updates)?,
+                updates,
+            ));
         }
-        if args.byzantine != 0 || !args.rule_param.is_empty() {
-            return Err(Failure::usage("--rule plan is as the plan says")
-                .hint("leave --byzantine and --rule-param out, or name the rule"));
-        }
-        let plan = args.worth.plan()?;
-        let terms = &plan.terms().aggregation;
-        if !terms.is_plain() {
+        if args.byzantine != 0 {
             return Err(
-                Failure::usage("the plan's rule has stages or parameters that score doesn't take from a plan")
-                    .hint("name the rule with --rule and --rule-param, or its result with --aggregate"),
+                Failure::usage("--rule plan is as the plan says").hint("leave --byzantine out, or name the rule")
             );
         }
-        let select = terms.select.map(|select| format!("select={select}"));
-        let name = terms.rule.name();
-        let params: Vec<String> = select.into_iter().filter(|_| name == "multi-krum").collect();
-        Combine::new(name, terms.byzantine, &params, updates)
+        let plan = args.worth.plan()?;
+        let updates = updates
+            .on_grid(plan.parameter_step())
+            .map_err(|failure| self.in_file(failure))?;
+        let combine = Combine::planned(plan, &args.rule_param, &updates)?;
+        Ok((combine, updates))
+    }
+
+    fn in_file(&self, failure: Failure) -> Failure {
+        Failure {
+            message: format!("{}: {}", self.array.path().display(), failure.message),
+            ..failure
+        }
     }
 
     /// The aggregate that rows are compared with, as integers of its direction, and what it is.
-    fn aggregate(&self, updates: &Updates) -> Result<(Vec<i32>, String), Failure> {
+    fn aggregate(&self, updates: Updates) -> Result<(Vec<i32>, String), Failure> {
         let d = updates.d();
         let Some(path) = &self.args.aggregate else {
-            let combine = self.combine(updates)?;
+            let (combine, updates) = self.combine(updates)?;
             let all: Vec<usize> = (0..updates.n()).collect();
             let made = updates.combined(&combine, &all);
-            let made = made.map_err(|failure| Failure {
-                message: format!("{}: {}", self.array.path().display(), failure.message),
-                ..failure
-            })?;
+            let made = made.map_err(|failure| self.in_file(failure))?;
             return Ok((made.direction(d), format!("the {} of the rows", combine.name())));
         };
         let file = Array::open(path)?;

@@ -4,18 +4,11 @@
 //! integers, so floats are put on a grid for them, each row on its own: v becomes round(2^30 v / max|v|). A cosine doesn't see a row's
 //! scale, and the direction is off by at most sqrt(d) / 2^31 of a right angle's sine: half a ppm at a million coordinates.
 
-use std::fmt::Display;
+use xfl_aggregation::real::{self, Table};
 
-use xfl_aggregation::{
-    Rows,
-    real::{self, State, Table},
-};
-
+use super::combine::Combine;
 use crate::{
-    commands::aggregate::{
-        Params, Told, catalogue,
-        input::{in_file, too_wide},
-    },
+    commands::aggregate::input::{in_file, too_wide},
     failure::Failure,
     npy::{Array, Kind},
 };
@@ -23,6 +16,8 @@ use crate::{
 /// Rows in memory, n times d numbers.
 pub(super) struct Updates {
     values: Values,
+    /// Floats in steps of a grid, where a rule wants them so.
+    steps: Option<Vec<i32>>,
     n: usize,
     d: usize,
 }
@@ -56,6 +51,7 @@ impl Updates {
         array.unchanged()?;
         let updates = Self {
             values,
+            steps: None,
             n: array.rows(),
             d: array.columns(),
         };
@@ -110,11 +106,24 @@ impl Updates {
         if rows.is_empty() {
             return Ok(Update::Nothing);
         }
-        match &self.values {
-            Values::F32(values) => combine.floats(self.picked(values, rows)),
-            Values::F64(values) => combine.floats(self.picked(values, rows)),
-            Values::I32(values) => combine.integers(self.picked(values, rows)),
+        match (&self.values, &self.steps) {
+            (Values::I32(steps), _) | (_, Some(steps)) => combine.integers(self.picked(steps, rows), rows),
+            (Values::F32(values), None) => combine.floats(self.picked(values, rows)),
+            (Values::F64(values), None) => combine.floats(self.picked(values, rows)),
         }
+    }
+
+    /// The same rows, of floats rounded to whole steps of a plan's grid, ties to even; what rules make of them is in steps too.
+    ///
+    /// # Errors
+    /// The first value that is no 32-bit number of steps.
+    pub(super) fn on_grid(mut self, step: f64) -> Result<Self, Failure> {
+        self.steps = match &self.values {
+            Values::F32(values) => Some(rounded(values, step, self.d)?),
+            Values::F64(values) => Some(rounded(values, step, self.d)?),
+            Values::I32(_) => None,
+        };
+        Ok(self)
     }
 
     fn picked<'v, T>(&self, values: &'v [T], rows: &[usize]) -> Vec<&'v [T]> {
@@ -145,65 +154,22 @@ pub(super) fn direction<T: real::Real>(values: &[T]) -> Vec<i32> {
     values.iter().map(on_grid).collect()
 }
 
-/// The rule that makes one update of the rows of a coalition, whatever their number.
-pub(super) struct Combine {
-    name: String,
-    byzantine: usize,
-    params: Vec<String>,
-    told: Option<Told>,
-}
-
-impl Combine {
-    /// The rule `name`, tried for all of `updates`' rows.
-    pub(super) fn new(name: &str, byzantine: usize, params: &[String], updates: &Updates) -> Result<Self, Failure> {
-        let mut combine = Self {
-            name: name.to_owned(),
-            byzantine,
-            params: params.to_vec(),
-            told: None,
-        };
-        let mut given = Params::parse(params)?;
-        if updates.integers() {
-            catalogue::exact(name, byzantine, updates.n(), &mut given)?;
-        } else {
-            let rule = catalogue::rule(name, byzantine, updates.n(), &mut given)?;
-            combine.told = Some(Told::read(&rule, updates.d(), &mut given)?);
-        }
-        given.finish(name)?;
-        Ok(combine)
-    }
-
-    /// The rule's name.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn floats<T: real::Real>(&self, rows: Vec<&[T]>) -> Result<Update, Failure> {
-        let mut params = Params::parse(&self.params)?;
-        let rule = catalogue::rule(&self.name, self.byzantine, rows.len(), &mut params)?;
-        let state = self.told.as_ref().map_or(State::default(), Told::state);
-        let table = Table::new(rows).map_err(|error| self.fails(&error))?;
-        let made = rule.aggregate(&table, &[], state).map_err(|error| self.fails(&error))?;
-        Ok(Update::Floats(made.values))
-    }
-
-    fn integers(&self, rows: Vec<&[i32]>) -> Result<Update, Failure> {
-        let mut params = Params::parse(&self.params)?;
-        let rule = catalogue::exact(&self.name, self.byzantine, rows.len(), &mut params)?;
-        let rows = Rows::new(rows).map_err(|error| self.fails(&error))?;
-        let made = rule.aggregate(&rows).map_err(|error| self.fails(&error))?;
-        Ok(Update::Integers(made.values))
-    }
-
-    fn fails(&self, error: &dyn Display) -> Failure {
-        let failure = Failure::usage(error.to_string());
-        match self.name.as_str() {
-            "mean" => failure,
-            _ => {
-                failure.hint("the mean works on coalitions of any size: leave --rule out, or make --byzantine smaller")
-            }
-        }
-    }
+/// Whole steps of a grid.
+fn rounded<T: real::Real>(values: &[T], step: f64, d: usize) -> Result<Vec<i32>, Failure> {
+    let one = |(at, &v): (usize, &T)| {
+        let steps = (v.into() / step).round_ties_even();
+        let fits = (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&steps);
+        let (row, coordinate) = (at / d, at % d);
+        fits.then_some(steps as i32).ok_or_else(|| {
+            let what = format!(
+                "row {row} coordinate {coordinate}: {} is {steps:e} steps of the plan's grid",
+                v.into()
+            );
+            Failure::usage(what)
+                .hint("rows of floats are differences of parameters; no round takes one of more than 32 bits")
+        })
+    };
+    values.iter().enumerate().map(one).collect()
 }
 
 #[cfg(test)]

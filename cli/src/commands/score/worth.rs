@@ -20,8 +20,9 @@ use xfl_core::{
 };
 
 use super::{
+    combine::Combine,
     table::{Table, Unit},
-    updates::{Combine, Update, Updates},
+    updates::{Update, Updates},
 };
 use crate::{failure::Failure, files, progress::Evaluations};
 

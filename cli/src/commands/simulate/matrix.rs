@@ -15,6 +15,7 @@ use super::federation::{Federation, rule_name};
 use crate::{
     failure::Failure,
     files,
+    picture::{DrawError, Picture as _},
     printer::{Outcome, Printer},
     signals::Stop,
 };
@@ -23,7 +24,6 @@ mod cells;
 mod csv;
 mod heat_map;
 mod picture;
-mod png;
 mod report;
 mod summary;
 
@@ -113,7 +113,7 @@ pub(super) fn run(args: &Args, first: u64, federation: &Federation, printer: Pri
     }
     let summary = Summary::of(&matrix, &cells);
     let map = picture::map(&matrix, &summary);
-    let wrong = |error: heat_map::DrawError| Failure::failed(format!("the heat map: {error}"));
+    let wrong = |error: DrawError| Failure::failed(format!("the heat map: {error}"));
     let (svg, png) = (args.out.join("matrix.svg"), args.out.join("matrix.png"));
     files::replace(&svg, map.svg().map_err(wrong)?.as_bytes(), 0o644)?;
     files::replace(&png, &map.png().map_err(wrong)?, 0o644)?;
@@ -145,7 +145,11 @@ impl<'a> Matrix<'a> {
         let rules: Vec<RuleName> = match args.rules.as_slice() {
             // The coordinator of masked rounds sees a sum.
             [] if federation.plan.masked() => vec![RuleName::Mean],
-            [] => RuleName::ALL.to_vec(),
+            // A rehearsal's institutions weigh the same: the weighted mean would be the mean once more.
+            [] => RuleName::ALL
+                .into_iter()
+                .filter(|rule| *rule != RuleName::WeightedMean)
+                .collect(),
             names => names.iter().map(|name| rule(name)).collect::<Result<_, _>>()?,
         };
         let institutions = federation.institutions();

@@ -138,6 +138,7 @@ struct Layout<'a> {
 enum Feature<'a> {
     Number { center: f64, scale: f64 },
     Category(&'a [String]),
+    Token { vocabulary: usize },
 }
 
 /// What is wrong, and in which field of the record.
@@ -162,6 +163,9 @@ impl<'a> Layout<'a> {
             for name in column.names() {
                 let feature = match column {
                     Column::Categorical { values, .. } => Feature::Category(values),
+                    Column::Tokens { vocabulary, .. } => Feature::Token {
+                        vocabulary: *vocabulary,
+                    },
                     Column::Numeric { center, scale, .. } | Column::Numbered { center, scale, .. } => Feature::Number {
                         center: *center,
                         scale: *scale,
@@ -185,6 +189,11 @@ impl<'a> Layout<'a> {
                     table
                         .features
                         .push(number(field, *center, *scale).map_err(|kind| (*at, kind))?);
+                }
+                Feature::Token { vocabulary } => {
+                    table
+                        .features
+                        .push(token(field, *vocabulary).map_err(|kind| (*at, kind))?);
                 }
                 Feature::Category(values) => {
                     let chosen = values.iter().position(|value| value == field).ok_or_else(|| {
@@ -246,6 +255,17 @@ fn number(field: &str, center: f64, scale: f64) -> Result<f32, DataErrorKind> {
             center,
             scale,
         })
+    }
+}
+
+/// Tokens are at most 2^20, which `f32` holds exactly.
+fn token(field: &str, vocabulary: usize) -> Result<f32, DataErrorKind> {
+    match field.parse::<usize>() {
+        Ok(token) if token < vocabulary => Ok(token as f32),
+        _ => Err(DataErrorKind::UnknownToken {
+            got: cut(field),
+            vocabulary,
+        }),
     }
 }
 

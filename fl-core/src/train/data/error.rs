@@ -91,6 +91,14 @@ pub enum DataErrorKind {
         /// The column's values.
         expected: Vec<String>,
     },
+    /// Not a token of the column's vocabulary.
+    #[error("expected a token, a whole number from 0 to {}, got {got:?}", vocabulary - 1)]
+    UnknownToken {
+        /// The field, cut off.
+        got: String,
+        /// How many tokens there are, at least 1.
+        vocabulary: usize,
+    },
     /// More rows than allowed.
     #[error("expected at most {limit} rows, got more")]
     TooManyRows {
@@ -153,6 +161,9 @@ impl DataError {
             DataErrorKind::OutOfRange { .. } => "check the value's unit against the schema's center and scale",
             DataErrorKind::UnknownLabel { .. } | DataErrorKind::UnknownCategory { .. } => {
                 "spell it exactly as the schema does, capitals included, or remove the row"
+            }
+            DataErrorKind::UnknownToken { .. } => {
+                "number the values from 0 as all institutions do, keep one token for what is unknown, and check tokens in the schema"
             }
             DataErrorKind::TooManyRows { .. } | DataErrorKind::TooLarge { .. } => {
                 "split the file, or raise the limit if it was lowered"

@@ -212,3 +212,35 @@ fn tables_are_checked_when_made_and_cut() {
     let table = Table::new(1, vec![1.0], vec![Target::Class(0)]).unwrap();
     assert_eq!(table.select(&[1]), Err(TableError::Row { rows: 1, got: 1 }));
 }
+
+#[test]
+fn tokens_are_whole_numbers_of_the_vocabulary() {
+    let schema = toml::from_str(
+        "task = \"regression\"\nlabel = \"y\"\ncolumns = [{ prefix = \"t\", count = 2, tokens = 10 }, { name = \"u\", tokens = 1 }]",
+    )
+    .unwrap();
+    let read = |row: &str| {
+        Table::read(
+            "h.csv",
+            format!("y,t1,t0,u\n{row}\n").as_bytes(),
+            &schema,
+            Limits::default(),
+        )
+    };
+    let table = read("1.5,9,0,0").unwrap();
+    assert_eq!(table.row(0), Some(&[0.0, 9.0, 0.0][..]));
+    for (row, column, field, most) in [
+        ("1,10,0,0", "t1", "10", 9),
+        ("1,0,-1,0", "t0", "-1", 9),
+        ("1,0,1.0,0", "t0", "1.0", 9),
+        ("1,0,99999999999999999999,0", "t0", "99999999999999999999", 9),
+        ("1,0,0,1", "u", "1", 0),
+    ] {
+        let error = read(row).unwrap_err();
+        let expected = format!(
+            "h.csv: line 2, column {column:?}: expected a token, a whole number from 0 to {most}, got {field:?}"
+        );
+        assert_eq!(error.to_string(), expected);
+        assert!(error.hint().contains("number the values from 0"));
+    }
+}

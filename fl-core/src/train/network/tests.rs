@@ -1,4 +1,6 @@
 use super::*;
+use crate::schema::Column;
+use crate::spec::Norm;
 use crate::train::data::{Limits, Table, Target};
 use crate::train::local::{LocalOptions, train_locally};
 use crate::train::split::split;
@@ -10,21 +12,29 @@ fn example(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn tabular(features: usize, rest: &str) -> Schema {
+pub(super) fn tabular(features: usize, rest: &str) -> Schema {
     toml::from_str(&format!(
         "label = \"y\"\ncolumns = [{{ prefix = \"x\", count = {features} }}]\n{rest}"
     ))
     .unwrap()
 }
 
-const BINARY: &str = "task = \"classification\"\nclasses = [\"a\", \"b\"]";
-const THREE: &str = "task = \"classification\"\nclasses = [\"a\", \"b\", \"c\"]";
-const VALUE: &str = "task = \"regression\"\nlabel_scale = 2.0";
+pub(super) const BINARY: &str = "task = \"classification\"\nclasses = [\"a\", \"b\"]";
+pub(super) const THREE: &str = "task = \"classification\"\nclasses = [\"a\", \"b\", \"c\"]";
+pub(super) const VALUE: &str = "task = \"regression\"\nlabel_scale = 2.0";
 
-fn random(schema: &Schema, rows: usize, seed: &Seed) -> Table {
+pub(super) fn random(schema: &Schema, rows: usize, seed: &Seed) -> Table {
     let mut stream = seed.stream();
     let width = schema.features();
-    let features = (0..rows * width).map(|_| stream.normal() as f32).collect();
+    let mut features = Vec::with_capacity(rows * width);
+    for _ in 0..rows {
+        for column in &schema.columns {
+            features.extend((0..column.features()).map(|_| match column {
+                Column::Tokens { vocabulary, .. } => stream.below(*vocabulary as u64) as f32,
+                _ => stream.normal() as f32,
+            }));
+        }
+    }
     let targets = (0..rows).map(|_| match &schema.task {
         crate::schema::Task::Classification { classes } => Target::Class(stream.below(classes.len() as u64) as usize),
         crate::schema::Task::Regression { .. } => Target::Value(stream.normal() as f32),
@@ -32,25 +42,49 @@ fn random(schema: &Schema, rows: usize, seed: &Seed) -> Table {
     Table::new(width, features, targets.collect()).unwrap()
 }
 
-fn noisy_start(model: &dyn Model, seed: &Seed) -> Vec<f32> {
+pub(super) fn noisy_start(model: &dyn Model, seed: &Seed) -> Vec<f32> {
     let mut stream = seed.derive("start", &[]).stream();
     (0..model.dimension()).map(|_| 0.5 * stream.normal() as f32).collect()
 }
 
 /// Every kind of model with every kind of head.
-fn zoo() -> Vec<(ModelSpec, Schema)> {
-    let mlp = ModelSpec::Mlp { hidden: vec![7, 4] };
-    let cnn = ModelSpec::Cnn {
-        channels: vec![2, 3],
-        hidden: vec![5],
-    };
+pub(super) fn zoo() -> Vec<(ModelSpec, Schema)> {
+    let mlp = ModelSpec::mlp(vec![7, 4]);
+    let cnn = ModelSpec::cnn(vec![2, 3], vec![5]);
     let image = |rest| {
         tabular(
             2 * 6 * 5,
             &format!("{rest}\nimage = {{ height = 6, width = 5, channels = 2 }}"),
         )
     };
+    let embedding = |norm| ModelSpec::Mlp {
+        hidden: vec![6],
+        norm,
+        embedding: Some(3),
+    };
+    let tokens: Schema = toml::from_str(&format!(
+        "label = \"y\"\n{THREE}\ncolumns = [{{ name = \"a\", tokens = 4 }}, {{ prefix = \"x\", count = 2 }}, \
+         {{ name = \"b\" }}, {{ prefix = \"t\", count = 5, tokens = 6 }}]"
+    ))
+    .unwrap();
+    let normed = |norm| ModelSpec::Cnn {
+        channels: vec![4, 2],
+        hidden: vec![4],
+        norm: Some(norm),
+    };
     vec![
+        (embedding(None), tokens.clone()),
+        (embedding(Some(Norm::Group(2))), tokens),
+        (normed(Norm::Layer), image(BINARY)),
+        (normed(Norm::Group(2)), image(THREE)),
+        (
+            ModelSpec::Mlp {
+                hidden: vec![7, 4],
+                norm: Some(Norm::Layer),
+                embedding: None,
+            },
+            tabular(5, VALUE),
+        ),
         (ModelSpec::Logistic, tabular(5, BINARY)),
         (ModelSpec::Logistic, tabular(5, THREE)),
         (ModelSpec::Linear, tabular(5, VALUE)),
@@ -63,7 +97,7 @@ fn zoo() -> Vec<(ModelSpec, Schema)> {
     ]
 }
 
-fn close(a: f64, b: f64, tolerance: f64) -> bool {
+pub(super) fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs()))
 }
 
@@ -254,7 +288,7 @@ fn features_that_are_not_finite_are_refused() {
 
 #[test]
 fn starts_follow_from_the_seed_and_have_their_spread() {
-    let spec = ModelSpec::Mlp { hidden: vec![50] };
+    let spec = ModelSpec::mlp(vec![50]);
     let model = spec.build(&tabular(24, BINARY), Device::Cpu).unwrap();
     let start = model.init(&Seed::from_number(1));
     assert_eq!(start, model.init(&Seed::from_number(1)));
@@ -334,7 +368,7 @@ fn a_perceptron_learns_breast_cancer() {
         learning_rate: 0.05,
         momentum: 0.9,
     };
-    let accuracy = learn(&ModelSpec::Mlp { hidden: vec![16] }, &schema, &table, 114, options);
+    let accuracy = learn(&ModelSpec::mlp(vec![16]), &schema, &table, 114, options);
     assert!(accuracy > 0.94, "{accuracy}");
 }
 
@@ -360,15 +394,6 @@ fn a_convolutional_network_learns_digits() {
         learning_rate: 0.05,
         momentum: 0.9,
     };
-    let accuracy = learn(
-        &ModelSpec::Cnn {
-            channels: vec![8, 16],
-            hidden: vec![],
-        },
-        &schema,
-        &table,
-        360,
-        options,
-    );
+    let accuracy = learn(&ModelSpec::cnn(vec![8, 16], vec![]), &schema, &table, 360, options);
     assert!(accuracy > 0.85, "{accuracy}");
 }

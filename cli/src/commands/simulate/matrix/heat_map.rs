@@ -1,23 +1,13 @@
 //! A heat map that a person can read: names along both axes, a number in every cell, and its colour's scale beside them.
 //!
-//! Drawn twice by the same code, as SVG (text stays text) and as PNG at twice the size, with DejaVu Sans cut down to ASCII, which is
-//! compiled in (font/LICENSE). Colours are viridis (van der Walt and Smith, CC0): even to the eye, and to the colour-blind.
+//! Colours are viridis (van der Walt and Smith, CC0): even to the eye, and to the colour-blind.
 
 use plotters::{
-    backend::{BitMapBackend, SVGBackend},
-    coord::Shift,
-    drawing::{DrawingArea, IntoDrawingArea},
-    element::{Rectangle, Text},
     prelude::DrawingBackend,
-    style::{
-        BLACK, Color, FontStyle, IntoFont, RGBColor, TextStyle, WHITE, register_font,
-        text_anchor::{HPos, Pos, VPos},
-    },
+    style::{BLACK, RGBColor, WHITE, text_anchor::HPos},
 };
 
-use super::png;
-
-const FONT: &[u8] = include_bytes!("../font/DejaVuSans-ASCII.ttf");
+use crate::picture::{DrawError, Pen, Picture};
 
 /// What to draw.
 #[derive(Clone, Debug)]
@@ -55,21 +45,6 @@ pub(super) struct Tile {
     pub(super) plain: bool,
 }
 
-/// Why there is no picture.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DrawError {
-    /// The font that is compiled in can't be read.
-    #[error("the font can't be read")]
-    Font,
-    /// Drawing failed.
-    #[error("{0}")]
-    Draw(String),
-    /// The PNG can't be written.
-    #[error(transparent)]
-    Png(#[from] std::io::Error),
-}
-
-const FAMILY: &str = "DejaVu Sans, sans-serif";
 const GREY: RGBColor = RGBColor(225, 225, 225);
 /// Lengths in pixels of the SVG.
 const LEFT: i32 = 168;
@@ -82,39 +57,6 @@ const HEIGHT: i32 = 36;
 const GAP: i32 = 12;
 
 impl HeatMap {
-    /// The map as an SVG document.
-    ///
-    /// # Errors
-    /// [`DrawError`].
-    pub(super) fn svg(&self) -> Result<String, DrawError> {
-        let mut text = String::new();
-        {
-            let root = SVGBackend::with_string(&mut text, self.size(1)).into_drawing_area();
-            self.draw(&root, 1)?;
-        }
-        Ok(text)
-    }
-
-    /// The map as a PNG file.
-    ///
-    /// # Errors
-    /// [`DrawError`].
-    pub(super) fn png(&self) -> Result<Vec<u8>, DrawError> {
-        let (width, height) = self.size(2);
-        let pixels = self.pixels((width, height))?;
-        Ok(png::encode(width, height, &pixels)?)
-    }
-
-    /// Three bytes for each pixel, at twice the SVG's size.
-    fn pixels(&self, size: (u32, u32)) -> Result<Vec<u8>, DrawError> {
-        let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
-        {
-            let root = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
-            self.draw(&root, 2)?;
-        }
-        Ok(pixels)
-    }
-
     /// Left edge of a column.
     fn column(&self, column: usize) -> i32 {
         let gaps = self.breaks.iter().filter(|at| **at <= column).count();
@@ -129,32 +71,6 @@ impl HeatMap {
     /// The middle of a line of the caption.
     fn foot(&self, line: usize) -> i32 {
         Self::row(self.rows.len()) + 22 + line as i32 * LINE
-    }
-
-    fn size(&self, scale: u32) -> (u32, u32) {
-        let columns = self.columns.len().max(8);
-        let (width, height) = (self.column(columns) + RIGHT, self.foot(self.caption.len()) + BOTTOM);
-        (width.unsigned_abs() * scale, height.unsigned_abs() * scale)
-    }
-
-    fn draw<B: DrawingBackend>(&self, root: &DrawingArea<B, Shift>, scale: i32) -> Result<(), DrawError> {
-        register_font(FAMILY, FontStyle::Normal, FONT).map_err(|_| DrawError::Font)?;
-        let pen = Pen { root, scale };
-        root.fill(&WHITE).map_err(wrong)?;
-        pen.text(&self.title, 20, (LEFT, 24), HPos::Left, &BLACK)?;
-        for (at, (above, below)) in self.columns.iter().enumerate() {
-            let middle = self.column(at) + WIDTH / 2;
-            pen.text(above, 14, (middle, TOP - 30), HPos::Center, &BLACK)?;
-            pen.text(below, 14, (middle, TOP - 14), HPos::Center, &BLACK)?;
-        }
-        for (at, row) in self.rows.iter().enumerate() {
-            self.draw_row(&pen, Self::row(at), row)?;
-        }
-        self.draw_scale(&pen)?;
-        for (at, line) in self.caption.iter().enumerate() {
-            pen.text(line, 13, (LEFT, self.foot(at)), HPos::Left, &BLACK)?;
-        }
-        Ok(())
     }
 
     fn draw_row<B: DrawingBackend>(&self, pen: &Pen<'_, B>, top: i32, row: &Row) -> Result<(), DrawError> {
@@ -201,44 +117,29 @@ impl HeatMap {
     }
 }
 
-/// Draws in the SVG's lengths, whatever the scale.
-struct Pen<'a, B: DrawingBackend> {
-    root: &'a DrawingArea<B, Shift>,
-    scale: i32,
-}
-
-impl<B: DrawingBackend> Pen<'_, B> {
-    fn at(&self, (x, y): (i32, i32)) -> (i32, i32) {
-        (x * self.scale, y * self.scale)
+impl Picture for HeatMap {
+    fn size(&self) -> (u32, u32) {
+        let columns = self.columns.len().max(8);
+        let (width, height) = (self.column(columns) + RIGHT, self.foot(self.caption.len()) + BOTTOM);
+        (width.unsigned_abs(), height.unsigned_abs())
     }
 
-    fn fill(&self, from: (i32, i32), to: (i32, i32), colour: &RGBColor) -> Result<(), DrawError> {
-        let corners = [self.at(from), self.at(to)];
-        self.root.draw(&Rectangle::new(corners, colour.filled())).map_err(wrong)
-    }
-
-    /// A filled rectangle with a white edge.
-    fn rectangle(&self, from: (i32, i32), to: (i32, i32), colour: &RGBColor) -> Result<(), DrawError> {
-        self.fill(from, to, &WHITE)?;
-        self.fill((from.0 + 1, from.1 + 1), (to.0 - 1, to.1 - 1), colour)
-    }
-
-    /// A line of text, in the middle of its height.
-    fn text(&self, text: &str, size: i32, at: (i32, i32), side: HPos, ink: &RGBColor) -> Result<(), DrawError> {
-        if text.is_empty() {
-            return Ok(());
+    fn draw<B: DrawingBackend>(&self, pen: &Pen<'_, B>) -> Result<(), DrawError> {
+        pen.text(&self.title, 20, (LEFT, 24), HPos::Left, &BLACK)?;
+        for (at, (above, below)) in self.columns.iter().enumerate() {
+            let middle = self.column(at) + WIDTH / 2;
+            pen.text(above, 14, (middle, TOP - 30), HPos::Center, &BLACK)?;
+            pen.text(below, 14, (middle, TOP - 14), HPos::Center, &BLACK)?;
         }
-        // plotters takes a font's height, which is 1.24 times its size.
-        let font = (FAMILY, f64::from(size * self.scale) * 1.24).into_font();
-        let style: TextStyle<'_> = font.color(ink).pos(Pos::new(side, VPos::Center));
-        self.root
-            .draw(&Text::new(text.to_owned(), self.at(at), style))
-            .map_err(wrong)
+        for (at, row) in self.rows.iter().enumerate() {
+            self.draw_row(pen, Self::row(at), row)?;
+        }
+        self.draw_scale(pen)?;
+        for (at, line) in self.caption.iter().enumerate() {
+            pen.text(line, 13, (LEFT, self.foot(at)), HPos::Left, &BLACK)?;
+        }
+        Ok(())
     }
-}
-
-fn wrong(error: impl std::fmt::Display) -> DrawError {
-    DrawError::Draw(error.to_string())
 }
 
 /// Viridis at a place from 0 to 1, and the ink that is read best on it.
@@ -322,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_png_has_both_ends_of_the_scale_and_ink_on_them() {
-        let pixels = map().pixels(map().size(2)).unwrap();
+        let pixels = map().pixels().unwrap();
         assert!(map().png().unwrap().len() > 1_000);
         let count = |colour: [u8; 3]| pixels.chunks(3).filter(|pixel| *pixel == colour).count();
         assert!(count([253, 231, 37]) > 2_000 && count([68, 1, 84]) > 2_000);
