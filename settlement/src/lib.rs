@@ -1,8 +1,8 @@
 //! Settlement: who signed a round, who earned what, and getting it paid on EVM chains.
 //!
 //! Pure (no IO, clock or entropy): [`payout`] keys, [`binding`] of node key to payout address, the [`statement`] of a
-//! round and its quorum, keccak [`merkle`] trees, [`row`] trees for on-chain checks of aggregation, the
-//! [`ledger`] of cumulative totals and its [`claim`] proofs. The digests are those of the contracts under
+//! round and its quorum, keccak [`merkle`] trees, [`row`] trees and the [`input`] tree for on-chain checks of
+//! aggregation and the evidence that [`refute`]s one, [`receipt`]s, the [`ledger`] of cumulative totals and its [`claim`] proofs. The digests are those of the contracts under
 //! `settlement/contracts`.
 //!
 //! With feature `chain` (on by default): [`chain`], the only place that talks to a chain, and [`audit`], which compares a
@@ -32,9 +32,12 @@ mod bytes;
 pub mod chain;
 pub mod claim;
 pub mod domain;
+pub mod input;
 pub mod ledger;
 pub mod merkle;
 pub mod payout;
+pub mod receipt;
+pub mod refute;
 pub mod row;
 pub mod statement;
 

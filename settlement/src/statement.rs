@@ -30,6 +30,9 @@ mod eip712 {
             uint32 cohort;
             uint64 dimension;
             uint8 rule;
+            bytes32 ruleParameter;
+            bytes32 inputRoot;
+            uint32 attempt;
         }
     }
 }
@@ -70,8 +73,18 @@ pub struct RoundHeader {
     pub cohort: u32,
     /// Coordinates of the aggregate.
     pub dimension: u64,
-    /// Identifier of the aggregation rule.
+    /// Code of the aggregation rule; plus 128 where anything was done to the updates before it, plus 64 where rows are
+    /// confidential and nobody may demand them on chain.
     pub rule: u8,
+    /// What the rule takes, where a contract redoes it: the number trimmed from each end (big-endian), the hash of the
+    /// weights; zero for others.
+    #[serde(with = "crate::bytes")]
+    pub rule_parameter: Digest,
+    /// Root over everything that was received, see [`crate::input`].
+    #[serde(with = "crate::bytes")]
+    pub input_root: Digest,
+    /// Which attempt at the round this is, from 0: receipts of attempts given up mean nothing for the one that counts.
+    pub attempt: u32,
 }
 
 impl RoundHeader {
@@ -92,6 +105,9 @@ impl RoundHeader {
             cohort: self.cohort,
             dimension: self.dimension,
             rule: self.rule,
+            ruleParameter: self.rule_parameter.into(),
+            inputRoot: self.input_root.into(),
+            attempt: self.attempt,
         })
     }
 

@@ -27,6 +27,9 @@ fn header() -> RoundHeader {
         cohort: 5,
         dimension: 62,
         rule: 2,
+        rule_parameter: [0; 32],
+        input_root: [10; 32],
+        attempt: 0,
     }
 }
 
@@ -48,7 +51,7 @@ fn the_encoding_is_pinned() {
     let digest = blake3::hash(&postcard::to_stdvec(&header()).unwrap());
     assert_eq!(
         digest.to_hex().as_str(),
-        "48530c83abb5eaf84f33cbd062d2b1abf128bffeb0b97bccc1c9dc2b9da95b61"
+        "cde43a75d465e25d5315f9c4faa0fa849ebc68ed42fcc166558279a05c8ad277"
     );
 }
 
@@ -90,6 +93,15 @@ fn every_field_changes_the_digest() {
         RoundHeader { cohort: 8, ..h },
         RoundHeader { dimension: 8, ..h },
         RoundHeader { rule: 8, ..h },
+        RoundHeader {
+            rule_parameter: [8; 32],
+            ..h
+        },
+        RoundHeader {
+            input_root: [8; 32],
+            ..h
+        },
+        RoundHeader { attempt: 8, ..h },
     ];
     let digests: std::collections::BTreeSet<Digest> = changed
         .iter()

@@ -6,8 +6,11 @@ use serde_json::Value;
 use crate::binding::Binding;
 use crate::claim::{Entry, Leaf, Venue};
 use crate::domain::Domain;
+use crate::input::{Input, input_tree};
 use crate::ledger::Ledger;
 use crate::merkle::{Digest, Tree};
+use crate::receipt::Receipt;
+use crate::row::{aggregate_tree, row_tree};
 use crate::statement::RoundHeader;
 
 fn vectors() -> Value {
@@ -89,6 +92,9 @@ fn bindings_and_headers_have_solidity_digests() {
         cohort: number(&input["cohort"]),
         dimension: number(&input["dimension"]),
         rule: number(&input["rule"]),
+        rule_parameter: bytes(&input["ruleParameter"]),
+        input_root: bytes(&input["inputRoot"]),
+        attempt: number(&input["attempt"]),
     };
     assert_eq!(domain(&case["domain"]).separator(), bytes(&case["domain"]["separator"]));
     assert_eq!(header.digest(&domain(&case["domain"])), bytes(&case["digest"]));
@@ -130,4 +136,42 @@ fn leaves_entries_and_proofs_are_soliditys() {
         ledger.tree().entries()[0].chain_root,
         Tree::new(sorted.iter().map(Leaf::hash).collect()).root()
     );
+}
+
+#[test]
+fn rows_inputs_and_receipts_are_soliditys() {
+    let all = vectors();
+    let case = &all["round"];
+    let numbers = |value: &Value| -> Vec<i32> {
+        let list = value.as_array().unwrap().iter();
+        list.map(|number| i32::try_from(number.as_i64().unwrap()).unwrap())
+            .collect()
+    };
+    let updates: Vec<Vec<i32>> = case["updates"].as_array().unwrap().iter().map(numbers).collect();
+    let views: Vec<&[i32]> = updates.iter().map(Vec::as_slice).collect();
+    let median = numbers(&case["median"]);
+    assert_eq!(row_tree(&views).unwrap().root(), bytes(&case["rowRoot"]));
+    assert_eq!(aggregate_tree(&median).unwrap().root(), bytes(&case["aggregateRoot"]));
+
+    let inputs: Vec<Input> = case["inputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| Input {
+            node_key: bytes(&item["nodeKey"]),
+            commitment: bytes(&item["commitment"]),
+            position: number(&item["position"]),
+        })
+        .collect();
+    assert_eq!(input_tree(&inputs).unwrap().root(), bytes(&case["inputRoot"]));
+
+    let (case, input) = (&all["receipt"], &all["receipt"]["input"]);
+    let receipt = Receipt {
+        federation: bytes(&input["federation"]),
+        round: number(&input["round"]),
+        attempt: number(&input["attempt"]),
+        node_key: bytes(&input["nodeKey"]),
+        commitment: bytes(&input["commitment"]),
+    };
+    assert_eq!(receipt.digest(&domain(&case["domain"])), bytes(&case["digest"]));
 }

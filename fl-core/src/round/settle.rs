@@ -1,11 +1,18 @@
 //! Settle: cumulative rewards, the header that a quorum of members signs, and what the chain says to it.
 
-use xfl_settlement::{ledger::Ledger, payout, statement::RoundHeader};
+use xfl_aggregation::Rule;
+use xfl_settlement::{
+    input::{Input, REFUSED, input_tree},
+    keccak256,
+    ledger::Ledger,
+    payout,
+    statement::RoundHeader,
+};
 
 use super::{Phase, Referee, RoundError, Rounds};
 use crate::{
     identity::{Domain, NodeId, NodeKey},
-    transcript::{Entry, Scored},
+    transcript::{Aggregated, Entry, Scored},
 };
 
 /// Domain of the coordinator's signature over a header's digest.
@@ -129,6 +136,9 @@ impl Rounds {
             cohort: a.members.len() as u32,
             dimension: self.update_len() as u64,
             rule: self.rule_code(),
+            rule_parameter: self.rule_parameter(a),
+            input_root: self.input_root(a)?,
+            attempt: self.attempt,
         };
         let digest = header.digest(&self.genesis.contracts.rounds_domain(self.plan.federation().0));
         Ok(Settled {
@@ -137,6 +147,43 @@ impl Rounds {
             ledger,
             scored,
         })
+    }
+
+    /// What a contract needs besides the rows to redo the rule: how many values the trimmed mean cut from each end, the hash of what
+    /// each member weighed.
+    fn rule_parameter(&self, aggregated: &Aggregated) -> [u8; 32] {
+        let (members, refused) = (&aggregated.members, aggregated.refused.len());
+        let pipeline = self.plan.pipeline(members.len(), refused, &self.coin());
+        let pipeline = self.plan.weighing(pipeline, members);
+        let mut word = [0; 32];
+        match (pipeline.rule, pipeline.weights) {
+            (Rule::TrimmedMean { f }, _) => word[24..].copy_from_slice(&(f as u64).to_be_bytes()),
+            (Rule::WeightedMean { cap }, Some(weights)) => {
+                let packed: Vec<u8> = weights.iter().flat_map(|w| (*w).min(cap).to_be_bytes()).collect();
+                word = keccak256(&packed);
+            }
+            _ => {}
+        }
+        word
+    }
+
+    /// Root over every update that came in whole, accepted or refused, in the order of node keys.
+    fn input_root(&self, aggregated: &Aggregated) -> Result<[u8; 32], RoundError> {
+        let accepted = (0..).zip(&aggregated.members).map(|(position, m)| (position, *m));
+        let refused = aggregated.refused.iter().map(|m| (REFUSED, *m));
+        let mut inputs = Vec::with_capacity(aggregated.members.len() + aggregated.refused.len());
+        for (position, member) in accepted.chain(refused) {
+            let Some(committed) = self.work.commits.get(&member) else {
+                return Err(self.out_of_place("an update without a commitment"));
+            };
+            inputs.push(Input {
+                node_key: member.0,
+                commitment: committed.commit.root,
+                position,
+            });
+        }
+        inputs.sort_unstable_by_key(|input| input.node_key);
+        Ok(input_tree(&inputs).map_err(super::score::impossible)?.root())
     }
 
     pub(super) fn endorse(&mut self, member: NodeId, signature: payout::Signature) -> Result<(), RoundError> {

@@ -7,7 +7,14 @@ import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const CONTRACTS = ["FederationRegistry", "RoundManager", "RewardDistributor", "XflToken"];
+const CONTRACTS = [
+  "FederationRegistry",
+  "RoundManager",
+  "RoundMirror",
+  "StakeVault",
+  "RewardDistributor",
+  "XflToken",
+];
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const folder = join(root, "artifacts");
 const out = join(root, "out", "artifacts");

@@ -18,29 +18,40 @@ contract FederationRegistry is IFederationRegistry {
     }
 
     uint256 private constant NODE_SIGNATURE_LENGTH = 64;
+    uint64 private constant MAX_TIMELOCK = 90 days;
 
     bytes32 private immutable _federation;
     address private immutable _coordinator;
     uint256 private immutable _threshold;
+    uint64 private immutable _timelock;
     bool private immutable _embedded;
     bytes32 private immutable _domainSeparator;
 
-    uint256 private _memberCount;
+    uint128 private _memberCount;
+    uint64 private _signerEpoch;
+    bool private _founded;
     mapping(bytes32 nodeKey => Member) private _members;
     mapping(address payout => bytes32 nodeKey) private _nodeKeys;
+    mapping(address payout => uint64 time) private _signsFrom;
 
     /// @param federation_ Federation whose members are kept here.
     /// @param coordinator_ Address that admits and removes.
     /// @param threshold_ Distinct members that must sign a round: at least 2, or at least 1 when embedded.
+    /// @param timelock_ Seconds before a new address signs: at least 1, or 0 when embedded.
     /// @param embedded_ Whether this is the in-process chain of one operator.
-    constructor(bytes32 federation_, address coordinator_, uint256 threshold_, bool embedded_) {
+    constructor(bytes32 federation_, address coordinator_, uint256 threshold_, uint64 timelock_, bool embedded_) {
         if (federation_ == 0) revert ZeroFederation();
         if (coordinator_ == address(0)) revert ZeroCoordinator();
         uint256 minimum = embedded_ ? 1 : 2;
         if (threshold_ < minimum) revert ThresholdTooLow(minimum, threshold_);
+        uint64 shortest = embedded_ ? 0 : 1;
+        if (timelock_ < shortest || timelock_ > MAX_TIMELOCK) {
+            revert TimelockOutOfRange(shortest, MAX_TIMELOCK, timelock_);
+        }
         _federation = federation_;
         _coordinator = coordinator_;
         _threshold = threshold_;
+        _timelock = timelock_;
         _embedded = embedded_;
         _domainSeparator = FederationDomain.separator(block.chainid, address(this), federation_);
     }
@@ -86,6 +97,7 @@ contract FederationRegistry is IFederationRegistry {
         delete _nodeKeys[payout];
         _memberCount -= 1;
         emit MemberRemoved(nodeKey, payout);
+        _setSigner(payout, 0);
     }
 
     /// @inheritdoc IFederationRegistry
@@ -101,6 +113,37 @@ contract FederationRegistry is IFederationRegistry {
     /// @inheritdoc IFederationRegistry
     function threshold() external view returns (uint256) {
         return _threshold;
+    }
+
+    /// @inheritdoc IFederationRegistry
+    function timelock() external view returns (uint64) {
+        return _timelock;
+    }
+
+    /// @inheritdoc IFederationRegistry
+    function founded() external view returns (bool) {
+        return _founded;
+    }
+
+    /// @inheritdoc IFederationRegistry
+    function signerEpoch() external view returns (uint64) {
+        return _signerEpoch;
+    }
+
+    /// @inheritdoc IFederationRegistry
+    function signsFrom(address payout) external view returns (uint64) {
+        return _signsFrom[payout];
+    }
+
+    /// @inheritdoc IFederationRegistry
+    function countSigners(address[] calldata accounts) external view returns (uint256, uint256 stranger) {
+        uint256 count = accounts.length;
+        while (stranger < count) {
+            uint64 from = _signsFrom[accounts[stranger]];
+            if (from == 0 || block.timestamp < from) break;
+            ++stranger;
+        }
+        return (_threshold, stranger);
     }
 
     /// @inheritdoc IFederationRegistry
@@ -161,6 +204,12 @@ contract FederationRegistry is IFederationRegistry {
         if (holder != 0 && holder != binding.nodeKey) revert PayoutTaken(binding.payout, holder);
     }
 
+    function _setSigner(address payout, uint64 from) private {
+        _signsFrom[payout] = from;
+        _signerEpoch += 1;
+        emit SignersChanged(_signerEpoch, payout, from);
+    }
+
     /// @dev Keeps `_members` and `_nodeKeys` inverse to each other.
     function _bind(Binding calldata binding) private returns (address previousPayout) {
         Member storage member = _members[binding.nodeKey];
@@ -169,6 +218,11 @@ contract FederationRegistry is IFederationRegistry {
             _memberCount += 1;
         } else {
             delete _nodeKeys[previousPayout];
+        }
+        if (previousPayout != binding.payout) {
+            if (previousPayout != address(0)) _setSigner(previousPayout, 0);
+            _setSigner(binding.payout, uint64(block.timestamp) + (_founded ? _timelock : 0));
+            if (_memberCount >= _threshold) _founded = true;
         }
         member.payout = binding.payout;
         member.nonce = binding.nonce;

@@ -7,13 +7,21 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 
 import {IRewardDistributor} from "./interfaces/IRewardDistributor.sol";
 import {IRootSource} from "./interfaces/IRootSource.sol";
+import {PositionalTree} from "./libraries/PositionalTree.sol";
 import {RewardTree} from "./libraries/RewardTree.sol";
 import {Claim, Entry, Leaf} from "./types/Reward.sol";
+import {RoundHeader} from "./types/RoundHeader.sol";
 
 /// @title Pays rewards on one chain
 /// @notice See `IRewardDistributor`.
 contract RewardDistributor is IRewardDistributor, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
+
+    /// @dev One slot, rewritten by every claim.
+    struct Sums {
+        uint128 paid;
+        uint128 budget;
+    }
 
     uint256 private constant MAX_CLAIMS = 64;
 
@@ -21,32 +29,51 @@ contract RewardDistributor is IRewardDistributor, ReentrancyGuardTransient {
     IERC20 private immutable _token;
     bytes32 private immutable _federation;
 
-    uint256 private _totalPaid;
+    Sums private _sums;
+    mapping(uint64 round => bytes32) private _chainRoots;
     mapping(bytes32 participant => uint256) private _paid;
 
     /// @param source_ Round manager, or its mirror on this chain.
-    /// @param token_ ERC-20 in which rewards are paid.
+    /// @param token_ ERC-20 in which rewards are paid; zero for the chain's coin.
     constructor(IRootSource source_, IERC20 token_) {
         if (address(source_).code.length == 0) revert SourceHasNoCode(address(source_));
-        if (address(token_).code.length == 0) revert TokenHasNoCode(address(token_));
+        if (address(token_) != address(0) && address(token_).code.length == 0) revert TokenHasNoCode(address(token_));
         _source = source_;
         _token = token_;
         _federation = source_.federation();
     }
 
+    /// @notice Coin that is simply sent funds a distributor of coin, and is refused by any other.
+    receive() external payable {
+        if (address(_token) != address(0)) revert WrongValue(0, msg.value);
+        emit Funded(msg.sender, msg.value, msg.value);
+    }
+
     /// @inheritdoc IRewardDistributor
-    function claim(
-        uint64 round,
-        Entry calldata entry,
-        uint256 entryIndex,
-        bytes32[] calldata entryProof,
-        Leaf calldata leaf,
-        uint256 leafIndex,
-        bytes32[] calldata leafProof
-    ) external nonReentrant returns (uint256 amount) {
-        _prove(round, entry, entryIndex, entryProof, leaf, leafIndex, leafProof);
-        amount = _pay(round, entry, leaf);
-        if (amount == 0) revert NothingDue(leaf.participant, leaf.cumulative, _paid[leaf.participant]);
+    function open(RoundHeader calldata header, Entry calldata entry, uint256 index, bytes32[] calldata proof) external {
+        uint64 round = header.round;
+        if (_chainRoots[round] != 0) revert AlreadyOpen(round, _chainRoots[round]);
+        if (entry.chainId != block.chainid) revert WrongChain(block.chainid, entry.chainId);
+        if (entry.distributor != address(this)) revert WrongDistributor(address(this), entry.distributor);
+        if (entry.token != address(_token)) revert WrongToken(address(_token), entry.token);
+        if (entry.chainRoot == 0) revert EmptyEntry(round);
+        if (entry.cumulativeBudget > header.cumulativeBudget) {
+            revert EntryAboveRoundBudget(header.cumulativeBudget, entry.cumulativeBudget);
+        }
+        bytes32 root = PositionalTree.rootOf(RewardTree.hashEntry(entry), index, proof);
+        if (root != header.rewardRoot) revert EntryNotProven(header.rewardRoot, root);
+        _source.requireActive(header);
+
+        _chainRoots[round] = entry.chainRoot;
+        // An active header's budget has at most 128 bits, and the entry's no more.
+        if (entry.cumulativeBudget > _sums.budget) _sums.budget = uint128(entry.cumulativeBudget);
+        emit Opened(round, entry.chainRoot, entry.cumulativeBudget);
+    }
+
+    /// @inheritdoc IRewardDistributor
+    function claim(Claim calldata c) external nonReentrant returns (uint256 amount) {
+        amount = _claim(c);
+        if (amount == 0) revert NothingDue(c.participant, c.cumulative, _paid[c.participant]);
     }
 
     /// @inheritdoc IRewardDistributor
@@ -54,19 +81,23 @@ contract RewardDistributor is IRewardDistributor, ReentrancyGuardTransient {
         uint256 count = claims.length;
         if (count == 0 || count > MAX_CLAIMS) revert ClaimCount(MAX_CLAIMS, count);
         for (uint256 i = 0; i < count; ++i) {
-            Claim calldata c = claims[i];
-            _prove(c.round, c.entry, c.entryIndex, c.entryProof, c.leaf, c.leafIndex, c.leafProof);
-            amount += _pay(c.round, c.entry, c.leaf);
+            amount += _claim(claims[i]);
         }
     }
 
     /// @inheritdoc IRewardDistributor
-    function fund(uint256 amount) external nonReentrant returns (uint256 received) {
-        uint256 held = _token.balanceOf(address(this));
-        _token.safeTransferFrom(msg.sender, address(this), amount);
-        uint256 holds = _token.balanceOf(address(this));
-        if (holds <= held) revert NothingReceived(amount);
-        received = holds - held;
+    function fund(uint256 amount) external payable nonReentrant returns (uint256 received) {
+        if (address(_token) == address(0)) {
+            if (msg.value != amount) revert WrongValue(amount, msg.value);
+            received = amount;
+        } else {
+            if (msg.value != 0) revert WrongValue(0, msg.value);
+            uint256 held = _token.balanceOf(address(this));
+            _token.safeTransferFrom(msg.sender, address(this), amount);
+            uint256 holds = _token.balanceOf(address(this));
+            if (holds > held) received = holds - held;
+        }
+        if (received == 0) revert NothingReceived(amount);
         emit Funded(msg.sender, amount, received);
     }
 
@@ -76,13 +107,23 @@ contract RewardDistributor is IRewardDistributor, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IRewardDistributor
-    function token() external view returns (IERC20) {
-        return _token;
+    function token() external view returns (address) {
+        return address(_token);
     }
 
     /// @inheritdoc IRewardDistributor
     function federation() external view returns (bytes32) {
         return _federation;
+    }
+
+    /// @inheritdoc IRewardDistributor
+    function chainRoot(uint64 round) external view returns (bytes32) {
+        return _chainRoots[round];
+    }
+
+    /// @inheritdoc IRewardDistributor
+    function budget() external view returns (uint256) {
+        return _sums.budget;
     }
 
     /// @inheritdoc IRewardDistributor
@@ -92,7 +133,7 @@ contract RewardDistributor is IRewardDistributor, ReentrancyGuardTransient {
 
     /// @inheritdoc IRewardDistributor
     function totalPaid() external view returns (uint256) {
-        return _totalPaid;
+        return _sums.paid;
     }
 
     /// @inheritdoc IRewardDistributor
@@ -100,53 +141,45 @@ contract RewardDistributor is IRewardDistributor, ReentrancyGuardTransient {
         return MAX_CLAIMS;
     }
 
-    /// @dev The leaf is meant for this distributor and stands under the root of an active round.
-    function _prove(
-        uint64 round,
-        Entry calldata entry,
-        uint256 entryIndex,
-        bytes32[] calldata entryProof,
-        Leaf calldata leaf,
-        uint256 leafIndex,
-        bytes32[] calldata leafProof
-    ) private view {
-        if (leaf.federation != _federation) {
-            revert WrongFederation(_federation, leaf.federation);
-        }
-        if (leaf.payout == address(0)) revert ZeroPayout(leaf.participant);
-        _checkPlace(entry.chainId, entry.distributor, entry.token);
-        _checkPlace(leaf.chainId, leaf.distributor, leaf.token);
+    /// @dev Proves a leaf of this distributor and pays what it is due, which may be nothing.
+    function _claim(Claim calldata c) private returns (uint256 amount) {
+        if (c.payout == address(0)) revert ZeroPayout(c.participant);
+        bytes32 root = _chainRoots[c.round];
+        if (root == 0) revert NotOpen(c.round);
+        Leaf memory leaf = Leaf({
+            federation: _federation,
+            participant: c.participant,
+            payout: c.payout,
+            chainId: block.chainid,
+            distributor: address(this),
+            token: address(_token),
+            cumulative: c.cumulative
+        });
+        bytes32 computed = PositionalTree.rootOf(RewardTree.hashLeaf(leaf), c.index, c.proof);
+        if (computed != root) revert LeafNotProven(root, computed);
 
-        (bytes32 root, uint256 roundBudget) = _source.activeRoot(round);
-        if (entry.cumulativeBudget > roundBudget) revert EntryAboveRoundBudget(roundBudget, entry.cumulativeBudget);
-        bytes32 entryRoot = RewardTree.rootOf(RewardTree.hashEntry(entry), entryIndex, entryProof);
-        if (entryRoot != root) revert EntryNotProven(root, entryRoot);
-        bytes32 leafRoot = RewardTree.rootOf(RewardTree.hashLeaf(leaf), leafIndex, leafProof);
-        if (leafRoot != entry.chainRoot) revert LeafNotProven(entry.chainRoot, leafRoot);
+        uint256 paid = _paid[c.participant];
+        if (c.cumulative <= paid) return 0;
+        amount = c.cumulative - paid;
+        Sums memory sums = _sums;
+        if (amount > sums.budget - sums.paid) revert BudgetExceeded(sums.budget, sums.paid, amount);
+        _paid[c.participant] = c.cumulative;
+        sums.paid += uint128(amount);
+        _sums = sums;
+        emit Claimed(c.participant, c.payout, c.round, amount, c.cumulative);
+        _pay(c.payout, amount);
     }
 
-    function _checkPlace(uint256 chainId, address distributor, address token_) private view {
-        if (chainId != block.chainid) revert WrongChain(block.chainid, chainId);
-        if (distributor != address(this)) revert WrongDistributor(address(this), distributor);
-        if (token_ != address(_token)) revert WrongToken(address(_token), token_);
-    }
-
-    /// @dev Pays a proven leaf what it is due, which may be nothing.
-    function _pay(uint64 round, Entry calldata entry, Leaf calldata leaf) private returns (uint256 amount) {
-        uint256 paid = _paid[leaf.participant];
-        if (leaf.cumulative <= paid) return 0;
-        unchecked {
-            amount = leaf.cumulative - paid;
+    function _pay(address to, uint256 amount) private {
+        bool paid;
+        if (address(_token) == address(0)) {
+            (paid,) = to.call{value: amount}("");
+        } else {
+            paid = _token.trySafeTransfer(to, amount);
         }
-        uint256 total = _totalPaid;
-        uint256 budget = entry.cumulativeBudget;
-        if (total > budget || amount > budget - total) revert BudgetExceeded(budget, total, amount);
-        uint256 held = _token.balanceOf(address(this));
+        if (paid) return;
+        uint256 held = address(_token) == address(0) ? address(this).balance : _token.balanceOf(address(this));
         if (held < amount) revert Underfunded(held, amount);
-
-        _paid[leaf.participant] = leaf.cumulative;
-        _totalPaid = total + amount;
-        emit Claimed(leaf.participant, leaf.payout, round, amount, leaf.cumulative);
-        _token.safeTransfer(leaf.payout, amount);
+        revert PaymentRefused(to, amount);
     }
 }

@@ -41,6 +41,7 @@ contract FederationRegistryTest is Federation {
         assertEq(registry.federation(), FEDERATION, "federation");
         assertEq(registry.coordinator(), COORDINATOR, "coordinator");
         assertEq(registry.threshold(), THRESHOLD, "threshold");
+        assertEq(registry.timelock(), TIMELOCK, "timelock");
         assertTrue(!registry.embedded(), "embedded");
         assertEq(registry.memberCount(), MEMBERS, "members");
         assertEq(
@@ -52,21 +53,93 @@ contract FederationRegistryTest is Federation {
 
     function test_constructor_refusesZeroFederation() public {
         vm.expectRevert(abi.encodeWithSelector(IFederationRegistry.ZeroFederation.selector));
-        new FederationRegistry(0, COORDINATOR, 2, false);
+        new FederationRegistry(0, COORDINATOR, 2, TIMELOCK, false);
     }
 
     function test_constructor_refusesZeroCoordinator() public {
         vm.expectRevert(abi.encodeWithSelector(IFederationRegistry.ZeroCoordinator.selector));
-        new FederationRegistry(FEDERATION, address(0), 2, false);
+        new FederationRegistry(FEDERATION, address(0), 2, TIMELOCK, false);
     }
 
     /// One stolen key must never be a quorum, except where all keys are on one machine anyway.
     function test_constructor_refusesThresholdOfOne() public {
         vm.expectRevert(abi.encodeWithSelector(IFederationRegistry.ThresholdTooLow.selector, 2, 1));
-        new FederationRegistry(FEDERATION, COORDINATOR, 1, false);
-        assertEq(new FederationRegistry(FEDERATION, COORDINATOR, 1, true).threshold(), 1, "embedded threshold");
+        new FederationRegistry(FEDERATION, COORDINATOR, 1, TIMELOCK, false);
+        assertEq(new FederationRegistry(FEDERATION, COORDINATOR, 1, 0, true).threshold(), 1, "embedded threshold");
         vm.expectRevert(abi.encodeWithSelector(IFederationRegistry.ThresholdTooLow.selector, 1, 0));
-        new FederationRegistry(FEDERATION, COORDINATOR, 0, true);
+        new FederationRegistry(FEDERATION, COORDINATOR, 0, 0, true);
+    }
+
+    function test_constructor_refusesTimelockOutOfRange() public {
+        uint64 maximum = 90 days;
+        bytes4 selector = IFederationRegistry.TimelockOutOfRange.selector;
+        vm.expectRevert(abi.encodeWithSelector(selector, 1, maximum, 0));
+        new FederationRegistry(FEDERATION, COORDINATOR, 2, 0, false);
+        vm.expectRevert(abi.encodeWithSelector(selector, 1, maximum, maximum + 1));
+        new FederationRegistry(FEDERATION, COORDINATOR, 2, maximum + 1, false);
+    }
+
+    function strangerAmong(address account) private view returns (bool) {
+        address[] memory accounts = new address[](2);
+        (accounts[0], accounts[1]) = (memberOf(1), account);
+        (uint256 threshold, uint256 stranger) = registry.countSigners(accounts);
+        assertEq(threshold, THRESHOLD, "threshold");
+        return stranger == 1;
+    }
+
+    /// A coordinator whose key is stolen can't make a quorum of strangers before the members have had the time to see it.
+    function test_signers_countAfterTheTimelock() public {
+        Binding memory binding = newBinding();
+        uint64 from = uint64(block.timestamp) + TIMELOCK;
+        uint64 epoch = registry.signerEpoch();
+        bytes memory signature = signed(binding);
+        vm.expectEmit(true, true, true, true, address(registry));
+        emit IFederationRegistry.SignersChanged(epoch + 1, binding.payout, from);
+        accept(binding, signature);
+        assertEq(registry.signsFrom(binding.payout), from, "signs from");
+        assertEq(registry.signerEpoch(), epoch + 1, "epoch");
+        assertTrue(registry.isMember(binding.payout), "member");
+        vm.warp(from - 1);
+        assertTrue(strangerAmong(binding.payout), "too early");
+        vm.warp(from);
+        assertTrue(!strangerAmong(binding.payout), "in time");
+    }
+
+    /// Founders sign at once; removing everyone doesn't make a second foundation.
+    function test_signers_foundersSignAtOnceAndOnlyOnce() public {
+        for (uint256 i = 0; i < MEMBERS; ++i) {
+            bool founder = i < THRESHOLD;
+            uint256 admitted = block.timestamp - TIMELOCK;
+            assertEq(registry.signsFrom(memberOf(i)), founder ? admitted : admitted + TIMELOCK, "signs from");
+        }
+        assertTrue(registry.founded(), "founded");
+        for (uint256 i = 0; i < MEMBERS; ++i) {
+            vm.prank(COORDINATOR);
+            registry.remove(nodeKeyOf(i));
+        }
+        Binding memory binding = newBinding();
+        accept(binding, signed(binding));
+        assertEq(registry.signsFrom(binding.payout), block.timestamp + TIMELOCK, "no founder");
+    }
+
+    /// A stolen key must go at once, and a binding to another chain isn't another signer.
+    function test_signers_goAtOnceAndStayOverARebind() public {
+        Binding memory binding = bindingOf(0);
+        (binding.chainId, binding.nonce) = (uint64(OTHER_CHAIN), 2);
+        uint64 from = registry.signsFrom(memberOf(0));
+        uint64 epoch = registry.signerEpoch();
+        accept(binding, signWith(keys[0], registry.bindingDigest(binding)));
+        assertEq(registry.signsFrom(memberOf(0)), from, "same address");
+        assertEq(registry.signerEpoch(), epoch, "same epoch");
+        (binding.payout, binding.nonce) = (vm.addr(NEW_KEY), 3);
+        accept(binding, signed(binding));
+        assertEq(registry.signsFrom(memberOf(0)), 0, "old address");
+        assertEq(registry.signsFrom(binding.payout), block.timestamp + TIMELOCK, "new address");
+        assertEq(registry.signerEpoch(), epoch + 2, "one left, one came");
+        vm.prank(COORDINATOR);
+        registry.remove(nodeKeyOf(0));
+        assertEq(registry.signsFrom(binding.payout), 0, "removed");
+        assertTrue(strangerAmong(binding.payout), "removed");
     }
 
     function test_admit_bindsBothWays() public {
@@ -186,7 +259,7 @@ contract FederationRegistryTest is Federation {
     function test_admit_refusesReplayFromAnotherDeployment() public {
         Binding memory binding = newBinding();
         bytes memory signature = signed(binding);
-        FederationRegistry second = new FederationRegistry(FEDERATION, COORDINATOR, THRESHOLD, false);
+        FederationRegistry second = new FederationRegistry(FEDERATION, COORDINATOR, THRESHOLD, TIMELOCK, false);
         bytes32 digest = second.bindingDigest(binding);
         vm.prank(COORDINATOR);
         vm.expectRevert(

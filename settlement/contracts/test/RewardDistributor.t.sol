@@ -4,10 +4,11 @@ pragma solidity 0.8.37;
 import {RewardDistributor} from "../src/RewardDistributor.sol";
 import {IRewardDistributor} from "../src/interfaces/IRewardDistributor.sol";
 import {IRootSource} from "../src/interfaces/IRootSource.sol";
-import {RewardTree} from "../src/libraries/RewardTree.sol";
+import {PositionalTree} from "../src/libraries/PositionalTree.sol";
 import {Claim, Leaf} from "../src/types/Reward.sol";
 import {RoundHeader} from "../src/types/RoundHeader.sol";
 import {Federation} from "./support/Federation.sol";
+import {Trees} from "./support/Trees.sol";
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
@@ -24,7 +25,7 @@ contract RewardDistributorTest is Federation {
 
     function test_describesItself() public view {
         assertEq(address(distributor.source()), address(manager), "source");
-        assertEq(address(distributor.token()), address(token), "token");
+        assertEq(distributor.token(), address(token), "token");
         assertEq(distributor.federation(), FEDERATION, "federation");
         assertEq(distributor.maxClaims(), 64, "claims");
     }
@@ -61,7 +62,7 @@ contract RewardDistributorTest is Federation {
         vm.expectEmit(true, true, true, true, address(distributor));
         emit IRewardDistributor.Claimed(nodeKeyOf(1), memberOf(1), round, 20 ether, 20 ether);
         vm.prank(address(0xA1107));
-        distributor.claim(c.round, c.entry, c.entryIndex, c.entryProof, c.leaf, c.leafIndex, c.leafProof);
+        distributor.claim(c);
         assertEq(token.balanceOf(memberOf(1)), 20 ether, "received");
         assertEq(distributor.paidTo(nodeKeyOf(1)), 20 ether, "paid");
         assertEq(distributor.totalPaid(), 20 ether, "total");
@@ -121,52 +122,133 @@ contract RewardDistributorTest is Federation {
         assertEq(submit(claimOf(settle(s), s, 0)), 1 ether, "paid");
     }
 
-    // Wrong place
+    // Opening: what is proved once a round
 
-    function test_claim_refusesOtherChains() public {
-        Settlement memory s = three();
-        Claim memory c = claimOf(settle(s), s, 0);
-        c.entry.chainId = OTHER_CHAIN;
-        refuse(c, abi.encodeWithSelector(IRewardDistributor.WrongChain.selector, HOME_CHAIN, OTHER_CHAIN));
-        c = claimOf(1, s, 0);
-        c.leaf.chainId = OTHER_CHAIN;
-        refuse(c, abi.encodeWithSelector(IRewardDistributor.WrongChain.selector, HOME_CHAIN, OTHER_CHAIN));
-        // The same contracts at the same addresses on another chain.
-        c = claimOf(1, s, 0);
-        vm.chainId(OTHER_CHAIN);
-        refuse(c, abi.encodeWithSelector(IRewardDistributor.WrongChain.selector, OTHER_CHAIN, HOME_CHAIN));
+    function posted(Settlement memory s) private returns (RoundHeader memory header) {
+        header = settle(rootOf(s), budgetOf(s));
     }
 
-    function test_claim_refusesOtherDistributors() public {
+    function refuseOpen(RoundHeader memory header, Settlement memory s, bytes memory fault) private {
+        bytes32[] memory proof = Trees.proof(entryHashes(s), 1);
+        vm.expectRevert(fault);
+        distributor.open(header, s.entries[1], 1, proof);
+    }
+
+    function test_open_storesAndTells() public {
         Settlement memory s = three();
-        Claim memory c = claimOf(settle(s), s, 0);
+        RoundHeader memory header = posted(s);
+        bytes32[] memory proof = Trees.proof(entryHashes(s), 1);
+        vm.expectEmit(true, true, true, true, address(distributor));
+        emit IRewardDistributor.Opened(1, s.entries[1].chainRoot, 60 ether);
+        distributor.open(header, s.entries[1], 1, proof);
+        assertEq(distributor.chainRoot(1), s.entries[1].chainRoot, "root");
+        assertEq(distributor.budget(), 60 ether, "budget");
+        refuseOpen(
+            header, s, abi.encodeWithSelector(IRewardDistributor.AlreadyOpen.selector, 1, s.entries[1].chainRoot)
+        );
+    }
+
+    /// Two entries of one chain in one tree: whichever is opened counts, and no other after it.
+    function test_open_takesOneEntryARound() public {
+        Settlement memory s = three();
+        Settlement memory other = settlementOf(numbers(30 ether, 30 ether, 30 ether));
+        s.entries[0] = other.entries[1];
+        RoundHeader memory header = settle(rootOf(s), 200 ether);
+        open(header, s);
+        bytes32[] memory proof = Trees.proof(entryHashes(s), 0);
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.AlreadyOpen.selector, 1, s.entries[1].chainRoot));
+        distributor.open(header, s.entries[0], 0, proof);
+    }
+
+    function test_open_refusesOtherChains() public {
+        Settlement memory s = three();
+        RoundHeader memory header = posted(s);
+        s.entries[1].chainId = OTHER_CHAIN;
+        refuseOpen(header, s, abi.encodeWithSelector(IRewardDistributor.WrongChain.selector, HOME_CHAIN, OTHER_CHAIN));
+        // The same contracts at the same addresses on another chain.
+        s.entries[1].chainId = HOME_CHAIN;
+        vm.chainId(OTHER_CHAIN);
+        refuseOpen(header, s, abi.encodeWithSelector(IRewardDistributor.WrongChain.selector, OTHER_CHAIN, HOME_CHAIN));
+    }
+
+    function test_open_refusesOtherDistributorsAndTokens() public {
+        Settlement memory s = three();
+        RoundHeader memory header = posted(s);
         address named = address(distributor);
         payIn(address(token));
-        fund(FUNDS);
-        refuse(c, abi.encodeWithSelector(IRewardDistributor.WrongDistributor.selector, address(distributor), named));
-        c.entry.distributor = address(distributor);
-        refuse(c, abi.encodeWithSelector(IRewardDistributor.WrongDistributor.selector, address(distributor), named));
+        refuseOpen(
+            header, s, abi.encodeWithSelector(IRewardDistributor.WrongDistributor.selector, address(distributor), named)
+        );
+        s.entries[1].distributor = address(distributor);
+        s.entries[1].token = address(0x70CE);
+        refuseOpen(header, s, abi.encodeWithSelector(IRewardDistributor.WrongToken.selector, paidIn, address(0x70CE)));
     }
 
-    function test_claim_refusesOtherTokens() public {
+    function test_open_refusesUnprovenAndEmptyEntries() public {
         Settlement memory s = three();
-        Claim memory c = claimOf(settle(s), s, 0);
-        c.entry.token = address(0x70CE);
-        refuse(c, abi.encodeWithSelector(IRewardDistributor.WrongToken.selector, paidIn, address(0x70CE)));
-        c = claimOf(1, s, 0);
-        c.leaf.token = address(0x70CE);
-        refuse(c, abi.encodeWithSelector(IRewardDistributor.WrongToken.selector, paidIn, address(0x70CE)));
+        RoundHeader memory header = posted(s);
+        s.entries[1].cumulativeBudget -= 1;
+        bytes32 computed = rootOf(s);
+        refuseOpen(
+            header, s, abi.encodeWithSelector(IRewardDistributor.EntryNotProven.selector, header.rewardRoot, computed)
+        );
+        s.entries[1].chainRoot = 0;
+        refuseOpen(header, s, abi.encodeWithSelector(IRewardDistributor.EmptyEntry.selector, 1));
     }
 
-    function test_claim_refusesOtherFederations() public {
+    /// The budget that the round manager caps is the one that counts, whatever an entry says.
+    function test_open_refusesEntriesAboveTheRoundsBudget() public {
+        Settlement memory s = three();
+        RoundHeader memory header = settle(rootOf(s), 59 ether);
+        refuseOpen(
+            header, s, abi.encodeWithSelector(IRewardDistributor.EntryAboveRoundBudget.selector, 59 ether, 60 ether)
+        );
+    }
+
+    /// Root replaced between proof and inclusion: neither a header that isn't posted nor one that isn't active opens.
+    function test_open_waitsForActivation() public {
+        Settlement memory s = three();
+        RoundHeader memory header = nextHeader(rootOf(s), budgetOf(s));
+        post(header);
+        refuseOpen(header, s, abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 1, manager.activeAt(1)));
+        vm.warp(manager.activeAt(1));
+        bytes32 digest = manager.digestOf(header);
+        header.planHash ^= bytes32(uint256(1));
+        bytes32 other = manager.digestOf(header);
+        refuseOpen(header, s, abi.encodeWithSelector(IRootSource.NotPosted.selector, 1, digest, other));
+        header.planHash ^= bytes32(uint256(1));
+        open(header, s);
+        submit(claimOf(1, s, 0));
+    }
+
+    /// A round that is vetoed never pays; what was earned in it comes with the next one.
+    function test_open_refusesVetoedRounds() public {
+        Settlement memory s = three();
+        RoundHeader memory header = nextHeader(rootOf(s), budgetOf(s));
+        post(header);
+        vm.prank(COORDINATOR);
+        manager.veto(1);
+        vm.warp(block.timestamp + 2 * DELAY);
+        refuseOpen(header, s, abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 1, 0));
+        refuse(claimOf(1, s, 0), abi.encodeWithSelector(IRewardDistributor.NotOpen.selector, 1));
+        Settlement memory corrected = settlementOf(numbers(9 ether, 18 ether, 27 ether));
+        assertEq(submit(claimOf(settle(corrected), corrected, 0)), 9 ether, "corrected");
+    }
+
+    // Wrong leaves
+
+    /// A leaf of another chain, distributor, token or federation hashes to something else: it can't be proved here.
+    function test_claim_refusesLeavesMeantForElsewhere(uint8 field) public {
         Leaf[] memory leaves = new Leaf[](1);
         leaves[0] = leafOf(nodeKeyOf(0), memberOf(0), 1 ether);
-        leaves[0].federation = keccak256("another");
+        uint256 which = field % 4;
+        if (which == 0) leaves[0].federation = keccak256("another");
+        else if (which == 1) leaves[0].chainId = OTHER_CHAIN;
+        else if (which == 2) leaves[0].distributor = address(0xD157);
+        else leaves[0].token = address(0x70CE);
         Settlement memory s = settlementOf(leaves);
-        refuse(
-            claimOf(settle(s), s, 0),
-            abi.encodeWithSelector(IRewardDistributor.WrongFederation.selector, FEDERATION, keccak256("another"))
-        );
+        Claim memory c = claimOf(settle(s), s, 0);
+        refuse(c, leafNotProven(s, c));
     }
 
     function test_claim_refusesZeroPayout() public {
@@ -176,85 +258,47 @@ contract RewardDistributorTest is Federation {
         refuse(claimOf(settle(s), s, 0), abi.encodeWithSelector(IRewardDistributor.ZeroPayout.selector, nodeKeyOf(0)));
     }
 
-    // Wrong proof
-
-    function test_claim_refusesUnprovenEntries() public {
-        Settlement memory s = three();
-        Claim memory c = claimOf(settle(s), s, 0);
-        c.entry.cumulativeBudget -= 1;
-        refuse(c, entryNotProven(s, c));
-        c = claimOf(1, s, 0);
-        c.entryIndex = 0;
-        refuse(c, entryNotProven(s, c));
-        c = claimOf(1, s, 0);
-        c.entryProof = new bytes32[](0);
-        c.entryIndex = 0;
-        refuse(c, entryNotProven(s, c));
-    }
-
-    function entryNotProven(Settlement memory s, Claim memory c) private view returns (bytes memory) {
-        bytes32 computed = hashes.root(hashes.entry(c.entry), c.entryIndex, c.entryProof);
-        return abi.encodeWithSelector(IRewardDistributor.EntryNotProven.selector, rootOf(s), computed);
-    }
-
     function test_claim_refusesUnprovenLeaves() public {
         Settlement memory s = three();
         Claim memory c = claimOf(settle(s), s, 0);
-        c.leaf.cumulative += 1;
-        refuse(c, leafNotProven(c));
+        c.cumulative += 1;
+        refuse(c, leafNotProven(s, c));
         c = claimOf(1, s, 0);
-        c.leaf.payout = address(0xBEEF);
-        refuse(c, leafNotProven(c));
+        c.payout = address(0xBEEF);
+        refuse(c, leafNotProven(s, c));
         c = claimOf(1, s, 0);
-        c.leafIndex = 1;
-        refuse(c, leafNotProven(c));
+        c.index = 1;
+        refuse(c, leafNotProven(s, c));
         c = claimOf(1, s, 0);
-        c.leafProof[1] ^= bytes32(uint256(1));
-        refuse(c, leafNotProven(c));
+        c.proof[1] ^= bytes32(uint256(1));
+        refuse(c, leafNotProven(s, c));
     }
 
-    function leafNotProven(Claim memory c) private view returns (bytes memory) {
-        bytes32 computed = hashes.root(hashes.leaf(c.leaf), c.leafIndex, c.leafProof);
-        return abi.encodeWithSelector(IRewardDistributor.LeafNotProven.selector, c.entry.chainRoot, computed);
+    function leafNotProven(Settlement memory s, Claim memory c) private view returns (bytes memory) {
+        bytes32 leaf = hashes.leaf(leafOf(c.participant, c.payout, c.cumulative));
+        bytes32 computed = hashes.root(leaf, c.index, c.proof);
+        return abi.encodeWithSelector(IRewardDistributor.LeafNotProven.selector, s.entries[1].chainRoot, computed);
+    }
+
+    /// A node of the tree is no leaf, and the tree of leaves is none of entries.
+    function test_claim_refusesNodesAsLeaves() public {
+        Settlement memory s = three();
+        uint64 round = settle(s);
+        Claim memory c = claimOf(round, s, 0);
+        bytes32[] memory shorter = new bytes32[](1);
+        shorter[0] = c.proof[1];
+        (c.proof, c.index) = (shorter, 0);
+        refuse(c, leafNotProven(s, c));
     }
 
     function test_claim_refusesProofsOutsideTheTree() public {
         Settlement memory s = three();
         Claim memory c = claimOf(settle(s), s, 0);
-        c.leafIndex = 4;
-        refuse(c, abi.encodeWithSelector(RewardTree.IndexOutOfTree.selector, 4, 4));
+        c.index = 4;
+        refuse(c, abi.encodeWithSelector(PositionalTree.IndexOutOfTree.selector, 4, 4));
         c = claimOf(1, s, 0);
-        c.entryIndex = type(uint256).max;
-        refuse(c, abi.encodeWithSelector(RewardTree.IndexOutOfTree.selector, 2, type(uint256).max));
-        c = claimOf(1, s, 0);
-        c.leafProof = new bytes32[](33);
-        refuse(c, abi.encodeWithSelector(RewardTree.ProofTooLong.selector, 32, 33));
-    }
-
-    // Rounds that don't pay
-
-    function test_claim_waitsForActivation() public {
-        Settlement memory s = three();
-        RoundHeader memory header = nextHeader(rootOf(s), budgetOf(s));
-        post(header);
-        Claim memory c = claimOf(1, s, 0);
-        refuse(c, abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 1, manager.activeAt(1)));
-        vm.warp(manager.activeAt(1));
-        submit(c);
-        c.round = 2;
-        refuse(c, abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 2, 0));
-    }
-
-    /// A round that is vetoed never pays; what was earned in it comes with the next one.
-    function test_claim_refusesVetoedRounds() public {
-        Settlement memory s = three();
-        post(nextHeader(rootOf(s), budgetOf(s)));
-        vm.prank(COORDINATOR);
-        manager.veto(1);
-        vm.warp(block.timestamp + 2 * DELAY);
-        refuse(claimOf(1, s, 0), abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 1, 0));
-        Settlement memory corrected = settlementOf(numbers(9 ether, 18 ether, 27 ether));
-        assertEq(submit(claimOf(settle(corrected), corrected, 0)), 9 ether, "corrected");
+        c.proof = new bytes32[](33);
+        refuse(c, abi.encodeWithSelector(PositionalTree.ProofTooLong.selector, 32, 33));
     }
 
     // Money that isn't there
@@ -272,27 +316,66 @@ contract RewardDistributorTest is Federation {
         );
     }
 
-    /// An older root with a smaller budget than what was paid since says so, and doesn't underflow.
-    function test_claim_stopsAtAnOlderBudget() public {
+    /// An older root is good for what it promised, however much was paid under a newer one since.
+    function test_claim_olderRootsStayGood() public {
         Settlement memory first = three();
         uint64 one = settle(first);
         Settlement memory second = settlementOf(numbers(10 ether, 20 ether, 200 ether));
         submit(claimOf(settle(second), second, 2));
-        refuse(
-            claimOf(one, first, 0),
-            abi.encodeWithSelector(IRewardDistributor.BudgetExceeded.selector, 60 ether, 200 ether, 10 ether)
-        );
-        assertEq(submit(claimOf(2, second, 0)), 10 ether, "newer root");
+        assertEq(submit(claimOf(one, first, 0)), 10 ether, "older root");
+        assertEq(distributor.budget(), 230 ether, "largest budget");
+        // A later entry with a smaller budget takes nothing from it.
+        Settlement memory third = settlementOf(numbers(10 ether, 20 ether, 3 ether));
+        open(settle(rootOf(third), latestBudget()), third);
+        assertEq(distributor.budget(), 230 ether, "largest budget");
     }
 
-    /// The budget that the round manager caps is the one that counts, whatever an entry says.
-    function test_claim_refusesEntriesAboveTheRoundsBudget() public {
+    // The chain's coin
+
+    function test_coin_isFundedAndPaid() public {
+        payIn(address(0));
         Settlement memory s = three();
-        uint64 round = settle(rootOf(s), 59 ether);
+        uint64 round = settle(s);
+        Claim memory c = claimOf(round, s, 1);
+        refuse(c, abi.encodeWithSelector(IRewardDistributor.Underfunded.selector, 0, 20 ether));
+        vm.deal(address(this), 100 ether);
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.WrongValue.selector, 5 ether, 4 ether));
+        distributor.fund{value: 4 ether}(5 ether);
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.NothingReceived.selector, 0));
+        distributor.fund(0);
+        assertEq(distributor.fund{value: 12 ether}(12 ether), 12 ether, "received");
+        vm.expectEmit(true, true, true, true, address(distributor));
+        emit IRewardDistributor.Funded(address(this), 8 ether, 8 ether);
+        (bool sent,) = address(distributor).call{value: 8 ether}("");
+        assertTrue(sent, "a plain transfer");
+        assertEq(submit(c), 20 ether, "paid");
+        assertEq(memberOf(1).balance, 20 ether, "received");
+    }
+
+    function test_coin_isRefusedWhereTokensArePaid() public {
+        vm.deal(address(this), 2 ether);
+        vm.expectRevert(abi.encodeWithSelector(IRewardDistributor.WrongValue.selector, 0, 1 ether));
+        distributor.fund{value: 1 ether}(1 ether);
+        (bool sent, bytes memory fault) = address(distributor).call{value: 1 ether}("");
+        assertTrue(!sent, "a plain transfer");
+        assertEq(bytes32(fault), bytes32(IRewardDistributor.WrongValue.selector), "fault");
+    }
+
+    /// A payee that takes no coin keeps nobody else waiting.
+    function test_coin_refusedByThePayee() public {
+        payIn(address(0));
+        vm.deal(address(distributor), 100 ether);
+        Leaf[] memory leaves = new Leaf[](2);
+        leaves[0] = leafOf(nodeKeyOf(0), address(token), 1 ether);
+        leaves[1] = leafOf(nodeKeyOf(1), memberOf(1), 2 ether);
+        Settlement memory s = settlementOf(leaves);
+        uint64 round = settle(s);
         refuse(
             claimOf(round, s, 0),
-            abi.encodeWithSelector(IRewardDistributor.EntryAboveRoundBudget.selector, 59 ether, 60 ether)
+            abi.encodeWithSelector(IRewardDistributor.PaymentRefused.selector, address(token), 1 ether)
         );
+        assertEq(distributor.paidTo(nodeKeyOf(0)), 0, "paid");
+        assertEq(submit(claimOf(round, s, 1)), 2 ether, "paid");
     }
 
     function test_claim_waitsForFunds() public {
@@ -329,8 +412,8 @@ contract RewardDistributorTest is Federation {
         Claim[] memory claims = new Claim[](2);
         claims[0] = claimOf(round, s, 0);
         claims[1] = claimOf(round, s, 1);
-        claims[1].leaf.cumulative = 21 ether;
-        bytes memory fault = leafNotProven(claims[1]);
+        claims[1].cumulative = 21 ether;
+        bytes memory fault = leafNotProven(s, claims[1]);
         vm.expectRevert(fault);
         distributor.claimMany(claims);
         assertEq(distributor.totalPaid(), 0, "total");
@@ -355,9 +438,10 @@ contract RewardDistributorTest is Federation {
                 totals[i] = seed % 8 == 0 ? totals[i] / 2 : totals[i] + seed % 10 ether;
             }
             Settlement memory s = settlementOf(totals);
-            uint256 budget = manager.cumulativeBudget(manager.latestRound());
             s.entries[1].cumulativeBudget = 1_000 ether;
-            uint64 round = settle(rootOf(s), budget + CAP);
+            RoundHeader memory header = settle(rootOf(s), latestBudget() + CAP);
+            open(header, s);
+            uint64 round = header.round;
             for (uint256 n = 0; n < 3; ++n) {
                 seed = uint256(keccak256(abi.encode(seed)));
                 uint256 i = seed % 5;
@@ -385,26 +469,15 @@ contract RewardDistributorTest is Federation {
         vm.assume(change != 0);
         Settlement memory s = three();
         Claim memory c = claimOf(settle(s), s, 1);
-        uint256 which = what % 12;
-        if (which == 0) c.leaf.cumulative ^= change;
-        else if (which == 1) c.leaf.participant ^= bytes32(change);
-        else if (which == 2) c.leaf.payout = address(uint160(uint256(keccak256(abi.encode(change)))));
-        else if (which == 3) c.leafIndex ^= change;
-        else if (which == 4) c.leafProof[change % 2] ^= bytes32(change);
-        else if (which == 5) c.leafProof = shortened(c.leafProof, change % 2);
-        else if (which == 6) c.leafProof = lengthened(c.leafProof, bytes32(change));
-        else if (which == 7) c.entry.chainRoot ^= bytes32(change);
-        else if (which == 8) c.entry.cumulativeBudget ^= change;
-        else if (which == 9) c.entryIndex ^= change;
-        else if (which == 10) c.entryProof[0] ^= bytes32(change);
-        else c.entryProof = lengthened(c.entryProof, bytes32(change));
-        (bool paid,) = address(distributor)
-            .call(
-                abi.encodeCall(
-                    RewardDistributor.claim,
-                    (c.round, c.entry, c.entryIndex, c.entryProof, c.leaf, c.leafIndex, c.leafProof)
-                )
-            );
+        uint256 which = what % 7;
+        if (which == 0) c.cumulative ^= uint128(bound(change, 1, type(uint128).max));
+        else if (which == 1) c.participant ^= bytes32(change);
+        else if (which == 2) c.payout = address(uint160(uint256(keccak256(abi.encode(change)))));
+        else if (which == 3) c.index ^= change;
+        else if (which == 4) c.proof[change % 2] ^= bytes32(change);
+        else if (which == 5) c.proof = shortened(c.proof, change % 2);
+        else c.proof = lengthened(c.proof, bytes32(change));
+        (bool paid,) = address(distributor).call(abi.encodeCall(RewardDistributor.claim, (c)));
         assertTrue(!paid, "altered claim");
         assertEq(distributor.totalPaid(), 0, "total");
     }

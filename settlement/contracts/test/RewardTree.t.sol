@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
-import {RewardTree} from "../src/libraries/RewardTree.sol";
+import {PositionalTree} from "../src/libraries/PositionalTree.sol";
 import {Leaf} from "../src/types/Reward.sol";
 import {Federation} from "./support/Federation.sol";
 import {Trees} from "./support/Trees.sol";
@@ -66,10 +66,10 @@ contract RewardTreeTest is Federation {
         bytes32[] memory proof = new bytes32[](bound(length, 0, 40));
         uint256 width = uint256(1) << proof.length;
         if (proof.length > 32) {
-            vm.expectRevert(abi.encodeWithSelector(RewardTree.ProofTooLong.selector, 32, proof.length));
+            vm.expectRevert(abi.encodeWithSelector(PositionalTree.ProofTooLong.selector, 32, proof.length));
         } else {
             index = bound(index, width, type(uint256).max);
-            vm.expectRevert(abi.encodeWithSelector(RewardTree.IndexOutOfTree.selector, width, index));
+            vm.expectRevert(abi.encodeWithSelector(PositionalTree.IndexOutOfTree.selector, width, index));
         }
         hashes.root(bytes32(uint256(1)), index, proof);
     }

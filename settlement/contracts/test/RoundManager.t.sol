@@ -9,6 +9,7 @@ import {IRoundManager} from "../src/interfaces/IRoundManager.sol";
 import {FederationDomain} from "../src/libraries/FederationDomain.sol";
 import {Binding} from "../src/types/Binding.sol";
 import {RoundHeader} from "../src/types/RoundHeader.sol";
+import {RoundTerms} from "../src/types/RoundTerms.sol";
 import {ContractWallet} from "./support/ContractWallet.sol";
 import {Federation} from "./support/Federation.sol";
 
@@ -42,32 +43,47 @@ contract RoundManagerTest is Federation {
 
     function test_constructor_refusesZeroRegistry() public {
         vm.expectRevert(abi.encodeWithSelector(IRoundManager.ZeroRegistry.selector));
-        new RoundManager(IFederationRegistry(address(0)), CAP, DELAY);
+        new RoundManager(terms(IFederationRegistry(address(0))));
+    }
+
+    function refuseTerms(RoundTerms memory bad, bytes memory fault) private {
+        vm.expectRevert(fault);
+        new RoundManager(bad);
     }
 
     function test_constructor_refusesCapOutOfRange() public {
         uint256 maximum = type(uint128).max;
-        vm.expectRevert(abi.encodeWithSelector(IRoundManager.CapOutOfRange.selector, maximum, 0));
-        new RoundManager(registry, 0, DELAY);
-        vm.expectRevert(abi.encodeWithSelector(IRoundManager.CapOutOfRange.selector, maximum, maximum + 1));
-        new RoundManager(registry, maximum + 1, DELAY);
+        RoundTerms memory bad = terms(registry);
+        bad.perRoundCap = 0;
+        refuseTerms(bad, abi.encodeWithSelector(IRoundManager.CapOutOfRange.selector, maximum, 0));
+        bad.perRoundCap = maximum + 1;
+        refuseTerms(bad, abi.encodeWithSelector(IRoundManager.CapOutOfRange.selector, maximum, maximum + 1));
     }
 
     function test_constructor_refusesDelayOutOfRange() public {
-        vm.expectRevert(abi.encodeWithSelector(IRoundManager.DelayOutOfRange.selector, 1, 365 days, 0));
-        new RoundManager(registry, CAP, 0);
-        vm.expectRevert(abi.encodeWithSelector(IRoundManager.DelayOutOfRange.selector, 1, 365 days, 365 days + 1));
-        new RoundManager(registry, CAP, 365 days + 1);
+        RoundTerms memory bad = terms(registry);
+        bad.activationDelay = 0;
+        refuseTerms(bad, abi.encodeWithSelector(IRoundManager.DelayOutOfRange.selector, 1, 365 days, 0));
+        bad.activationDelay = 365 days + 1;
+        refuseTerms(bad, abi.encodeWithSelector(IRoundManager.DelayOutOfRange.selector, 1, 365 days, 365 days + 1));
+        bad = terms(registry);
+        bad.answerTime = 0;
+        refuseTerms(bad, abi.encodeWithSelector(IRoundManager.DelayOutOfRange.selector, 1, 90 days, 0));
+        bad.answerTime = 90 days + 1;
+        refuseTerms(bad, abi.encodeWithSelector(IRoundManager.DelayOutOfRange.selector, 1, 90 days, 90 days + 1));
     }
 
     /// On the embedded chain one key may be the quorum and a root is claimable in the same second.
     function test_embedded_postsWithOneSignatureAndNoDelay() public {
-        registry = new FederationRegistry(FEDERATION, COORDINATOR, 1, true);
-        manager = new RoundManager(registry, CAP, 0);
+        registry = new FederationRegistry(FEDERATION, COORDINATOR, 1, 0, true);
+        RoundTerms memory own = terms(registry);
+        (own.activationDelay, own.answerTime) = (0, 0);
+        manager = new RoundManager(own);
         admit(0);
         RoundHeader memory header = nextHeader(ROOT, CAP);
         manager.postRound(header, signaturesOf(header, 0, 1));
         assertTrue(manager.isActive(1), "active");
+        manager.requireActive(header);
     }
 
     // Posting
@@ -82,13 +98,12 @@ contract RoundManagerTest is Federation {
         }
         uint64 activeAt = uint64(block.timestamp) + DELAY;
         vm.expectEmit(true, true, true, true, address(manager));
-        emit IRoundManager.RoundPosted(1, digest, ROOT, activeAt, header, signers);
+        emit IRoundManager.RoundPosted(1, digest, activeAt, header, signers);
         vm.prank(address(0xA1107));
         manager.postRound(header, signatures);
         assertEq(manager.latestRound(), 1, "latest");
         assertEq(manager.headerDigest(1), digest, "digest");
-        assertEq(manager.rewardRoot(1), ROOT, "root");
-        assertEq(manager.cumulativeBudget(1), 7 ether, "budget");
+        assertEq(latestBudget(), 7 ether, "budget");
         assertEq(manager.activeAt(1), activeAt, "active at");
     }
 
@@ -201,9 +216,29 @@ contract RoundManagerTest is Federation {
         address stranger = vm.addr(key);
         vm.assume(!registry.isMember(stranger));
         RoundHeader memory header = nextHeader(ROOT, CAP);
+        // The stranger takes its place in the order of addresses.
+        uint256 place = 0;
+        while (place < THRESHOLD - 1 && memberOf(place) < stranger) ++place;
+        bytes[] memory signatures = new bytes[](THRESHOLD);
+        for (uint256 i = 0; i < THRESHOLD; ++i) {
+            signatures[i] = signWith(i == place ? key : keys[i < place ? i : i - 1], manager.digestOf(header));
+        }
+        refuse(header, signatures, abi.encodeWithSelector(IRoundManager.NotMember.selector, place, stranger));
+    }
+
+    /// Who was admitted a moment ago doesn't count yet.
+    function test_quorum_refusesSignersWithinTheTimelock() public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
         bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
-        signatures[0] = signWith(key, manager.digestOf(header));
-        refuse(header, signatures, abi.encodeWithSelector(IRoundManager.NotMember.selector, 0, stranger));
+        bytes32 moved = registry.nodeKeyOf(memberOf(2));
+        vm.prank(COORDINATOR);
+        registry.remove(moved);
+        for (uint256 i = 0; i < MEMBERS; ++i) {
+            if (nodeKeyOf(i) == moved) admit(i, 2);
+        }
+        refuse(header, signatures, abi.encodeWithSelector(IRoundManager.NotMember.selector, 2, memberOf(2)));
+        vm.warp(block.timestamp + TIMELOCK);
+        post(header);
     }
 
     function test_quorum_refusesRemovedMember() public {
@@ -245,6 +280,7 @@ contract RoundManagerTest is Federation {
         bytes memory consent = signWith(owner, registry.bindingDigest(binding));
         vm.prank(COORDINATOR);
         registry.admit(binding, consent, nodeSignature());
+        vm.warp(block.timestamp + TIMELOCK);
 
         RoundHeader memory header = nextHeader(ROOT, CAP);
         bytes32 digest = manager.digestOf(header);
@@ -270,11 +306,11 @@ contract RoundManagerTest is Federation {
     function test_quorum_refusesReplayOnAnotherDeployment() public {
         RoundHeader memory header = nextHeader(ROOT, CAP);
         bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
-        RoundManager second = new RoundManager(registry, CAP, DELAY);
+        RoundManager second = new RoundManager(terms(registry));
         assertTrue(!accepts(second, header, signatures), "another contract");
 
-        FederationRegistry other = new FederationRegistry(keccak256("another"), COORDINATOR, THRESHOLD, false);
-        RoundManager third = new RoundManager(other, CAP, DELAY);
+        FederationRegistry other = new FederationRegistry(keccak256("another"), COORDINATOR, THRESHOLD, TIMELOCK, false);
+        RoundManager third = new RoundManager(terms(other));
         assertTrue(!accepts(third, header, signatures), "another federation");
         header.federation = keccak256("another");
         assertTrue(!accepts(third, header, signatures), "another federation, header altered");
@@ -287,7 +323,7 @@ contract RoundManagerTest is Federation {
         RoundHeader memory header = nextHeader(ROOT, CAP);
         bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
         bytes32 mask = bytes32(uint256(change));
-        uint256 which = field % 10;
+        uint256 which = field % 13;
         if (which == 0) header.planHash ^= mask;
         else if (which == 1) header.modelRoot ^= mask;
         else if (which == 2) header.rowRoot ^= mask;
@@ -297,7 +333,10 @@ contract RoundManagerTest is Federation {
         else if (which == 6) header.cumulativeBudget += bound(change, 1, CAP);
         else if (which == 7) header.cohort += uint32(bound(change, 1, 1_000));
         else if (which == 8) header.dimension += uint64(bound(change, 1, 1_000));
-        else header.rule += uint8(bound(change, 1, 200));
+        else if (which == 9) header.rule += uint8(bound(change, 1, 200));
+        else if (which == 10) header.ruleParameter ^= mask;
+        else if (which == 11) header.inputRoot ^= mask;
+        else header.attempt += uint32(bound(change, 1, 1_000));
         assertTrue(!accepts(manager, header, signatures), "altered header");
         assertEq(manager.latestRound(), 1, "latest");
     }
@@ -306,62 +345,114 @@ contract RoundManagerTest is Federation {
         private
         returns (bool accepted)
     {
-        (accepted,) = address(target).call(abi.encodeCall(RoundManager.postRound, (header, signatures)));
+        (accepted,) = address(target).call(abi.encodeCall(IRoundManager.postRound, (header, signatures)));
     }
 
     // Activation
 
-    function test_activeRoot_waitsForTheDelay() public {
-        post(nextHeader(ROOT, 5 ether));
+    function test_active_waitsForTheDelay() public {
+        RoundHeader memory header = nextHeader(ROOT, 5 ether);
+        post(header);
         uint64 activeAt = manager.activeAt(1);
+        assertEq(activeAt, block.timestamp + DELAY, "active at");
         vm.warp(activeAt - 1);
         assertTrue(!manager.isActive(1), "too early");
         vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 1, activeAt));
-        manager.activeRoot(1);
+        manager.requireActive(header);
         vm.warp(activeAt);
         assertTrue(manager.isActive(1), "in time");
-        (bytes32 root, uint256 budget) = manager.activeRoot(1);
-        assertEq(root, ROOT, "root");
-        assertEq(budget, 5 ether, "budget");
+        manager.requireActive(header);
     }
 
-    function test_activeRoot_refusesUnknownRounds(uint64 round) public {
-        settle(ROOT, CAP);
+    function test_active_refusesOtherHeadersAndUnknownRounds(uint64 round) public {
+        RoundHeader memory header = settle(ROOT, CAP);
+        bytes32 digest = manager.digestOf(header);
+        header.rewardRoot = keccak256("another root");
+        bytes32 other = manager.digestOf(header);
+        vm.expectRevert(abi.encodeWithSelector(IRootSource.NotPosted.selector, 1, digest, other));
+        manager.requireActive(header);
         vm.assume(round != 1);
         assertTrue(!manager.isActive(round), "active");
+        header.round = round;
         vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, round, 0));
-        manager.activeRoot(round);
+        manager.requireActive(header);
+    }
+
+    /// Eight times share a slot: each round keeps its own, over several slots and a veto in the middle.
+    function test_active_everyRoundKeepsItsTime(uint256 seed) public {
+        uint64[] memory expected = new uint64[](21);
+        RoundHeader memory sixteenth;
+        for (uint64 round = 1; round <= 20; ++round) {
+            vm.warp(block.timestamp + uint256(keccak256(abi.encode(seed, round))) % 3 minutes);
+            RoundHeader memory header = nextHeader(keccak256(abi.encode(round)), CAP);
+            post(header);
+            expected[round] = uint64(block.timestamp) + DELAY;
+            if (round == 16) sixteenth = header;
+        }
+        vm.prank(COORDINATOR);
+        manager.veto(17);
+        manager.recall(sixteenth);
+        vm.warp(block.timestamp + 1 minutes);
+        post(nextHeader(keccak256("corrected"), CAP));
+        expected[17] = uint64(block.timestamp) + DELAY;
+        for (uint64 round = 1; round <= 17; ++round) {
+            assertEq(manager.activeAt(round), expected[round], "active at");
+        }
+        assertEq(manager.activeAt(18), 0, "void");
+    }
+
+    function test_finalise_tellsOnceThatARoundIsActive() public {
+        post(nextHeader(ROOT, CAP));
+        vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 1, manager.activeAt(1)));
+        manager.finalise(1);
+        vm.warp(manager.activeAt(1));
+        vm.expectEmit(true, true, true, true, address(manager));
+        emit IRoundManager.RoundFinalised(1, manager.headerDigest(1));
+        manager.finalise(1);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.AlreadyFinalised.selector, 1));
+        manager.finalise(1);
+        vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 2, 0));
+        manager.finalise(2);
     }
 
     // Veto
 
     function test_veto_voidsTheRoundAndAllLater() public {
-        settle(ROOT, 10 ether);
+        RoundHeader memory first = settle(ROOT, 10 ether);
         RoundHeader memory second = nextHeader(keccak256("stolen"), 10 ether + CAP);
         post(second);
         RoundHeader memory third = nextHeader(keccak256("stolen too"), 10 ether + 2 * CAP);
         post(third);
         bytes32 digest = manager.headerDigest(2);
         vm.expectEmit(true, true, true, true, address(manager));
-        emit IRoundManager.RoundVetoed(2, digest, 3);
+        emit IRoundManager.RoundVoided(2, digest, 3);
         vm.prank(COORDINATOR);
         manager.veto(2);
 
         assertEq(manager.latestRound(), 1, "latest");
-        assertTrue(manager.isVetoed(digest), "vetoed");
+        assertTrue(manager.isVoided(digest), "vetoed");
         for (uint64 round = 2; round <= 3; ++round) {
             assertEq(manager.headerDigest(round), bytes32(0), "digest");
-            assertEq(manager.rewardRoot(round), bytes32(0), "root");
-            assertEq(manager.cumulativeBudget(round), 0, "budget");
             assertEq(manager.activeAt(round), 0, "active at");
         }
         vm.warp(block.timestamp + 2 * DELAY);
         assertTrue(!manager.isActive(2) && !manager.isActive(3), "active after the delay");
         vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 3, 0));
-        manager.activeRoot(3);
+        manager.requireActive(third);
+
+        // Of the last good round only the digest was kept: its header brings back the budget.
+        refuse(nextHeader(ROOT, 11 ether), abi.encodeWithSelector(IRoundManager.BudgetUnknown.selector, 1));
+        bytes32 firstDigest = manager.headerDigest(1);
+        vm.expectRevert(abi.encodeWithSelector(IRootSource.NotPosted.selector, 1, firstDigest, digest));
+        manager.recall(second);
+        vm.expectEmit(true, true, true, true, address(manager));
+        emit IRoundManager.BudgetRecalled(1, 10 ether);
+        manager.recall(first);
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.BudgetKnown.selector, 1));
+        manager.recall(first);
 
         // The signatures are still there for anyone to post: they are worth nothing.
-        refuse(second, abi.encodeWithSelector(IRoundManager.HeaderVetoed.selector, 2, digest));
+        refuse(second, abi.encodeWithSelector(IRoundManager.HeaderVoided.selector, 2, digest));
         refuse(third, abi.encodeWithSelector(IRoundManager.RoundOutOfOrder.selector, 2, 3));
         // A corrected round takes the place, its budget counted from the last good one.
         refuse(

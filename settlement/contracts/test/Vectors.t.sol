@@ -6,9 +6,12 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 import {FederationDomain} from "../src/libraries/FederationDomain.sol";
 import {Binding} from "../src/types/Binding.sol";
 import {Entry, Leaf} from "../src/types/Reward.sol";
+import {Input, REFUSED, Receipt} from "../src/types/Input.sol";
 import {RoundHeader} from "../src/types/RoundHeader.sol";
 import {Hashes} from "./support/Hashes.sol";
+import {InputHash} from "./support/InputHash.sol";
 import {Json} from "./support/Json.sol";
+import {Reference} from "./support/Reference.sol";
 import {Test} from "./support/Test.sol";
 import {Trees} from "./support/Trees.sol";
 
@@ -37,7 +40,8 @@ contract VectorsTest is Test {
     function test_vectorsAreAsCommitted() public {
         string memory made = Json.object().field("binding", bindingVector()).field("roundHeader", headerVector())
             .field("entry", entryVector(entryOf(keccak256("xfl vectors: chain root"), 1_500)))
-            .field("leaf", leafVector(leafOf(0))).field("tree", treeVector()).close();
+            .field("leaf", leafVector(leafOf(0))).field("tree", treeVector()).field("round", roundVector())
+            .field("receipt", receiptVector()).close();
         made = string.concat(made, "\n");
         if (vm.envOr("XFL_WRITE_VECTORS", false)) {
             vm.writeFile(PATH, made);
@@ -48,19 +52,19 @@ contract VectorsTest is Test {
     // Signed structures
 
     function domainOf(address home) private pure returns (bytes32 separator, string memory json) {
-        bytes32 salt = keccak256(abi.encode(HOME_CHAIN, home, FEDERATION));
+        bytes32 domainSalt = keccak256(abi.encode(HOME_CHAIN, home, FEDERATION));
         separator = keccak256(
             abi.encode(
                 keccak256("EIP712Domain(string name,string version,bytes32 salt)"),
                 keccak256("xfl"),
                 keccak256("1"),
-                salt
+                domainSalt
             )
         );
         assertEq(FederationDomain.separator(HOME_CHAIN, home, FEDERATION), separator, "domain separator");
         json = Json.object().text("name", "xfl").text("version", "1").text("homeChainId", vm.toString(HOME_CHAIN))
-            .text("home", vm.toString(home)).text("federation", vm.toString(FEDERATION)).text("salt", vm.toString(salt))
-            .text("separator", vm.toString(separator)).close();
+            .text("home", vm.toString(home)).text("federation", vm.toString(FEDERATION))
+            .text("salt", vm.toString(domainSalt)).text("separator", vm.toString(separator)).close();
     }
 
     function signedVector(address home, string memory input, bytes32 typeHash, bytes32 structHash)
@@ -111,16 +115,19 @@ contract VectorsTest is Test {
             cumulativeBudget: 3_000_000_000_000_000_000_000,
             cohort: 5,
             dimension: 582_026,
-            rule: 2
+            rule: 3,
+            ruleParameter: bytes32(uint256(1)),
+            inputRoot: keccak256("xfl vectors: inputs"),
+            attempt: 2
         });
         bytes32 typeHash = keccak256(
-            "RoundHeader(bytes32 federation,uint64 round,bytes32 planHash,bytes32 parent,bytes32 modelRoot,bytes32 rowRoot,bytes32 aggregateRoot,bytes32 transcriptRoot,bytes32 rewardRoot,uint256 cumulativeBudget,uint32 cohort,uint64 dimension,uint8 rule)"
+            "RoundHeader(bytes32 federation,uint64 round,bytes32 planHash,bytes32 parent,bytes32 modelRoot,bytes32 rowRoot,bytes32 aggregateRoot,bytes32 transcriptRoot,bytes32 rewardRoot,uint256 cumulativeBudget,uint32 cohort,uint64 dimension,uint8 rule,bytes32 ruleParameter,bytes32 inputRoot,uint32 attempt)"
         );
         bytes32 structHash = keccak256(
             bytes.concat(
                 abi.encode(typeHash, h.federation, h.round, h.planHash, h.parent, h.modelRoot, h.rowRoot),
                 abi.encode(h.aggregateRoot, h.transcriptRoot, h.rewardRoot, h.cumulativeBudget),
-                abi.encode(h.cohort, h.dimension, h.rule)
+                abi.encode(h.cohort, h.dimension, h.rule, h.ruleParameter, h.inputRoot, h.attempt)
             )
         );
         assertEq(hashes.roundHeader(h), structHash, "round header");
@@ -134,7 +141,8 @@ contract VectorsTest is Test {
             .text("aggregateRoot", vm.toString(h.aggregateRoot)).text("transcriptRoot", vm.toString(h.transcriptRoot))
             .text("rewardRoot", vm.toString(h.rewardRoot)).text("cumulativeBudget", vm.toString(h.cumulativeBudget))
             .text("cohort", vm.toString(uint256(h.cohort))).text("dimension", vm.toString(uint256(h.dimension)))
-            .text("rule", vm.toString(uint256(h.rule))).close();
+            .text("rule", vm.toString(uint256(h.rule))).text("ruleParameter", vm.toString(h.ruleParameter))
+            .text("inputRoot", vm.toString(h.inputRoot)).text("attempt", vm.toString(uint256(h.attempt))).close();
     }
 
     // Reward tree
@@ -216,5 +224,114 @@ contract VectorsTest is Test {
         return Json.object().field("leaves", leaves.closeArray()).field("proofs", proofs.closeArray())
             .text("chainRoot", vm.toString(chainRoot)).field("entry", entryVector(e))
             .text("rewardRoot", vm.toString(hashes.root(hashes.entry(e), 0, new bytes32[](0)))).close();
+    }
+
+    // What a round is proved from
+
+    /// @dev Two members, ten coordinates (two chunks, the second filled with zeros), one update refused.
+    function roundVector() private returns (string memory) {
+        int32[10][2] memory updates = [
+            [int32(1), -1, 2, type(int32).min, type(int32).max, 0, 7, -7, 3, -3],
+            [int32(4), -4, 3, type(int32).max, type(int32).max, 5, -8, -8, 2, -6]
+        ];
+        int32[10] memory median = [int32(2), -3, 2, -1, type(int32).max, 2, -1, -8, 2, -5];
+        string memory json = Json.object().field("updates", rows(updates)).field("median", numbers(median));
+        bytes32[] memory rowLeaves = new bytes32[](2);
+        bytes32[] memory aggregateLeaves = new bytes32[](2);
+        bytes32[] memory commitment = new bytes32[](2);
+        for (uint256 k = 0; k < 2; ++k) {
+            bytes memory row = bytes.concat(chunk(updates[0], k), chunk(updates[1], k));
+            rowLeaves[k] = keccak256(bytes.concat(hex"00", keccak256(row)));
+            aggregateLeaves[k] = keccak256(bytes.concat(hex"00", keccak256(bytes.concat(chunk(median, k)))));
+            commitment[k] = keccak256(abi.encodePacked(uint8(2), salt(k), chunk(updates[0], k)));
+        }
+        checkRedone(updates, median);
+        return inputs(
+            json.text("rowRoot", vm.toString(Trees.root(rowLeaves)))
+                .text("aggregateRoot", vm.toString(Trees.root(aggregateLeaves))),
+            Trees.root(commitment)
+        );
+    }
+
+    function inputs(string memory json, bytes32 commitment) private returns (string memory) {
+        InputHash tree = new InputHash();
+        Input[] memory list = new Input[](3);
+        list[0] = Input(bytes32(uint256(1)), commitment, 0);
+        list[1] = Input(bytes32(uint256(2)), keccak256("xfl vectors: refused"), REFUSED);
+        list[2] = Input(bytes32(uint256(3)), keccak256("xfl vectors: second"), 1);
+        bytes32[] memory leaves = new bytes32[](3);
+        string memory listed = Json.array();
+        for (uint256 i = 0; i < 3; ++i) {
+            leaves[i] = tree.leaf(3, list[i]);
+            assertEq(
+                leaves[i],
+                keccak256(
+                    bytes.concat(
+                        keccak256(
+                            abi.encode(
+                                keccak256("xfl.input.v1"),
+                                uint256(3),
+                                list[i].nodeKey,
+                                list[i].commitment,
+                                uint256(list[i].position)
+                            )
+                        )
+                    )
+                ),
+                "input"
+            );
+            listed = listed.item(
+                Json.object().text("nodeKey", vm.toString(list[i].nodeKey))
+                    .text("commitment", vm.toString(list[i].commitment))
+                    .text("position", vm.toString(uint256(list[i].position))).close()
+            );
+        }
+        return json.text("commitment", vm.toString(commitment)).text("salt0", vm.toString(abi.encodePacked(salt(0))))
+            .text("salt1", vm.toString(abi.encodePacked(salt(1)))).field("inputs", listed.closeArray())
+            .text("inputRoot", vm.toString(Trees.root(leaves))).close();
+    }
+
+    /// @dev The median written down here is what sorting gives; `DisputesTest` compares the contract with that.
+    function checkRedone(int32[10][2] memory updates, int32[10] memory median) private pure {
+        for (uint256 k = 0; k < 10; ++k) {
+            int32[] memory column = new int32[](2);
+            (column[0], column[1]) = (updates[0][k], updates[1][k]);
+            assertEq(uint256(Reference.result(2, 0, column, new uint64[](2))), uint256(int256(median[k])), "median");
+        }
+    }
+
+    function receiptVector() private returns (string memory) {
+        Receipt memory r =
+            Receipt(FEDERATION, 3, 1, keccak256("xfl vectors: node key"), keccak256("xfl vectors: commitment"));
+        bytes32 typeHash =
+            keccak256("Receipt(bytes32 federation,uint64 round,uint32 attempt,bytes32 nodeKey,bytes32 commitment)");
+        bytes32 structHash = keccak256(abi.encode(typeHash, r.federation, r.round, r.attempt, r.nodeKey, r.commitment));
+        assertEq(new InputHash().receipt(r), structHash, "receipt");
+        string memory input = Json.object().text("federation", vm.toString(r.federation))
+            .text("round", vm.toString(uint256(r.round))).text("attempt", vm.toString(uint256(r.attempt)))
+            .text("nodeKey", vm.toString(r.nodeKey)).text("commitment", vm.toString(r.commitment)).close();
+        return signedVector(MANAGER, input, typeHash, structHash);
+    }
+
+    function salt(uint256 k) private pure returns (bytes16) {
+        return bytes16(keccak256(abi.encode("xfl vectors: salt", k)));
+    }
+
+    function chunk(int32[10] memory values, uint256 k) private pure returns (bytes32 packed) {
+        for (uint256 j = 8 * k; j < 10 && j < 8 * k + 8; ++j) {
+            packed |= bytes32(uint256(uint32(values[j])) << (224 - 32 * (j % 8)));
+        }
+    }
+
+    function rows(int32[10][2] memory updates) private pure returns (string memory) {
+        return Json.array().item(numbers(updates[0])).item(numbers(updates[1])).closeArray();
+    }
+
+    function numbers(int32[10] memory values) private pure returns (string memory list) {
+        list = Json.array();
+        for (uint256 i = 0; i < 10; ++i) {
+            list = list.item(vm.toString(int256(values[i])));
+        }
+        list = list.closeArray();
     }
 }

@@ -21,10 +21,35 @@ use super::contracts::bindings::XflToken::{XflTokenErrors, XflTokenInstance};
 use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
 use super::deploy::{DeployError, Deployment};
 use crate::binding::Binding;
-use crate::claim::{ClaimProof, Entry, Leaf};
+use crate::claim::{ClaimProof, Entry};
 use crate::merkle::Digest;
 use crate::payout::{Account, Signature};
 use crate::statement::RoundHeader;
+
+/// The same header for each contract that takes one: bindings have a type of their own for every contract.
+macro_rules! on_chain {
+    ($contract:ident, $header:expr) => {{
+        let header: &RoundHeader = $header;
+        $contract::RoundHeader {
+            federation: header.federation.into(),
+            round: header.round,
+            planHash: header.plan_hash.into(),
+            parent: header.parent.into(),
+            modelRoot: header.model_root.into(),
+            rowRoot: header.row_root.into(),
+            aggregateRoot: header.aggregate_root.into(),
+            transcriptRoot: header.transcript_root.into(),
+            rewardRoot: header.reward_root.into(),
+            cumulativeBudget: U256::from(header.cumulative_budget),
+            cohort: header.cohort,
+            dimension: header.dimension,
+            rule: header.rule,
+            ruleParameter: header.rule_parameter.into(),
+            inputRoot: header.input_root.into(),
+            attempt: header.attempt,
+        }
+    }};
+}
 
 /// Why the contracts couldn't be asked, or refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -192,7 +217,8 @@ impl SettlementClient {
         }
     }
 
-    /// Posts a round. `signatures` as [`crate::statement::Quorum::collect`] gives them; anybody may send them.
+    /// Posts a round. `signatures` as [`crate::statement::Quorum::collect`] gives them; anybody may send them. Those of members that
+    /// don't sign yet are left out, as long as there are enough others.
     ///
     /// # Errors
     /// [`ClientError::Equivocation`] if another header stands for this round, and the others.
@@ -200,6 +226,8 @@ impl SettlementClient {
         if self.is_posted(header).await? {
             return Ok(Outcome::Already);
         }
+        self.recall().await?;
+        let signatures = self.counting(header, signatures).await?;
         let signatures = signatures
             .iter()
             .map(|signature| Bytes::copy_from_slice(&signature.0))
@@ -212,6 +240,24 @@ impl SettlementClient {
                 false => Err(error),
             },
         }
+    }
+
+    /// The signatures of those who sign by now: one of a member that is still within the registry's timelock would have all others
+    /// refused with it. All of them where none is or too few are left; the contract then says what is wrong.
+    async fn counting(&self, header: &RoundHeader, signatures: &[Signature]) -> Result<Vec<Signature>, ClientError> {
+        let digest = header.digest(&self.deployment.header_domain());
+        let mut counting = Vec::with_capacity(signatures.len());
+        for signature in signatures {
+            let Ok(signer) = signature.recover(&digest) else {
+                continue;
+            };
+            let call = self.registry.countSigners(vec![Address::from(signer)]);
+            if call.call().await.map_err(ConnectionError::rpc)?.stranger == U256::ONE {
+                counting.push(*signature);
+            }
+        }
+        let enough = counting.len() as u64 >= self.deployment.terms.threshold;
+        Ok(if enough { counting } else { signatures.to_vec() })
     }
 
     async fn is_posted(&self, header: &RoundHeader) -> Result<bool, ClientError> {
@@ -235,7 +281,8 @@ impl SettlementClient {
         self.send(self.rounds.veto(round)).await
     }
 
-    /// Claims what a proof is due; the money goes to the leaf's account, whoever sends.
+    /// Claims what a proof is due; the money goes to the leaf's account, whoever sends. The first claim of a round opens it with a
+    /// transaction of its own.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -244,15 +291,15 @@ impl SettlementClient {
         if before >= proof.leaf.cumulative {
             return Ok(Claimed::Nothing);
         }
-        let call = self.distributor.claim(
-            proof.round,
-            entry(&proof.entry),
-            U256::from(proof.entry_proof.index),
-            proof.entry_proof.siblings.iter().map(B256::from).collect(),
-            leaf(&proof.leaf),
-            U256::from(proof.leaf_proof.index),
-            proof.leaf_proof.siblings.iter().map(B256::from).collect(),
-        );
+        self.open(proof).await?;
+        let call = self.distributor.claim(RewardDistributor::Claim {
+            round: proof.round,
+            participant: proof.leaf.participant.into(),
+            payout: proof.leaf.payout.into(),
+            cumulative: proof.leaf.cumulative,
+            index: U256::from(proof.leaf_proof.index),
+            proof: proof.leaf_proof.siblings.iter().map(B256::from).collect(),
+        });
         match self.send(call).await {
             Ok(confirmed) => {
                 let amount = self.paid_in(&confirmed, &proof.leaf.participant).await?;
@@ -262,6 +309,92 @@ impl SettlementClient {
                 true => Ok(Claimed::Nothing),
                 false => Err(error),
             },
+        }
+    }
+
+    /// Opens a round for claims, if nobody has: its header and this chain's entry are proved once for all claims under it. Nothing is
+    /// sent for a round that isn't posted, which the claim will say.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn open(&self, proof: &ClaimProof) -> Result<Outcome, ClientError> {
+        if self.is_open(proof.round).await? {
+            return Ok(Outcome::Already);
+        }
+        let Some(header) = self.posted_header(proof.round).await? else {
+            return Ok(Outcome::Already);
+        };
+        let call = self.distributor.open(
+            on_chain!(RewardDistributor, &header),
+            entry(&proof.entry),
+            U256::from(proof.entry_proof.index),
+            proof.entry_proof.siblings.iter().map(B256::from).collect(),
+        );
+        match self.send(call).await {
+            Err(_) if self.is_open(proof.round).await? => Ok(Outcome::Already),
+            sent => sent.map(Outcome::Done),
+        }
+    }
+
+    async fn is_open(&self, round: u64) -> Result<bool, ClientError> {
+        let root = self
+            .distributor
+            .chainRoot(round)
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?;
+        Ok(!root.is_zero())
+    }
+
+    /// The header of a posted round, from its event; none if there is no such round, or it was voided.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn posted_header(&self, round: u64) -> Result<Option<RoundHeader>, ClientError> {
+        let Some(digest) = self.header_digest(round).await? else {
+            return Ok(None);
+        };
+        let domain = self.deployment.header_domain();
+        let told = self.posted().await?;
+        let header = told
+            .into_iter()
+            .rev()
+            .map(|told| told.header)
+            .find(|header| header.round == round && header.digest(&domain) == digest);
+        header.map(Some).ok_or(ClientError::Answer {
+            what: "no event of a posted round",
+        })
+    }
+
+    /// After a round was voided the contract knows the last good one by its digest alone: brings its budget back, if need be.
+    async fn recall(&self) -> Result<(), ClientError> {
+        if self
+            .rounds
+            .latestBudget()
+            .call()
+            .await
+            .map_err(ConnectionError::rpc)?
+            .known
+        {
+            return Ok(());
+        }
+        let latest = self.latest_round().await?;
+        let Some(header) = self.posted_header(latest).await? else {
+            return Ok(());
+        };
+        match self.send(self.rounds.recall(on_chain(&header))).await {
+            Err(_)
+                if self
+                    .rounds
+                    .latestBudget()
+                    .call()
+                    .await
+                    .map_err(ConnectionError::rpc)?
+                    .known =>
+            {
+                Ok(())
+            }
+            sent => sent.map(|_| ()),
         }
     }
 
@@ -430,7 +563,10 @@ impl SettlementClient {
         Ok(balance.saturating_to())
     }
 
-    async fn send<D: CallDecoder>(&self, call: CallBuilder<&DynProvider, D>) -> Result<Confirmed, ClientError> {
+    pub(super) async fn send<D: CallDecoder>(
+        &self,
+        call: CallBuilder<&DynProvider, D>,
+    ) -> Result<Confirmed, ClientError> {
         let turn = self.connection.turn().await?;
         let call = call.from(self.connection.sender().unwrap_or_default().into());
         let sent = call.send().await.map_err(|error| match error.as_revert_data() {
@@ -460,21 +596,7 @@ fn amount(value: U256, what: &'static str) -> Result<u128, ClientError> {
 }
 
 pub(crate) fn on_chain(header: &RoundHeader) -> RoundManager::RoundHeader {
-    RoundManager::RoundHeader {
-        federation: header.federation.into(),
-        round: header.round,
-        planHash: header.plan_hash.into(),
-        parent: header.parent.into(),
-        modelRoot: header.model_root.into(),
-        rowRoot: header.row_root.into(),
-        aggregateRoot: header.aggregate_root.into(),
-        transcriptRoot: header.transcript_root.into(),
-        rewardRoot: header.reward_root.into(),
-        cumulativeBudget: U256::from(header.cumulative_budget),
-        cohort: header.cohort,
-        dimension: header.dimension,
-        rule: header.rule,
-    }
+    on_chain!(RoundManager, header)
 }
 
 fn entry(entry: &Entry) -> RewardDistributor::Entry {
@@ -484,17 +606,5 @@ fn entry(entry: &Entry) -> RewardDistributor::Entry {
         token: Address::from(entry.venue.token),
         chainRoot: entry.chain_root.into(),
         cumulativeBudget: U256::from(entry.cumulative_budget),
-    }
-}
-
-fn leaf(leaf: &Leaf) -> RewardDistributor::Leaf {
-    RewardDistributor::Leaf {
-        federation: leaf.federation.into(),
-        participant: leaf.participant.into(),
-        payout: leaf.payout.into(),
-        chainId: U256::from(leaf.venue.chain_id),
-        distributor: Address::from(leaf.venue.distributor),
-        token: Address::from(leaf.venue.token),
-        cumulative: U256::from(leaf.cumulative),
     }
 }

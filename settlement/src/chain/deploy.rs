@@ -141,6 +141,43 @@ pub enum DeployError {
     },
 }
 
+/// A limit of the contracts on timelock and time to answer: 90 days, in seconds.
+const LONGEST: u64 = 90 * 24 * 3_600;
+
+impl Terms {
+    /// Seconds before the signature of a member that is no founder counts: as long as a round can be disputed, so that strangers can't make a quorum
+    /// before a veto could still stop it; none on an embedded chain.
+    #[must_use]
+    pub fn signer_timelock(&self) -> u64 {
+        match self.embedded {
+            true => 0,
+            false => self.activation_delay.clamp(1, LONGEST),
+        }
+    }
+
+    /// Seconds to answer a demand for a row, and then to prove with it: as long as the delay; none where there is none.
+    #[must_use]
+    pub fn answer_time(&self) -> u64 {
+        self.activation_delay.min(LONGEST)
+    }
+
+    /// Bond of a demand for a row, in the coin's smallest unit: a hundredth of a coin, nothing on an embedded chain, whose accounts
+    /// are one operator's.
+    #[must_use]
+    pub fn demand_bond(&self) -> u128 {
+        match self.embedded {
+            true => 0,
+            false => 10_000_000_000_000_000,
+        }
+    }
+
+    /// What a signer of a lie loses at most, in the stakes' currency: what one round can pay.
+    #[must_use]
+    pub fn penalty(&self) -> u128 {
+        self.per_round_cap
+    }
+}
+
 impl Plan {
     /// A plan from the connection's chain and its key's next nonce.
     ///
@@ -256,15 +293,21 @@ impl Plan {
                     federation_: B256::from(terms.federation),
                     coordinator_: Address::from(self.deployer),
                     threshold_: U256::from(terms.threshold),
+                    timelock_: terms.signer_timelock(),
                     embedded_: terms.embedded,
                 };
                 (&FederationRegistry::BYTECODE, arguments.abi_encode())
             }
             Contract::Rounds => {
                 let arguments = RoundManager::constructorCall {
-                    registry_: Address::from(deployment.registry),
-                    perRoundCap_: U256::from(terms.per_round_cap),
-                    activationDelay_: terms.activation_delay,
+                    terms: RoundManager::RoundTerms {
+                        registry: Address::from(deployment.registry),
+                        perRoundCap: U256::from(terms.per_round_cap),
+                        activationDelay: terms.activation_delay,
+                        answerTime: terms.answer_time(),
+                        demandBond: U256::from(terms.demand_bond()),
+                        penalty: U256::from(terms.penalty()),
+                    },
                 };
                 (&RoundManager::BYTECODE, arguments.abi_encode())
             }
@@ -400,6 +443,7 @@ impl Deployment {
             registry.threshold(),
             U256::from(terms.threshold)
         );
+        same!("the registry's timelock", registry.timelock(), terms.signer_timelock());
         same!("the registry's mode", registry.embedded(), terms.embedded);
         same!(
             "the round manager's registry",
@@ -421,6 +465,13 @@ impl Deployment {
             rounds.activationDelay(),
             terms.activation_delay
         );
+        same!("the time to answer", rounds.answerTime(), terms.answer_time());
+        same!(
+            "the bond of a demand",
+            rounds.demandBond(),
+            U256::from(terms.demand_bond())
+        );
+        same!("the penalty", rounds.penalty(), U256::from(terms.penalty()));
         same!(
             "the header domain",
             rounds.domainSeparator(),

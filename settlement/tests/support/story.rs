@@ -143,6 +143,9 @@ impl Federation {
             cohort: 4,
             dimension: 62,
             rule: 1,
+            rule_parameter: [0; 32],
+            input_root: [5; 32],
+            attempt: 0,
         };
         Round {
             header,

@@ -6,7 +6,10 @@ import {Binding} from "../types/Binding.sol";
 /// @title Members of one federation
 /// @notice Binds each member's ed25519 node key to one payout address, which also is the member's key for signing rounds.
 /// @dev The coordinator admits and removes. It vouches for the ed25519 signature, which everyone can check from the
-/// `MemberAdmitted` event; a coordinator that admits a forged one has left the proof on chain. Changes act at once.
+/// `MemberAdmitted` event; a coordinator that admits a forged one has left the proof on chain. Membership changes at once. The set of
+/// signers grows only behind a timelock, in which the members can see a stranger coming, and shrinks at once: a stolen key must go.
+/// Founders, those admitted until there was a quorum for the first time, sign at once: there is nobody yet to be outvoted.
+/// Each change begins a new epoch of signers.
 interface IFederationRegistry {
     /// @notice A member was admitted, or bound anew under a larger nonce.
     /// @param nodeKey The member's ed25519 public key.
@@ -31,12 +34,17 @@ interface IFederationRegistry {
     /// @notice A member was removed; its nonces stay used.
     event MemberRemoved(bytes32 indexed nodeKey, address indexed payout);
 
+    /// @notice A new epoch of signers: `account` signs from `signsFrom` (Unix time) on; never again where that is zero.
+    event SignersChanged(uint64 indexed epoch, address indexed account, uint64 signsFrom);
+
     /// @notice The federation id is zero.
     error ZeroFederation();
     /// @notice The coordinator's address is zero.
     error ZeroCoordinator();
     /// @notice The threshold is below what this kind of deployment allows.
     error ThresholdTooLow(uint256 minimum, uint256 threshold);
+    /// @notice The timelock must be `minimum` to `maximum` seconds.
+    error TimelockOutOfRange(uint64 minimum, uint64 maximum, uint64 timelock);
     /// @notice Only the coordinator may do this.
     error NotCoordinator(address coordinator, address caller);
     /// @notice The binding is for another federation.
@@ -74,6 +82,22 @@ interface IFederationRegistry {
 
     /// @notice Number of distinct members that must sign a round.
     function threshold() external view returns (uint256);
+
+    /// @notice Seconds between a new payout address being bound and its signatures counting.
+    function timelock() external view returns (uint64);
+
+    /// @notice Whether there has been a quorum: from then on the timelock holds, however few members are left.
+    function founded() external view returns (bool);
+
+    /// @notice Number of the current epoch of signers: how often the set was changed.
+    function signerEpoch() external view returns (uint64);
+
+    /// @notice From when on an address signs (Unix time); zero if it isn't a member's.
+    function signsFrom(address payout) external view returns (uint64);
+
+    /// @notice For a quorum: how many must sign, and the index of the first of these addresses that doesn't sign now; their
+    /// number if all do. That they differ from each other is the caller's to see to.
+    function countSigners(address[] calldata accounts) external view returns (uint256 needed, uint256 stranger);
 
     /// @notice Whether this is the in-process chain of one operator, where a threshold of 1 and no delay are allowed.
     function embedded() external view returns (bool);

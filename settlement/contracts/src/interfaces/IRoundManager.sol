@@ -4,31 +4,36 @@ pragma solidity 0.8.37;
 import {RoundHeader} from "../types/RoundHeader.sol";
 import {IFederationRegistry} from "./IFederationRegistry.sol";
 import {IRootSource} from "./IRootSource.sol";
+import {IStakeVault} from "./IStakeVault.sol";
 
 /// @title Rounds of one federation on its home chain
-/// @notice Takes headers signed by a quorum of members, strictly in sequence, and makes their reward roots claimable after
-/// a delay.
+/// @notice Takes headers signed by a quorum of members, strictly in sequence, and makes their reward roots claimable after a delay
+/// in which they can be disputed (`IDisputes`).
 /// @dev Stolen keys of a whole quorum cost at most `perRoundCap` for each round that becomes active, and the coordinator
-/// can veto a round until then. A coordinator that vetoes everything stops payments but can't take any.
+/// can veto a round until then. A coordinator that vetoes everything stops payments but can't take any. Of a header only its digest
+/// is stored: whoever needs more brings the header along.
 interface IRoundManager is IRootSource {
     /// @notice A round was posted.
     /// @param round Its number.
     /// @param digest EIP-712 digest of its header.
-    /// @param rewardRoot Its reward root.
     /// @param activeAt When the root becomes claimable (Unix time).
     /// @param header The whole header.
     /// @param signers The members that signed, ascending.
     event RoundPosted(
-        uint64 indexed round,
-        bytes32 indexed digest,
-        bytes32 indexed rewardRoot,
-        uint64 activeAt,
-        RoundHeader header,
-        address[] signers
+        uint64 indexed round, bytes32 indexed digest, uint64 activeAt, RoundHeader header, address[] signers
     );
 
-    /// @notice A round and all after it (up to `lastVoided`) were voided before they became active.
-    event RoundVetoed(uint64 indexed round, bytes32 indexed digest, uint64 lastVoided);
+    /// @notice A round and all after it (up to `lastVoided`) were voided before they became active, by a veto or a proof.
+    event RoundVoided(uint64 indexed round, bytes32 indexed digest, uint64 lastVoided);
+
+    /// @notice Lies cost the stakes of this vault from now on.
+    event VaultAttached(address indexed vault);
+
+    /// @notice The budget of the last good round is known again.
+    event BudgetRecalled(uint64 indexed round, uint256 cumulativeBudget);
+
+    /// @notice A round is active and nothing can void it any more. Told at most once a round; rounds before it are final too.
+    event RoundFinalised(uint64 indexed round, bytes32 indexed digest);
 
     /// @notice The registry's address is zero.
     error ZeroRegistry();
@@ -46,8 +51,8 @@ interface IRoundManager is IRootSource {
     error RoundOutOfOrder(uint64 expected, uint64 got);
     /// @notice The header's parent isn't the previous header.
     error WrongParent(bytes32 expected, bytes32 got);
-    /// @notice This very header was vetoed and stays void.
-    error HeaderVetoed(uint64 round, bytes32 digest);
+    /// @notice This very header was voided and stays void.
+    error HeaderVoided(uint64 round, bytes32 digest);
     /// @notice The cumulative budget went down.
     error BudgetDecreased(uint256 previous, uint256 got);
     /// @notice The cumulative budget rose by more than a round's cap.
@@ -66,6 +71,16 @@ interface IRoundManager is IRootSource {
     error UnknownRound(uint64 round, uint64 latest);
     /// @notice The round is active and can't be vetoed any more.
     error RoundAlreadyActive(uint64 round, uint64 activeAt);
+    /// @notice After a round was voided, the last good header must be recalled before the next is posted.
+    error BudgetUnknown(uint64 round);
+    /// @notice The last budget is known: there is nothing to recall.
+    error BudgetKnown(uint64 round);
+    /// @notice A vault is attached already, or a round was posted without one.
+    error VaultFixed(address vault);
+    /// @notice The vault has no code, or names another manager.
+    error WrongVault(address vault);
+    /// @notice This round was told to be final before.
+    error AlreadyFinalised(uint64 round);
 
     /// @notice Posts the next round. Anyone may; the signatures decide.
     /// @param header What the members signed.
@@ -77,6 +92,15 @@ interface IRoundManager is IRootSource {
     /// @notice Voids a round that isn't active yet, and every later one. The same header can't be posted again; a corrected
     /// one for the same round number can. Coordinator only.
     function veto(uint64 round) external;
+
+    /// @notice Brings back the budget of the last good round after one was voided: its digest alone was kept. Anyone may.
+    function recall(RoundHeader calldata header) external;
+
+    /// @notice Names the vault whose stakes are slashed: once, before the first round, coordinator only.
+    function attachVault(IStakeVault stakes) external;
+
+    /// @notice Tells that a round is active for good. Nothing depends on it being called: activity follows from time alone.
+    function finalise(uint64 round) external;
 
     /// @notice Registry whose members sign.
     function registry() external view returns (IFederationRegistry);
@@ -96,20 +120,25 @@ interface IRoundManager is IRootSource {
     /// @notice Digest of a posted round's header; zero if there is none.
     function headerDigest(uint64 round) external view returns (bytes32);
 
-    /// @notice Reward root of a posted round, active or not; zero if there is none.
-    function rewardRoot(uint64 round) external view returns (bytes32);
+    /// @notice Cumulative budget of the last posted round.
+    /// @return budget In the token's smallest unit.
+    /// @return known Whether it is known: not between a void and the recall of the last good header.
+    function latestBudget() external view returns (uint256 budget, bool known);
 
-    /// @notice Cumulative budget of a posted round, active or not; zero if there is none.
-    function cumulativeBudget(uint64 round) external view returns (uint256);
-
-    /// @notice When a posted round becomes active (Unix time); zero if there is none.
+    /// @notice When a posted round becomes active (Unix time) unless it is disputed; zero if there is none.
     function activeAt(uint64 round) external view returns (uint64);
 
-    /// @notice Whether the round's root is claimable now.
+    /// @notice Whether the round's root is claimable now, and for ever.
     function isActive(uint64 round) external view returns (bool);
 
-    /// @notice Whether a header with this digest was vetoed itself (not only voided with an earlier one).
-    function isVetoed(bytes32 digest) external view returns (bool);
+    /// @notice Whether a header with this digest was voided itself (not only with an earlier one), by a veto or a proof.
+    function isVoided(bytes32 digest) external view returns (bool);
+
+    /// @notice Vault whose stakes are slashed; zero where nothing is at stake.
+    function vault() external view returns (IStakeVault);
+
+    /// @notice The longest that a round can be disputed after it was posted, in seconds.
+    function longestDispute() external view returns (uint64);
 
     /// @notice EIP-712 domain separator of headers: `EIP712Domain(string name,string version,bytes32 salt)` with name "xfl",
     /// version "1" and salt keccak256(abi.encode(home chain id, this contract, federation)). No chain id and no

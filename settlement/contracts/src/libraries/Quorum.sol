@@ -21,30 +21,29 @@ library Quorum {
         returns (address[] memory signers)
     {
         uint256 count = signatures.length;
-        uint256 threshold = registry.threshold();
-        if (count < threshold) revert IRoundManager.QuorumMissing(threshold, count);
         signers = new address[](count);
         address previous = address(0);
         for (uint256 i = 0; i < count; ++i) {
-            address signer = signerOf(digest, signatures[i], i);
+            (address signer, bool valid) = trySigner(digest, signatures[i]);
+            if (!valid) revert IRoundManager.InvalidSignature(i, digest);
             if (signer <= previous) revert IRoundManager.SignersNotAscending(i, previous, signer);
-            if (!registry.isMember(signer)) revert IRoundManager.NotMember(i, signer);
             signers[i] = signer;
             previous = signer;
         }
+        (uint256 threshold, uint256 stranger) = registry.countSigners(signers);
+        if (count < threshold) revert IRoundManager.QuorumMissing(threshold, count);
+        if (stranger < count) revert IRoundManager.NotMember(stranger, signers[stranger]);
     }
 
-    function signerOf(bytes32 digest, bytes calldata signature, uint256 index) private view returns (address signer) {
+    /// @notice Who made a signature: 65 bytes of ECDSA, or the 20-byte address of an ERC-1271 contract followed by its signature.
+    function trySigner(bytes32 digest, bytes calldata signature) internal view returns (address signer, bool valid) {
         if (signature.length == ECDSA_LENGTH) {
             ECDSA.RecoverError fault;
             (signer, fault,) = ECDSA.tryRecoverCalldata(digest, signature);
-            if (fault != ECDSA.RecoverError.NoError) revert IRoundManager.InvalidSignature(index, digest);
-        } else {
-            if (signature.length < ADDRESS_LENGTH) revert IRoundManager.InvalidSignature(index, digest);
-            signer = address(bytes20(signature[:ADDRESS_LENGTH]));
-            if (!SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature[ADDRESS_LENGTH:])) {
-                revert IRoundManager.InvalidSignature(index, digest);
-            }
+            return (signer, fault == ECDSA.RecoverError.NoError);
         }
+        if (signature.length < ADDRESS_LENGTH) return (address(0), false);
+        signer = address(bytes20(signature[:ADDRESS_LENGTH]));
+        valid = SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature[ADDRESS_LENGTH:]);
     }
 }

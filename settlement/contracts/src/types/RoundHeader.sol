@@ -14,7 +14,11 @@ pragma solidity 0.8.37;
 /// @param cumulativeBudget Sum of everything earned so far on all chains, in the reward token's smallest unit.
 /// @param cohort Number of members whose updates were aggregated.
 /// @param dimension Number of coordinates of the aggregate.
-/// @param rule Identifier of the aggregation rule.
+/// @param rule Code of the aggregation rule; plus 128 where anything was done to the updates before it, plus 64 where the rows are
+/// confidential and nobody may demand them. See `Rules` for those that a contract can redo.
+/// @param ruleParameter What the rule takes: the number trimmed from each end, the hash of the weights; zero for others.
+/// @param inputRoot Root over everything that was received for this round, see `InputTree`.
+/// @param attempt Which attempt at the round this is, from 0: receipts of attempts given up mean nothing for the one that counts.
 struct RoundHeader {
     bytes32 federation;
     uint64 round;
@@ -29,12 +33,15 @@ struct RoundHeader {
     uint32 cohort;
     uint64 dimension;
     uint8 rule;
+    bytes32 ruleParameter;
+    bytes32 inputRoot;
+    uint32 attempt;
 }
 
 bytes32 constant ROUND_HEADER_TYPEHASH = keccak256(
     "RoundHeader(bytes32 federation,uint64 round,bytes32 planHash,bytes32 parent,bytes32 modelRoot,bytes32 rowRoot,"
     "bytes32 aggregateRoot,bytes32 transcriptRoot,bytes32 rewardRoot,uint256 cumulativeBudget,uint32 cohort,"
-    "uint64 dimension,uint8 rule)"
+    "uint64 dimension,uint8 rule,bytes32 ruleParameter,bytes32 inputRoot,uint32 attempt)"
 );
 
 /// @notice EIP-712 `hashStruct` of a header.

@@ -6,10 +6,13 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {FederationRegistry} from "../../src/FederationRegistry.sol";
 import {RewardDistributor} from "../../src/RewardDistributor.sol";
 import {RoundManager} from "../../src/RoundManager.sol";
+import {StakeVault} from "../../src/StakeVault.sol";
 import {XflToken} from "../../src/XflToken.sol";
+import {IFederationRegistry} from "../../src/interfaces/IFederationRegistry.sol";
 import {Binding} from "../../src/types/Binding.sol";
 import {Claim, Entry, Leaf} from "../../src/types/Reward.sol";
 import {RoundHeader} from "../../src/types/RoundHeader.sol";
+import {RoundTerms} from "../../src/types/RoundTerms.sol";
 import {Hashes} from "./Hashes.sol";
 import {Test} from "./Test.sol";
 import {Trees} from "./Trees.sol";
@@ -23,7 +26,8 @@ abstract contract Federation is Test {
     }
 
     bytes32 internal constant FEDERATION = keccak256("federation under test");
-    address internal constant COORDINATOR = address(0xC00D);
+    uint256 internal constant COORDINATOR_KEY = 0xC00D1E;
+    address internal immutable COORDINATOR = vm.addr(COORDINATOR_KEY);
     address internal constant TREASURY = address(0x7EA5);
     uint256 internal constant HOME_CHAIN = 31_337;
     uint256 internal constant OTHER_CHAIN = 4_242;
@@ -31,12 +35,19 @@ abstract contract Federation is Test {
     uint256 internal constant THRESHOLD = 3;
     uint256 internal constant CAP = 1_000 ether;
     uint64 internal constant DELAY = 1 hours;
+    uint64 internal constant TIMELOCK = 2 hours;
+    uint64 internal constant ANSWER = 30 minutes;
+    uint256 internal constant BOND = 0.1 ether;
+    uint256 internal constant PENALTY = 40 ether;
+    uint64 internal constant UNBONDING = 3 hours;
+    address internal constant SINK = address(0x51A5);
     uint256 internal constant FUNDS = 10_000 ether;
 
     FederationRegistry internal registry;
     RoundManager internal manager;
     XflToken internal token;
     RewardDistributor internal distributor;
+    StakeVault internal vault;
     /// @dev Token of `distributor`: `token`, unless a test puts another one in its place.
     address internal paidIn;
     Hashes internal hashes;
@@ -48,8 +59,8 @@ abstract contract Federation is Test {
         vm.chainId(HOME_CHAIN);
         vm.warp(1_800_000_000);
         hashes = new Hashes();
-        registry = new FederationRegistry(FEDERATION, COORDINATOR, THRESHOLD, false);
-        manager = new RoundManager(registry, CAP, DELAY);
+        registry = new FederationRegistry(FEDERATION, COORDINATOR, THRESHOLD, TIMELOCK, false);
+        manager = new RoundManager(terms(registry));
         token = new XflToken("Federation reward", "FR", TREASURY, 1_000_000 ether);
         payIn(address(token));
         for (uint256 i = 0; i < MEMBERS; ++i) {
@@ -58,7 +69,22 @@ abstract contract Federation is Test {
         for (uint256 i = 0; i < MEMBERS; ++i) {
             admit(i);
         }
+        vm.warp(block.timestamp + TIMELOCK);
         fund(FUNDS);
+        vault = new StakeVault(manager, token, UNBONDING, SINK);
+        vm.prank(COORDINATOR);
+        manager.attachVault(vault);
+    }
+
+    function terms(IFederationRegistry members) internal pure returns (RoundTerms memory) {
+        return RoundTerms({
+            registry: members,
+            perRoundCap: CAP,
+            activationDelay: DELAY,
+            answerTime: ANSWER,
+            demandBond: BOND,
+            penalty: PENALTY
+        });
     }
 
     function insertKey(uint256 key) internal {
@@ -127,8 +153,15 @@ abstract contract Federation is Test {
             cumulativeBudget: budget,
             cohort: uint32(MEMBERS),
             dimension: 582_026,
-            rule: 1
+            rule: 1,
+            ruleParameter: 0,
+            inputRoot: keccak256(abi.encode("inputs", latest)),
+            attempt: 0
         });
+    }
+
+    function latestBudget() internal view returns (uint256 budget) {
+        (budget,) = manager.latestBudget();
     }
 
     /// @notice Signatures of members `first` to `first + count - 1`.
@@ -149,11 +182,10 @@ abstract contract Federation is Test {
     }
 
     /// @notice Posts a round with this root and budget, and waits until it is active.
-    function settle(bytes32 rewardRoot, uint256 budget) internal returns (uint64 round) {
-        RoundHeader memory header = nextHeader(rewardRoot, budget);
+    function settle(bytes32 rewardRoot, uint256 budget) internal returns (RoundHeader memory header) {
+        header = nextHeader(rewardRoot, budget);
         post(header);
         vm.warp(block.timestamp + DELAY);
-        return header.round;
     }
 
     // Money
@@ -226,34 +258,32 @@ abstract contract Federation is Test {
         }
     }
 
+    /// @notice Posts a round, waits until it is active, and opens it for claims.
     function settle(Settlement memory s) internal returns (uint64) {
-        return settle(rootOf(s), budgetOf(s));
+        RoundHeader memory header = settle(rootOf(s), budgetOf(s));
+        open(header, s);
+        return header.round;
+    }
+
+    function open(RoundHeader memory header, Settlement memory s) internal {
+        distributor.open(header, s.entries[1], 1, Trees.proof(entryHashes(s), 1));
     }
 
     /// @notice The claim of leaf `i` under the home chain's entry.
     function claimOf(uint64 round, Settlement memory s, uint256 i) internal view returns (Claim memory) {
+        Leaf memory l = s.leaves[i];
         return Claim({
             round: round,
-            entry: copy(s.entries[1]),
-            entryIndex: 1,
-            entryProof: Trees.proof(entryHashes(s), 1),
-            leaf: copy(s.leaves[i]),
-            leafIndex: i,
-            leafProof: Trees.proof(leafHashes(s), i)
+            participant: l.participant,
+            payout: l.payout,
+            cumulative: uint128(l.cumulative),
+            index: i,
+            proof: Trees.proof(leafHashes(s), i)
         });
     }
 
-    /// @dev Tests alter claims; the settlement they were made from stays as it is.
-    function copy(Entry memory e) private pure returns (Entry memory) {
-        return Entry(e.chainId, e.distributor, e.token, e.chainRoot, e.cumulativeBudget);
-    }
-
-    function copy(Leaf memory l) private pure returns (Leaf memory) {
-        return Leaf(l.federation, l.participant, l.payout, l.chainId, l.distributor, l.token, l.cumulative);
-    }
-
     function submit(Claim memory c) internal returns (uint256) {
-        return distributor.claim(c.round, c.entry, c.entryIndex, c.entryProof, c.leaf, c.leafIndex, c.leafProof);
+        return distributor.claim(c);
     }
 
     /// @notice The claim must revert with exactly this error.

@@ -5,6 +5,7 @@ import {IRewardDistributor} from "../../src/interfaces/IRewardDistributor.sol";
 import {Claim, Leaf} from "../../src/types/Reward.sol";
 import {RoundHeader} from "../../src/types/RoundHeader.sol";
 import {Federation} from "./Federation.sol";
+import {Trees} from "./Trees.sol";
 
 /// @notice Everyone who acts on a federation's contracts, honest or not, in any order: the subject of the invariant tests.
 /// @dev It remembers what the contracts are not told: who was funded what, and the highest total of everyone under active rounds.
@@ -16,7 +17,8 @@ contract FederationHistory is Federation {
     uint64 public lastActive;
     mapping(uint64 round => Leaf[]) private _leaves;
     mapping(uint64 round => uint256) private _entryBudgets;
-    mapping(uint64 round => bytes32) public activeRoots;
+    mapping(uint64 round => bytes32) public activeDigests;
+    mapping(uint64 round => RoundHeader) private _headers;
     mapping(bytes32 participant => uint256) public highest;
     uint256 private _posts;
     uint256[] private _honest = [uint256(0), 0, 0, 0];
@@ -26,8 +28,12 @@ contract FederationHistory is Federation {
         funded = FUNDS;
     }
 
-    function contracts() external view returns (address, address, address) {
-        return (address(manager), address(distributor), address(token));
+    function budgetAt(uint64 round) external view returns (uint256) {
+        return _headers[round].cumulativeBudget;
+    }
+
+    function contracts() external view returns (address, address payable, address) {
+        return (address(manager), payable(address(distributor)), address(token));
     }
 
     function participant(uint256 i) public pure returns (bytes32) {
@@ -44,7 +50,7 @@ contract FederationHistory is Federation {
             leaves[i] = leafOf(participant(i), memberOf(i), _honest[i]);
         }
         Settlement memory s = settlementOf(leaves);
-        uint256 floor = manager.cumulativeBudget(manager.latestRound());
+        uint256 floor = recalledBudget();
         uint256 wanted = budgetOf(s);
         if (wanted < floor) wanted = floor;
         if (wanted > floor + CAP) wanted = floor + CAP;
@@ -61,7 +67,7 @@ contract FederationHistory is Federation {
         }
         Settlement memory s = settlementOf(leaves);
         s.entries[1].cumulativeBudget = draw(seed, 10) % (20 * CAP);
-        uint256 floor = manager.cumulativeBudget(manager.latestRound());
+        uint256 floor = recalledBudget();
         postAndRemember(s, floor + draw(seed, 11) % (CAP + 1));
     }
 
@@ -76,6 +82,7 @@ contract FederationHistory is Federation {
         uint64 round = uint64(bound(which, lastActive + 1, latest));
         vm.prank(COORDINATOR);
         manager.veto(round);
+        checkVoid(round);
     }
 
     function fundMore(uint256 amount) external {
@@ -90,35 +97,60 @@ contract FederationHistory is Federation {
         if (_leaves[round].length == 0) return;
         Settlement memory s = settlementOf(_leaves[round]);
         s.entries[1].cumulativeBudget = _entryBudgets[round];
+        tryToOpen(round, s);
         Claim memory c = claimOf(round, s, draw(seed, 1) % s.leaves.length);
-        uint256 before = token.balanceOf(c.leaf.payout);
-        uint256 paidBefore = distributor.paidTo(c.leaf.participant);
-        try distributor.claim(c.round, c.entry, c.entryIndex, c.entryProof, c.leaf, c.leafIndex, c.leafProof) returns (
-            uint256 amount
-        ) {
+        uint256 before = token.balanceOf(c.payout);
+        uint256 paidBefore = distributor.paidTo(c.participant);
+        try distributor.claim(c) returns (uint256 amount) {
             claimsPaid += 1;
             assertTrue(manager.isActive(round), "paid under a round that isn't active");
-            assertEq(token.balanceOf(c.leaf.payout) - before, amount, "received");
-            assertEq(paidBefore + amount, c.leaf.cumulative, "paid up to the leaf's total");
-            assertAtMost(distributor.totalPaid(), c.entry.cumulativeBudget, "paid under the entry");
+            assertEq(token.balanceOf(c.payout) - before, amount, "received");
+            assertEq(paidBefore + amount, c.cumulative, "paid up to the leaf's total");
+            assertAtMost(distributor.totalPaid(), distributor.budget(), "paid under the entries");
         } catch (bytes memory fault) {
             assertTrue(excused(round, c, bytes4(fault)), "refused without a reason");
         }
+    }
+
+    function tryToOpen(uint64 round, Settlement memory s) private {
+        if (distributor.chainRoot(round) != 0) return;
+        RoundHeader memory header = _headers[round];
+        bytes32[] memory proof = Trees.proof(entryHashes(s), 1);
+        try distributor.open(header, s.entries[1], 1, proof) {
+            assertTrue(manager.isActive(round), "opened a round that isn't active");
+            assertAtMost(s.entries[1].cumulativeBudget, header.cumulativeBudget, "opened above the round's budget");
+        } catch {
+            assertTrue(
+                !manager.isActive(round) || s.entries[1].cumulativeBudget > header.cumulativeBudget,
+                "not opened without a reason"
+            );
+        }
+    }
+
+    /// @dev The budget of the last good round; after a veto it must be recalled first.
+    function recalledBudget() private returns (uint256 budget) {
+        bool known;
+        (budget, known) = manager.latestBudget();
+        if (known) return budget;
+        manager.recall(_headers[manager.latestRound()]);
+        (budget,) = manager.latestBudget();
+    }
+
+    function checkVoid(uint64 round) private view {
+        assertEq(manager.latestRound(), round - 1, "latest after a veto");
+        assertTrue(!manager.isActive(round), "active after a veto");
     }
 
     // Memory
 
     /// @dev A claim may fail only for the reason it gives, checked here from the outside.
     function excused(uint64 round, Claim memory c, bytes4 fault) private view returns (bool) {
-        if (!manager.isActive(round)) return true;
-        uint256 paid = distributor.paidTo(c.leaf.participant);
-        if (fault == IRewardDistributor.NothingDue.selector) return c.leaf.cumulative <= paid;
-        if (fault == IRewardDistributor.EntryAboveRoundBudget.selector) {
-            return c.entry.cumulativeBudget > manager.cumulativeBudget(round);
-        }
-        uint256 due = c.leaf.cumulative - paid;
+        if (distributor.chainRoot(round) == 0) return fault == IRewardDistributor.NotOpen.selector;
+        uint256 paid = distributor.paidTo(c.participant);
+        if (fault == IRewardDistributor.NothingDue.selector) return c.cumulative <= paid;
+        uint256 due = c.cumulative - paid;
         if (fault == IRewardDistributor.BudgetExceeded.selector) {
-            return distributor.totalPaid() + due > c.entry.cumulativeBudget;
+            return distributor.totalPaid() + due > distributor.budget();
         }
         return fault == IRewardDistributor.Underfunded.selector && token.balanceOf(address(distributor)) < due;
     }
@@ -128,6 +160,7 @@ contract FederationHistory is Federation {
         // Distinct even from a vetoed one with the same rewards.
         header.modelRoot = bytes32(++_posts);
         post(header);
+        _headers[header.round] = header;
         delete _leaves[header.round];
         for (uint256 i = 0; i < s.leaves.length; ++i) {
             _leaves[header.round].push(s.leaves[i]);
@@ -138,7 +171,7 @@ contract FederationHistory is Federation {
     function noticeActiveRounds() private {
         while (lastActive < manager.latestRound() && manager.isActive(lastActive + 1)) {
             uint64 round = ++lastActive;
-            (activeRoots[round],) = manager.activeRoot(round);
+            activeDigests[round] = manager.headerDigest(round);
             Leaf[] storage leaves = _leaves[round];
             for (uint256 i = 0; i < leaves.length; ++i) {
                 Leaf storage leaf = leaves[i];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {PositionalTree} from "../../src/libraries/PositionalTree.sol";
 import {RewardTree} from "../../src/libraries/RewardTree.sol";
 import {Binding, hashBinding} from "../../src/types/Binding.sol";
 import {Entry, Leaf} from "../../src/types/Reward.sol";
@@ -20,11 +21,11 @@ contract Hashes {
         return RewardTree.hashEntry(value);
     }
 
-    function leaf(Leaf calldata value) external pure returns (bytes32) {
+    function leaf(Leaf memory value) external pure returns (bytes32) {
         return RewardTree.hashLeaf(value);
     }
 
     function root(bytes32 hash, uint256 index, bytes32[] calldata proof) external pure returns (bytes32) {
-        return RewardTree.rootOf(hash, index, proof);
+        return PositionalTree.rootOf(hash, index, proof);
     }
 }
