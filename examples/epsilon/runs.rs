@@ -24,7 +24,7 @@ pub(crate) enum BenchError {
     Cell {
         federation: &'static str,
         way: Way,
-        error: CellError,
+        error: Box<CellError>,
     },
     /// A thread.
     #[error(transparent)]
@@ -218,7 +218,7 @@ fn named(cell: &Cell<'_>, error: CellError) -> BenchError {
     BenchError::Cell {
         federation: cell.federation.name,
         way: cell.way,
-        error,
+        error: Box::new(error),
     }
 }
 

@@ -30,9 +30,9 @@ const INSTITUTION: Recipe = Recipe {
 pub(super) fn patients(way: Way) -> Recipe {
     match (way.unit, way.mode) {
         (Unit::Record, Mode::DpSgd) => Recipe {
-            rounds: 4,
             batch_share: 0.25,
-            local: 8,
+            learning_rate: 0.5,
+            local: 4,
             server_learning_rate: 1.0,
             ..RECORD
         },
@@ -49,13 +49,14 @@ pub(super) fn digits(way: Way) -> Recipe {
         (Unit::Record, Mode::DpSgd) => Recipe {
             rounds: 4,
             batch_share: 0.2,
+            learning_rate: 4.0,
             local: 5,
             server_learning_rate: 1.0,
             ..RECORD
         },
         (Unit::Record, mode) => Recipe {
             rounds: 10,
-            server_learning_rate: 4.0,
+            server_learning_rate: 8.0,
             clip_quantile: (mode == Mode::Central).then_some(0.5),
             ..RECORD
         },
@@ -69,7 +70,7 @@ pub(super) fn digits(way: Way) -> Recipe {
             rounds: 4,
             batch_share: 0.2,
             learning_rate: 0.3,
-            server_learning_rate: 2.0,
+            server_learning_rate: 3.0,
             local: 2,
             clip_quantile: (mode == Mode::Central).then_some(0.5),
             ..INSTITUTION
