@@ -142,7 +142,7 @@ fn tokens_are_one_feature_for_each_column() {
     let schema = parse(&GOOD.replace("count = 4", "count = 4, tokens = 9")).unwrap();
     assert_eq!(schema.features(), 7);
     assert_eq!(
-        schema.column_names()[3..],
+        schema.column_names()[2..],
         ["p0", "p1", "p2", "p3"].map(String::from)[..]
     );
     for (from, to, said) in [
