@@ -26,6 +26,10 @@ const CONTEXT: &str = "xfl transcript v1";
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "entries are read, applied and dropped one by one"
+)]
 pub enum Entry {
     /// Given: the federation begins.
     Genesis(Box<Genesis>),

@@ -25,7 +25,7 @@ pub(super) fn begun(rounds: &Rounds, at: (u64, u32), cohort: &[NodeId], scale: f
     let known = (rounds.finished().saturating_add(1) == at.0).then(|| rounds.scale());
     let possible = match rounds.plan().adaptive() {
         None => scale == 1.0,
-        Some(_) => known.map_or(SMALLEST_SCALE <= scale && scale <= 1.0 / SMALLEST_SCALE, |known| {
+        Some(_) => known.map_or((SMALLEST_SCALE..=1.0 / SMALLEST_SCALE).contains(&scale), |known| {
             scale == known
         }),
     };

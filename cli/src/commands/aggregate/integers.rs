@@ -100,11 +100,17 @@ impl Ready {
     /// Whether the rule keeps some rows as a whole and leaves out others.
     fn selects(&self) -> bool {
         use Rule::{Bulyan, Dnc, Flame, Krum, Mda, Monna, MultiKrum, Smea};
-        match self.rule {
-            Krum { .. } | MultiKrum { .. } | Bulyan { .. } | Mda { .. } | Monna { .. } => true,
-            Smea { .. } | Dnc { .. } | Flame => true,
-            _ => false,
-        }
+        matches!(
+            self.rule,
+            Krum { .. }
+                | MultiKrum { .. }
+                | Bulyan { .. }
+                | Mda { .. }
+                | Monna { .. }
+                | Smea { .. }
+                | Dnc { .. }
+                | Flame
+        )
     }
 
     fn described(&self, made: Aggregate) -> Made {
