@@ -12,13 +12,13 @@
 //! attempts the job fails. A peer that breaks the protocol is dropped, and the round goes on.
 
 mod request;
+mod sealed;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
-use xfl_privacy::NoisedSum;
 use xfl_settlement::{payout, statement::RoundHeader};
 
 use crate::{
@@ -345,46 +345,6 @@ impl Coordinator {
         Ok(())
     }
 
-    /// A part of an update that is for the coordinator alone: kept in memory, and out of the transcript.
-    fn receive_sealed(&mut self, from: NodeId, envelope: &Envelope, report: Report) -> Result<(), RoundError> {
-        let misplaced = |what: &str| {
-            let (member, what) = (from, what.into());
-            Err(RoundError::Misplaced { member, what })
-        };
-        let Report::Upload(upload) = report else {
-            return misplaced("not an upload");
-        };
-        if (envelope.round, envelope.attempt) != self.rounds.position() {
-            return misplaced("an upload of another attempt");
-        }
-        if !self.rounds.take_sealed(from, upload)? {
-            return Ok(());
-        }
-        let entry = Entry::Received { member: from };
-        self.rounds.apply(&entry, None)?;
-        self.journal(entry);
-        if let Some(root) = self.rounds.work().commits.get(&from).map(|c| c.commit.root) {
-            self.order(from, &Order::Receipt { root });
-        }
-        Ok(())
-    }
-
-    /// The sum that [`Output::Noise`] asked for, noised.
-    pub fn noised<S>(&mut self, now: Millis, sum: &NoisedSum<S>) {
-        self.noising = false;
-        if self.rounds.wants_sum() {
-            let values = sum.values().to_vec();
-            self.commit(Entry::Summed { values });
-            self.since = now;
-        }
-        self.advance(now);
-    }
-
-    /// The noise can't be had.
-    pub fn unnoised(&mut self, reason: &str) {
-        self.fail(format!("the coordinator's noise: {reason}"));
-    }
-
     /// A member joined, perhaps not for the first time.
     fn greet(&mut self, from: NodeId, height: u64, parcel: Parcel) -> Result<(), RoundError> {
         let entry = Entry::Accepted(Parcel::bare(parcel.envelope));
@@ -439,28 +399,6 @@ impl Coordinator {
         }
     }
 
-    /// Sealed rounds: the sum comes before what follows from it.
-    fn step_sum(&mut self, now: Millis) -> bool {
-        if self.noising {
-            return false;
-        }
-        if !self.rounds.holds_sealed() {
-            return self.abandon(now, LOST);
-        }
-        match self.rounds.sum_of_shares() {
-            Some(values) => {
-                self.commit(Entry::Summed { values });
-                self.since = now;
-                true
-            }
-            None => {
-                self.noising = true;
-                self.outputs.push_back(Output::Noise);
-                false
-            }
-        }
-    }
-
     fn step_idle(&mut self, now: Millis) -> bool {
         if self.rounds.all_done() {
             self.ended = true;
@@ -495,7 +433,7 @@ impl Coordinator {
 
     fn step_gather(&mut self, now: Millis) -> bool {
         if self.rounds.phase() == Phase::Upload && !self.rounds.holds_sealed() {
-            return self.abandon(now, LOST);
+            return self.abandon(now, sealed::LOST);
         }
         let (outstanding, complete) = (self.rounds.outstanding(), self.rounds.complete());
         let needed = self.rounds.needed();
@@ -638,9 +576,6 @@ impl Coordinator {
         self.rounds.head()
     }
 }
-
-/// Why a coordinator that was started again abandons a sealed round.
-const LOST: &str = "the coordinator was started again, and it keeps updates that are for it alone in memory only";
 
 fn millis(time: std::time::Duration) -> Millis {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)

@@ -71,7 +71,6 @@ fn clipped_sum(model: &dyn Model, parameters: &[f32], data: &dyn Data, indices: 
 fn furthest(model: &dyn Model, parameters: &[f32], data: &dyn Data, indices: &[usize], step: f64) -> u32 {
     let fast = clipped_sum(model, parameters, data, indices, step);
     let slow = clipped_sum(&Looping(model), parameters, data, indices, step);
-    assert!(slow.iter().any(|&value| value != 0));
     fast.iter().zip(&slow).map(|(a, b)| a.abs_diff(*b)).max().unwrap()
 }
 
@@ -83,6 +82,9 @@ fn clipped_sums_are_those_of_looping() {
         let data = random(&schema, 70, &seed);
         let parameters = noisy_start(model.as_ref(), &seed);
         let indices: Vec<usize> = (0..70).rev().collect();
+        // A random network may have gradients of zero; these have not.
+        let sum = clipped_sum(model.as_ref(), &parameters, &data, &indices, 1e-4);
+        assert!(sum.iter().any(|&value| value != 0), "{spec:?}");
         // One step for each example's rounding, and few of them at once.
         let furthest = furthest(model.as_ref(), &parameters, &data, &indices, 1e-4);
         assert!(furthest <= 7, "{spec:?}: {furthest}");
