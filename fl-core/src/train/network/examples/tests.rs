@@ -198,7 +198,8 @@ proptest! {
         // A share of the gradient's largest coordinate: sums over a channel's pixels cancel.
         prop_assert!(worst < 2e-4, "{worst}");
         let furthest = furthest(model.as_ref(), &parameters, &data, &[4, 2, 2, 0], 1e-3);
-        prop_assert!(furthest <= 3, "{furthest}");
+        // One step for each example's rounding.
+        prop_assert!(furthest <= 4, "{furthest}");
     }
 }
 
