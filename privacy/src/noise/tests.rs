@@ -175,3 +175,19 @@ fn speed() {
         });
     }
 }
+
+/// Ten million coordinates on all threads: `cargo test --release -p xfl-privacy --lib -- --ignored --nocapture ten_million`.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::disallowed_methods, reason = "a measurement")]
+fn ten_million() {
+    let mechanism = testing::institution(10_000_000, 10_000, 1.0);
+    let update = crate::clip(vec![0.0; 10_000_000], &mechanism)
+        .unwrap()
+        .quantise()
+        .unwrap();
+    let began = std::time::Instant::now();
+    let noised = OpenDpNoise.noise(update).unwrap();
+    let seconds = began.elapsed().as_secs_f64();
+    println!("{} coordinates in {seconds:.1} s", noised.values().len());
+}
