@@ -248,7 +248,7 @@ impl Institution {
     }
 
     /// Training or protection failed: the round goes on without this institution.
-    pub fn untrained(&mut self, at: (u64, u32), reason: &str) {
+    pub fn untrained(&mut self, at: (u64, u32)) {
         self.training.take_if(|t| t.charge == at);
         self.train_next();
         let masked = self.plan().is_some_and(Plan::masked);
@@ -261,7 +261,6 @@ impl Institution {
             return;
         };
         // Why is the institution's own affair: it may depend on its data, or on what it spent elsewhere.
-        let _ = reason;
         self.report(asked, &Report::Decline(DECLINED.into()));
     }
 

@@ -35,5 +35,5 @@ pub mod split;
 pub use data::{Data, Limits, Table, Target};
 pub use device::Device;
 pub use held_out::HeldOut;
-pub use local::{LocalOptions, LocalUpdate, record_step, train_locally};
+pub use local::{LocalOptions, LocalUpdate, train_locally};
 pub use model::{AddError, Evaluation, Model, TrainError};

@@ -12,7 +12,6 @@ use thiserror::Error;
 
 use crate::mechanism::Mechanism;
 use crate::mode::Mode;
-use crate::noise::Os;
 
 /// Updates that don't make a sum.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -100,14 +99,6 @@ impl<S> NoisedSum<S> {
     #[must_use]
     pub fn values(&self) -> &[i64] {
         &self.values
-    }
-}
-
-impl NoisedSum<Os> {
-    /// The integers to publish: only noise from the operating system has this.
-    #[must_use]
-    pub fn into_release(self) -> Vec<i64> {
-        self.values
     }
 }
 

@@ -59,12 +59,6 @@ pub enum NoiseError {
         /// Ours, which was charged.
         rho: f64,
     },
-    /// Whoever answers for the noise refused it: a budget, say.
-    #[error("{message}")]
-    Refused {
-        /// Why.
-        message: String,
-    },
     /// The noised integers lie outside what the plan admits.
     #[error(
         "noised update lies outside the plan's range or norm, which an honest one does with probability at most 2^-40; charge and draw a new release"

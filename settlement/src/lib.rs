@@ -24,6 +24,7 @@
 //! # Ok::<(), xfl_settlement::ledger::LedgerError>(())
 //! ```
 
+mod abi;
 #[cfg(feature = "chain")]
 pub mod audit;
 pub mod binding;

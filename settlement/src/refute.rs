@@ -14,49 +14,10 @@
 use alloy::sol_types::SolCall;
 use serde::{Deserialize, Serialize};
 
+use crate::abi;
 use crate::merkle::Digest;
 use crate::row::{CHUNK, RowError, RowProof, aggregate_tree, row_tree};
 use crate::statement::RoundHeader;
-
-mod abi {
-    alloy::sol! {
-        struct RoundHeader {
-            bytes32 federation;
-            uint64 round;
-            bytes32 planHash;
-            bytes32 parent;
-            bytes32 modelRoot;
-            bytes32 rowRoot;
-            bytes32 aggregateRoot;
-            bytes32 transcriptRoot;
-            bytes32 rewardRoot;
-            uint256 cumulativeBudget;
-            uint32 cohort;
-            uint64 dimension;
-            uint8 rule;
-            bytes32 ruleParameter;
-            bytes32 inputRoot;
-            uint32 attempt;
-        }
-
-        struct Row {
-            uint64 chunk;
-            bytes row;
-            bytes32[] rowProof;
-            bytes32 aggregate;
-            bytes32[] aggregateProof;
-        }
-
-        struct Hints {
-            uint256 coordinate;
-            int32 low;
-            int32 high;
-            bytes weights;
-        }
-
-        function proveRule(RoundHeader header, Row evidence, Hints hints);
-    }
-}
 
 /// Bit of a rule's code that says that rows are confidential.
 const CONFIDENTIAL: u8 = 0x40;
@@ -174,24 +135,7 @@ impl RuleProof {
         aggregate[..self.aggregate.row.len().min(32)]
             .copy_from_slice(&self.aggregate.row[..self.aggregate.row.len().min(32)]);
         abi::proveRuleCall {
-            header: abi::RoundHeader {
-                federation: header.federation.into(),
-                round: header.round,
-                planHash: header.plan_hash.into(),
-                parent: header.parent.into(),
-                modelRoot: header.model_root.into(),
-                rowRoot: header.row_root.into(),
-                aggregateRoot: header.aggregate_root.into(),
-                transcriptRoot: header.transcript_root.into(),
-                rewardRoot: header.reward_root.into(),
-                cumulativeBudget: alloy::primitives::U256::from(header.cumulative_budget),
-                cohort: header.cohort,
-                dimension: header.dimension,
-                rule: header.rule,
-                ruleParameter: header.rule_parameter.into(),
-                inputRoot: header.input_root.into(),
-                attempt: header.attempt,
-            },
+            header: header.into(),
             evidence: abi::Row {
                 chunk: self.row.proof.index,
                 row: self.row.row.clone().into(),

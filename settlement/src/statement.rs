@@ -7,35 +7,12 @@
 //! A signature says "I recomputed this round"; two different headers of one round signed by the same member are an
 //! equivocation. Members whose payout address is a contract (ERC-1271) can only be checked on chain.
 
-use alloy::primitives::U256;
 use serde::{Deserialize, Serialize};
 
+use crate::abi;
 use crate::domain::Domain;
 use crate::merkle::Digest;
 use crate::payout::{Account, PayoutError, PayoutKey, Signature};
-
-mod eip712 {
-    alloy::sol! {
-        struct RoundHeader {
-            bytes32 federation;
-            uint64 round;
-            bytes32 planHash;
-            bytes32 parent;
-            bytes32 modelRoot;
-            bytes32 rowRoot;
-            bytes32 aggregateRoot;
-            bytes32 transcriptRoot;
-            bytes32 rewardRoot;
-            uint256 cumulativeBudget;
-            uint32 cohort;
-            uint64 dimension;
-            uint8 rule;
-            bytes32 ruleParameter;
-            bytes32 inputRoot;
-            uint32 attempt;
-        }
-    }
-}
 
 /// One round, in digests and totals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,24 +68,7 @@ impl RoundHeader {
     /// The 32 bytes that members sign, the contract's `digestOf`.
     #[must_use]
     pub fn digest(&self, domain: &Domain) -> Digest {
-        domain.digest(&eip712::RoundHeader {
-            federation: self.federation.into(),
-            round: self.round,
-            planHash: self.plan_hash.into(),
-            parent: self.parent.into(),
-            modelRoot: self.model_root.into(),
-            rowRoot: self.row_root.into(),
-            aggregateRoot: self.aggregate_root.into(),
-            transcriptRoot: self.transcript_root.into(),
-            rewardRoot: self.reward_root.into(),
-            cumulativeBudget: U256::from(self.cumulative_budget),
-            cohort: self.cohort,
-            dimension: self.dimension,
-            rule: self.rule,
-            ruleParameter: self.rule_parameter.into(),
-            inputRoot: self.input_root.into(),
-            attempt: self.attempt,
-        })
+        domain.digest(&abi::RoundHeader::from(self))
     }
 
     /// A member's signature over this header.

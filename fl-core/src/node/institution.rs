@@ -302,7 +302,7 @@ where
                     round: at.0,
                     reason: error.to_string(),
                 });
-                self.machine.untrained(at, &error.to_string());
+                self.machine.untrained(at);
             }
         }
         Ok(())
@@ -380,7 +380,7 @@ where
             {
                 let reason = error.to_string();
                 self.declined += 1;
-                self.machine.untrained((round, attempt), &reason);
+                self.machine.untrained((round, attempt));
                 return (self.tell)(Event::Declined { round, reason });
             }
         }

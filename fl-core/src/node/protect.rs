@@ -3,10 +3,7 @@
 
 use std::path::Path;
 
-use xfl_privacy::{
-    ClearSum, Mechanism, Noise, NoiseError, Noised, NoisedSum, OpenDpNoise, Os, ParameterError, Protection, Quantised,
-    SampleRate, budget,
-};
+use xfl_privacy::{Mechanism, OpenDpNoise, ParameterError, Protection, budget};
 
 use super::{
     budget::{BudgetError, BudgetFile},
@@ -78,46 +75,6 @@ pub enum ProtectError {
     Entropy(#[from] std::io::Error),
 }
 
-/// OpenDP's noise, behind a charge: nothing is drawn before it is on disk.
-struct Charging<'a> {
-    budget: &'a mut BudgetFile,
-    /// None once charged, and where there is no noise to be charged for.
-    charge: Option<budget::Release>,
-    refused: Option<BudgetError>,
-}
-
-impl Charging<'_> {
-    fn charge(&mut self) -> Result<(), NoiseError> {
-        let Some(release) = self.charge.take() else {
-            return Ok(());
-        };
-        self.budget.charge(&release).map(|_| ()).map_err(|error| {
-            let message = error.to_string();
-            self.refused = Some(error);
-            NoiseError::Refused { message }
-        })
-    }
-}
-
-impl Noise for Charging<'_> {
-    type Source = Os;
-
-    fn noise(&mut self, quantised: Quantised) -> Result<Noised<Os>, NoiseError> {
-        self.charge()?;
-        OpenDpNoise.noise(quantised)
-    }
-
-    fn noise_sum(&mut self, sum: ClearSum) -> Result<NoisedSum<Os>, NoiseError> {
-        self.charge()?;
-        OpenDpNoise.noise_sum(sum)
-    }
-
-    fn draw(&mut self, records: usize, rate: SampleRate) -> Result<Vec<usize>, NoiseError> {
-        self.charge()?;
-        OpenDpNoise.draw(records, rate)
-    }
-}
-
 impl Practice {
     /// Trains on the wish's model and protects what comes out.
     ///
@@ -134,27 +91,16 @@ impl Practice {
             return Err(ProtectError::Drawn { round });
         }
         let federation = self.plan.federation().0;
-        let charge = match mechanism.protection() {
-            Protection::None => None,
-            Protection::Noise { loss } => Some(budget::Release {
+        if let Protection::Noise { loss } = mechanism.protection() {
+            // Before any of the data is looked at: whether training fails may depend on it.
+            self.budget.charge(&budget::Release {
                 federation,
                 round,
                 attempt,
                 unit: mechanism.unit(),
                 relation: mechanism.relation(),
                 loss,
-            }),
-        };
-        let mut noise = Charging {
-            budget: &mut self.budget,
-            charge,
-            refused: None,
-        };
-        // Before any of the data is looked at: whether training fails may depend on it.
-        if let Err(error) = noise.charge() {
-            return Err(noise
-                .refused
-                .map_or(ContributionError::from(error).into(), ProtectError::from));
+            })?;
         }
         let task = Task {
             plan: &self.plan,
@@ -165,11 +111,7 @@ impl Practice {
             round,
             seed: &self.seed,
         };
-        let noised = match contribution(&task, &mut noise) {
-            Ok(noised) => noised,
-            Err(error) => return Err(noise.refused.map_or(error.into(), ProtectError::from)),
-        };
-        let mut values = noised.into_release();
+        let mut values = contribution(&task, &mut OpenDpNoise)?.into_release();
         if let Some(attack) = self.attack {
             values = attack.apply(&values, &mechanism, &self.seed.derive("attack", &[round]));
         }

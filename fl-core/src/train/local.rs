@@ -1,14 +1,11 @@
 //! One institution's part of a round, before protection.
 //!
 //! Where the unit of privacy is the *institution*, it trains for some epochs on its own and hands over the whole
-//! update, new parameters minus old ([`train_locally`]). Where the unit is the *record*, it hands over per-example
-//! gradients of one fixed batch at the round's parameters, one after the other, to be clipped before they are summed
-//! ([`record_step`]); nothing here adds them up, so that an unclipped sum never exists.
+//! update, new parameters minus old ([`train_locally`]). Where the unit is the *record*, [`Model::add_clipped`] clips every
+//! example's gradient before it is summed, and an unclipped sum never exists.
 //!
 //! Local training is stochastic gradient descent with momentum: `v = momentum * v + g`, `x = x - learning_rate * v`
 //! (Polyak 1964), over batches of a seeded order, a new one each epoch; the last batch may be smaller.
-
-use std::ops::ControlFlow;
 
 use super::data::Data;
 use super::model::{Model, TrainError};
@@ -113,45 +110,6 @@ pub fn train_locally(
         loss: loss / data.len() as f64,
         steps,
     })
-}
-
-/// Why a [`record_step`] ended early.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum StepError<E> {
-    /// Training failed.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// The caller refused an example's gradient.
-    #[error("example {index}: {error}")]
-    Refused {
-        /// Which example.
-        index: usize,
-        /// The caller's error.
-        error: E,
-    },
-}
-
-/// Calls `each` with the gradient of every example of `batch` at `parameters`, in order, for the caller to clip and sum.
-/// A step downhill goes against these gradients.
-///
-/// # Errors
-/// Where arguments don't fit, a gradient isn't finite, or `each` fails, whose error is handed back.
-pub fn record_step<E>(
-    model: &dyn Model,
-    parameters: &[f32],
-    data: &dyn Data,
-    batch: &[usize],
-    mut each: impl FnMut(&[f32]) -> Result<(), E>,
-) -> Result<(), StepError<E>> {
-    let mut refused = None;
-    model.example_gradients(parameters, data, batch, &mut |index, gradient| match each(gradient) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(error) => {
-            refused = Some(StepError::Refused { index, error });
-            ControlFlow::Break(())
-        }
-    })?;
-    refused.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]

@@ -473,7 +473,7 @@ impl World {
         let Some(machine) = &mut host.machine else { return };
         match result {
             Some(release) => machine.trained(charge, release).unwrap(),
-            None => machine.untrained(charge, "no electricity"),
+            None => machine.untrained(charge),
         }
         self.perform(member);
     }

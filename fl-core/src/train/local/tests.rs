@@ -1,10 +1,12 @@
+use std::ops::ControlFlow;
+
 use super::*;
 use crate::schema::Schema;
 use crate::seed::Stream;
 use crate::spec::{ModelSpec, TensorShape};
 use crate::train::data::{Table, Target};
 use crate::train::model::{Evaluation, check_arguments};
-use crate::train::{Device, batches::rotation};
+use crate::train::Device;
 
 /// One parameter x, loss (x - target)^2 / 2: every step can be worked out by hand.
 struct Parabola;
@@ -195,26 +197,6 @@ fn options_out_of_range_are_named() {
     assert_eq!(error, TrainError::NoExamples);
 }
 
-#[test]
-fn a_refused_example_stops_the_step() {
-    let data = values(&[1.0, 2.0, 3.0]);
-    let mut seen = Vec::new();
-    let step = record_step(&Parabola, &[0.0], &data, &[2, 0, 1], |gradient| {
-        seen.push(gradient[0]);
-        if seen.len() == 2 { Err("enough") } else { Ok(()) }
-    });
-    assert_eq!(
-        step,
-        Err(StepError::Refused {
-            index: 0,
-            error: "enough"
-        })
-    );
-    assert_eq!(seen, [-3.0, -1.0]);
-    let missing = record_step(&Parabola, &[0.0], &data, &[3], |_| Ok::<(), ()>(()));
-    assert_eq!(missing, Err(StepError::Train(TrainError::Example { index: 3, len: 3 })));
-}
-
 /// Noisy points of y = 3 a - 2 b + 0.5.
 fn plane(rows: usize, stream: &mut Stream) -> Table {
     let mut features = Vec::new();
@@ -251,26 +233,4 @@ fn linear_regression_recovers_the_coefficients() {
     // The noise has standard deviation 0.01 in standardised units, 0.1 in the label's.
     assert!((after.rmse.unwrap() - 0.1).abs() < 0.02, "{after:?}");
     assert_eq!((after.accuracy, after.examples), (None, 200));
-}
-
-#[test]
-fn clipped_record_steps_learn() {
-    let schema: Schema =
-        toml::from_str("task = \"regression\"\nlabel = \"y\"\ncolumns = [{ prefix = \"x\", count = 2 }]").unwrap();
-    let model = ModelSpec::Linear.build(&schema, Device::Cpu).unwrap();
-    let seed = Seed::from_number(5);
-    let data = plane(100, &mut seed.derive("plane", &[]).stream());
-    let mut parameters = model.init(&seed);
-    for round in 0..60 {
-        let batch = rotation(&seed, data.len(), 25, round).unwrap();
-        let mut sum = [0.0f32; 3];
-        record_step(model.as_ref(), &parameters, &data, &batch, |gradient| {
-            let norm = gradient.iter().map(|g| g * g).sum::<f32>().sqrt();
-            sum.iter_mut().zip(gradient).for_each(|(s, g)| *s += g / norm.max(1.0));
-            Ok::<(), ()>(())
-        })
-        .unwrap();
-        parameters.iter_mut().zip(sum).for_each(|(x, s)| *x -= 0.3 * s / 25.0);
-    }
-    assert!(model.evaluate(&parameters, &data).unwrap().rmse.unwrap() < 0.2);
 }
