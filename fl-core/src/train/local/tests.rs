@@ -4,9 +4,9 @@ use super::*;
 use crate::schema::Schema;
 use crate::seed::Stream;
 use crate::spec::{ModelSpec, TensorShape};
+use crate::train::Device;
 use crate::train::data::{Table, Target};
 use crate::train::model::{Evaluation, check_arguments};
-use crate::train::Device;
 
 /// One parameter x, loss (x - target)^2 / 2: every step can be worked out by hand.
 struct Parabola;
