@@ -89,6 +89,68 @@ fn says_what_was_spent_and_what_a_plan_would_cost() {
     assert!(fresh.0.starts_with("nothing was spent") && !dir.path().join("other.jsonl").exists());
 }
 
+/// Mode dp-ftrl: ten rounds are three blocks of four, whatever part of a block is on record already; `xfl privacy explain` says so too.
+#[test]
+fn a_block_of_rounds_is_paid_for_once() {
+    let dir = institution(0.01);
+    let path = dir.path().join("federation.toml");
+    let plan = fs::read_to_string(&path).unwrap();
+    let plan = plan.replace(
+        "unit = \"record\" ",
+        "mode = \"dp-ftrl\"\nseparation = 4\nunit = \"record\" ",
+    );
+    fs::write(&path, plan).unwrap();
+    let explained = data(dir.path(), "privacy explain --json");
+    assert_eq!(
+        (&explained["mode"], explained["rounds_of_a_charge"].as_u64()),
+        (&"dp-ftrl".into(), Some(4))
+    );
+    let block = explained["round"]["rho"].as_f64().unwrap();
+    let squares = 1.0 + 0.25 + 0.375f64.powi(2) + 0.3125f64.powi(2);
+    assert!((block / (squares / 8.0) - 1.0).abs() < 1e-3, "{block}");
+    assert!((explained["all_rounds"]["rho"].as_f64().unwrap() / (3.0 * block) - 1.0).abs() < 1e-12);
+    let words = explained["words"]["what leaves"].to_string();
+    assert!(
+        words.contains("less part of what your earlier rounds carried"),
+        "{words}"
+    );
+
+    let seen = data(dir.path(), "budget --json --plan federation.toml");
+    let after = |seen: &Value| seen["plan"]["after"]["rho"].as_f64().unwrap();
+    assert!((after(&seen) - 0.02 - 3.0 * block).abs() < 1e-9);
+    let federation = id_of(seen["plan"]["federation"].as_str().unwrap());
+    let limit = Limit {
+        epsilon: Epsilon::new(100.0).unwrap(),
+        per_federation: None,
+        delta: Delta::new(1e-5).unwrap(),
+    };
+    let mut file = BudgetFile::open(&dir.path().join("institution/budget.jsonl"), limit).unwrap();
+    for (round, rho) in [(1, block), (2, 0.0), (4, 0.0)] {
+        let release = Release {
+            federation,
+            round,
+            attempt: 0,
+            unit: Unit::Record,
+            relation: Relation::ZeroOut,
+            loss: Loss::unsampled(Rho::new(rho).unwrap()),
+        };
+        file.charge(&release).unwrap();
+    }
+    drop(file);
+    let seen = data(dir.path(), "budget --json --plan federation.toml");
+    assert_eq!(seen["plan"]["rounds_ahead"].as_u64(), Some(6));
+    assert!((after(&seen) - 0.02 - 3.0 * block).abs() < 1e-9);
+}
+
+/// 64 hexadecimal digits.
+fn id_of(text: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+    }
+    bytes
+}
+
 #[test]
 fn a_plan_past_the_limit_is_refused_before_training_with_the_arithmetic() {
     let dir = institution(0.5);

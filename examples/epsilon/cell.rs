@@ -120,6 +120,13 @@ impl Cell<'_> {
                 recipe.local
             );
         }
+        if mode == Mode::DpFtrl {
+            // As far apart as an institution's records allow.
+            let whole = (records / batch)
+                .floor()
+                .clamp(2.0, (recipe.rounds as f64).clamp(2.0, 256.0));
+            let _ = writeln!(text, "separation = {whole}");
+        }
         if let Some(quantile) = recipe.clip_quantile.filter(|_| noise_multiplier > 0.0) {
             let _ = writeln!(text, "clip_quantile = {quantile:?}");
         }

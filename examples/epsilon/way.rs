@@ -15,9 +15,10 @@ pub(crate) struct Way {
 }
 
 /// Every combination that a plan may have, in the order of the tables.
-pub(crate) const WAYS: [Way; 7] = [
+pub(crate) const WAYS: [Way; 8] = [
     Way::new(Mode::Local, Unit::Record),
     Way::new(Mode::DpSgd, Unit::Record),
+    Way::new(Mode::DpFtrl, Unit::Record),
     Way::new(Mode::Distributed, Unit::Record),
     Way::new(Mode::Central, Unit::Record),
     Way::new(Mode::Local, Unit::Institution),

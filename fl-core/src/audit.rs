@@ -161,11 +161,12 @@ fn guarantees(audit: &mut Audit, rounds: &Rounds) {
         let text = "the plan has no noise: epsilon is infinite for everybody";
         return audit.push(None, "privacy", text, Verdict::Holds);
     }
-    let mut groups: BTreeMap<u64, Vec<&NodeId>> = BTreeMap::new();
+    let mut groups: BTreeMap<(u64, Option<u64>), Vec<&NodeId>> = BTreeMap::new();
     for (member, spent) in rounds.spent() {
-        groups.entry(spent.charged).or_default().push(member);
+        let key = (spent.charged, rounds.charges(member));
+        groups.entry(key).or_default().push(member);
     }
-    for (charged, members) in groups {
+    for ((charged, _), members) in groups {
         let Some(guarantee) = members.first().and_then(|m| rounds.guarantee(m)) else {
             continue;
         };

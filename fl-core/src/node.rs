@@ -2,11 +2,12 @@
 //!
 //! Everything here performs what the state machines elsewhere in this crate decide. From the outside in: [`keyfile`] keeps
 //! the node key on disk; [`tls`] turns it into the TLS identity of both sides; [`endpoint`] opens the UDP socket;
-//! [`frame`] cuts a stream into messages; [`peer`] is the message-oriented
+//! [`carried`] keeps the noise of mode dp-ftrl; [`frame`] cuts a stream into messages; [`peer`] is the message-oriented
 //! connection that the coordinator's and the institution's shells use.
 
 pub mod budget;
 pub mod bundle;
+pub mod carried;
 pub mod coordinator;
 pub mod endpoint;
 pub mod entropy;

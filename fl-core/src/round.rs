@@ -27,7 +27,7 @@ pub mod upload;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use xfl_privacy::{Delta, Guarantee, Mechanism};
+use xfl_privacy::{Delta, Guarantee, Mechanism, Mode, accounting::Total};
 use xfl_settlement::ledger::Ledger;
 
 use crate::{
@@ -490,8 +490,20 @@ impl Rounds {
     /// What a member's releases in this federation guarantee together, by what it says it charged; `None` before its first.
     pub fn guarantee(&self, member: &NodeId) -> Option<Guarantee> {
         let delta = Delta::new(self.plan.terms().privacy.delta).ok()?;
-        let charged = self.spent.get(member)?.charged.max(1);
-        Some(Guarantee::of(&self.mechanism, charged, delta))
+        let (unit, relation) = (self.mechanism.unit(), self.mechanism.relation());
+        let total = Total::of(&self.mechanism.loss(), self.charges(member)?);
+        Some(Guarantee::new(unit, relation, &total, delta))
+    }
+
+    /// How often a member paid a release's loss at most: as often as it says it charged, in mode dp-ftrl once for every block of rounds that had begun
+    /// by its last commitment. `None` before its first.
+    pub fn charges(&self, member: &NodeId) -> Option<u64> {
+        let spent = self.spent.get(member)?;
+        let charged = spent.charged.max(1);
+        Some(match self.mechanism.mode() {
+            Mode::DpFtrl => charged.min(self.mechanism.charges(spent.envelope.round)),
+            _ => charged,
+        })
     }
 
     /// Members that joined, with their bindings.

@@ -21,7 +21,10 @@ use xfl_aggregation::{
     score::{Ppm, leave_one_out},
     server::ServerError,
 };
-use xfl_privacy::{ClearSum, Mechanism, Mode, Noise, Noised, ParameterError, Rehearsal, RehearsalNoise, SumError};
+use xfl_privacy::{
+    Carried, CarriedError, Carrying, ClearSum, Mechanism, Mode, Noise, Noised, ParameterError, Rehearsal,
+    RehearsalNoise, SumError,
+};
 
 use crate::{
     attack::{Attack, Backdoor, BackdoorError, FlipError, Trigger},
@@ -106,6 +109,9 @@ pub enum SimulationError {
     /// Evaluation.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// Mode dp-ftrl: noise of another plan.
+    #[error(transparent)]
+    Carried(#[from] CarriedError),
     /// Noise.
     #[error(transparent)]
     Noise(#[from] xfl_privacy::NoiseError),
@@ -181,9 +187,16 @@ impl<'a> Simulation<'a> {
         };
         let before = self.model.evaluate(&state.parameters, self.held_out)?;
         let mut rounds = Vec::new();
+        let mut carried = match mechanism.mode() {
+            Mode::DpFtrl => data
+                .iter()
+                .map(|_| Carried::new(&mechanism))
+                .collect::<Result<_, _>>()?,
+            _ => Vec::new(),
+        };
         for round in 1..=self.plan.terms().rounds.count {
             state.coin = self.seed.derive("coin", &[round]);
-            let updates = self.updates(&mechanism, &mut attackers, &data, &state, round)?;
+            let updates = self.updates(&mechanism, (&mut attackers, &mut carried), &data, &state, round)?;
             let (aggregate, mut simulated) = self.aggregate(&mechanism, &mut state, &updates)?;
             attackers.remember(&aggregate);
             if let Some(trigger) = &trigger {
@@ -209,14 +222,14 @@ impl<'a> Simulation<'a> {
     fn updates(
         &self,
         mechanism: &Mechanism,
-        attackers: &mut Attackers<'_>,
+        (attackers, carried): (&mut Attackers<'_>, &mut [Carried<Rehearsal>]),
         data: &[&dyn Data],
         state: &State,
         round: u64,
     ) -> Result<Vec<Option<Vec<i32>>>, SimulationError> {
         let honest = data.len().saturating_sub(attackers.count());
         let mechanism = mechanism.scaled(state.past.scale())?;
-        let make = |i: usize| -> Result<(Vec<i32>, Seed), SimulationError> {
+        let mut make = |i: usize| -> Result<(Vec<i32>, Seed), SimulationError> {
             let seed = self.seed.derive("institution", &[i as u64]);
             let noise = seed.derive("noise", &[round]);
             let task = Task {
@@ -228,7 +241,14 @@ impl<'a> Simulation<'a> {
                 round,
                 seed: &seed,
             };
-            let noised: Noised<Rehearsal> = contribution(&task, &mut RehearsalNoise::from_seed(noise.0))?;
+            let mut source = RehearsalNoise::from_seed(noise.0);
+            let noised: Noised<Rehearsal> = match carried.get_mut(i) {
+                None => contribution(&task, &mut source)?,
+                Some(carried) => {
+                    let noise = &mut source;
+                    contribution(&task, &mut Carrying { round, carried, noise })?
+                }
+            };
             Ok((noised.values().to_vec(), noise))
         };
         let mut updates = Vec::new();

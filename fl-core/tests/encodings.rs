@@ -42,6 +42,7 @@ fn messages_are_pinned() {
             promised: 2000,
             rate: 2,
             steps: 10,
+            separation: 1,
         },
         charged: 5,
         budget_head: [3; 32],
@@ -62,7 +63,7 @@ fn messages_are_pinned() {
     assert_eq!(
         digests,
         [
-            "7005e71da42e1a76",
+            "594451a5720bc174",
             "d89027349130ea57",
             "2e311c26e404e8ea",
             "2c1513db01d42277",

@@ -17,6 +17,7 @@ use xfl_core::{
     message::Report,
     node::{
         budget::BudgetFile,
+        carried::CarriedFile,
         coordinator::{self, Event},
         entropy, institution,
         protect::{Practice, ProtectError},
@@ -28,7 +29,7 @@ use xfl_core::{
     train::{Data, Device, HeldOut, Limits, Table, data::select_rows, split::split},
     transcript::{Entry, Member, Reader},
 };
-use xfl_privacy::{Delta, Epsilon, Guarantee, accounting::Accountant, budget::Limit};
+use xfl_privacy::{Delta, Epsilon, Guarantee, Mode, accounting::Accountant, budget::Limit};
 use xfl_settlement::payout::PayoutKey;
 
 const PATIENTS: &str = include_str!("../../examples/data/breast_cancer_wisconsin.csv");
@@ -40,6 +41,7 @@ struct Terms {
     quorum: usize,
     privacy: &'static str,
     rest: &'static str,
+    batch: usize,
     /// Whether contributions are measured on held-out data.
     scored: bool,
 }
@@ -48,6 +50,7 @@ const PLAIN: Terms = Terms {
     quorum: 3,
     privacy: "noise_multiplier = 2.0\n",
     rest: "[aggregation]\nrule = \"trimmed-mean\"\nbyzantine = 1\n[score]\nkind = \"leave-one-out\"\n",
+    batch: 52,
     scored: true,
 };
 
@@ -55,6 +58,7 @@ const MASKED: Terms = Terms {
     quorum: 4,
     privacy: "mode = \"distributed\"\nnoise_multiplier = 3.0\n",
     rest: "[masking]\nmode = \"lwe\"\ncolluders = 1\nthreshold = 4\n[aggregation]\nrule = \"mean\"\n[score]\nkind = \"participation\"\n",
+    batch: 52,
     scored: false,
 };
 
@@ -62,24 +66,45 @@ const CENTRAL: Terms = Terms {
     quorum: 3,
     privacy: "mode = \"central\"\ntrust_coordinator = true\nclip_quantile = 0.5\nnoise_multiplier = 4.0\n",
     rest: "[aggregation]\nrule = \"mean\"\n[score]\nkind = \"participation\"\n",
+    batch: 52,
     scored: false,
+};
+
+/// The smallest hospital has 54 patients: two batches, and in three rounds two blocks.
+const DP_FTRL: Terms = Terms {
+    quorum: 3,
+    privacy: "mode = \"dp-ftrl\"\nseparation = 2\nnoise_multiplier = 1.0\n",
+    rest: "[aggregation]\nrule = \"mean\"\n[score]\nkind = \"participation\"\n",
+    batch: 27,
+    scored: false,
+};
+
+const MASKED_FTRL: Terms = Terms {
+    quorum: 4,
+    rest: MASKED.rest,
+    ..DP_FTRL
 };
 
 const DP_SGD: Terms = Terms {
     quorum: 3,
     privacy: "mode = \"dp-sgd\"\nsample_rate = 0.96\nlocal_steps = 4\nnoise_multiplier = 2.0\n",
     rest: "[aggregation]\nrule = \"trimmed-mean\"\nbyzantine = 1\n[score]\nkind = \"leave-one-out\"\n",
+    batch: 52,
     scored: true,
 };
 
 fn plan(coordinator: &NodeKey, terms: Terms) -> Plan {
     let Terms {
-        quorum, privacy, rest, ..
+        quorum,
+        privacy,
+        rest,
+        batch,
+        ..
     } = terms;
     let text = format!(
         "[federation]\nid = \"{}\"\nname = \"test\"\ncoordinator = \"{}\"\n\
          [rounds]\ncount = 3\nquorum = {quorum}\nstage_seconds = 30\n[model]\nkind = \"logistic\"\n\
-         [training]\nbatch = 52\nserver_learning_rate = 1.5\nlearning_rate = 0.5\n\
+         [training]\nbatch = {batch}\nserver_learning_rate = 1.5\nlearning_rate = 0.5\n\
          [privacy]\nunit = \"record\"\nclip = 1.0\nstep = 0.001\n{privacy}\
          {rest}[reward]\nbudget = 1000000\n[data]\n{SCHEMA}",
         "11".repeat(32),
@@ -100,7 +125,7 @@ fn practice(
     dir: &Path,
     rows: Vec<u8>,
 ) -> impl FnOnce(&Plan, &xfl_core::transcript::Genesis) -> Result<Practice, String> + Send + use<> {
-    let budget = dir.join("budget.jsonl");
+    let (budget, noise) = (dir.join("budget.jsonl"), dir.join("noise.redb"));
     move |plan, genesis| {
         let terms = plan.terms();
         let data =
@@ -117,6 +142,10 @@ fn practice(
             data: Box::new(data) as Box<dyn Data>,
             seed: Seed::from_number(7),
             budget: BudgetFile::open(&budget, limit).map_err(|e| e.to_string())?,
+            carried: match terms.privacy.mode {
+                Mode::DpFtrl => Some(CarriedFile::open(&noise, plan.federation()).map_err(|e| e.to_string())?),
+                _ => None,
+            },
             attack: None,
         })
     }
@@ -350,4 +379,28 @@ async fn local_steps_over_drawn_records_and_a_budget_that_is_rolled_back() {
         .release(&wish)
         .unwrap();
     assert_eq!((whole.charged, whole.protected), (4, Protected::of(rounds.mechanism())));
+}
+
+/// Mode dp-ftrl in the clear and under masks: two blocks of rounds are paid for by their first round, and every member's commitments say so.
+async fn carries_its_noise(agreed: Terms) {
+    let ran = run(agreed).await;
+    let rounds = ran.rounds();
+    let each = rounds.mechanism().rho_per_release();
+    assert_eq!((rounds.mechanism().block(), ran.promised().rho), (2, each.plus(each)));
+    for (member, spent) in rounds.spent() {
+        assert_eq!((spent.charged, rounds.charges(member)), (3, Some(2)));
+    }
+    let budget = std::fs::read_to_string(ran.root.path().join("hospital-0/budget.jsonl")).unwrap();
+    let paid: Vec<bool> = budget.lines().map(|line| !line.contains("\"rho\":0,")).collect();
+    assert_eq!(paid, [true, false, true]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn noise_that_later_rounds_take_back() {
+    carries_its_noise(DP_FTRL).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn noise_that_later_rounds_take_back_under_masks() {
+    carries_its_noise(MASKED_FTRL).await;
 }

@@ -59,6 +59,7 @@ fn variance(plan: &Plan) -> f64 {
         data: Box::new(data),
         seed: Seed::from_number(1),
         budget: BudgetFile::open(&folder.path().join("budget.jsonl"), limit).unwrap(),
+        carried: None,
         attack: None,
     };
     let releases: Vec<Vec<i32>> = (1..=RELEASES)

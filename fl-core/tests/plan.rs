@@ -396,6 +396,79 @@ fn what_cannot_be_is_named_with_its_line() {
     }
 }
 
+/// What mode dp-ftrl asks of a plan, each error with its line.
+#[test]
+fn carried_noise_needs_its_key_and_a_clip_norm_that_stays() {
+    let with = |lines: &str| {
+        let text = aggregation("rule = \"mean\"")
+            .unwrap()
+            .text()
+            .replace("noise_multiplier = 1.0\n", lines);
+        Plan::parse(
+            &text.replace("kind = \"cosine\"", "kind = \"participation\""),
+            "federation.toml",
+        )
+    };
+    let ftrl = "noise_multiplier = 1.0\nmode = \"dp-ftrl\"\n";
+    for (lines, key, words, hint) in [
+        (ftrl.to_owned(), "mode", "needs privacy.separation", "separation = 16"),
+        (format!("{ftrl}separation = 1\n"), "separation", "got 1", "from 2 to 3"),
+        (format!("{ftrl}separation = 4\n"), "separation", "got 4", "from 2 to 3"),
+        (
+            format!("{ftrl}separation = 3\nclip_quantile = 0.5\n"),
+            "clip_quantile",
+            "the clip norm stays",
+            "leave clip_quantile out",
+        ),
+        (
+            format!("{ftrl}separation = 3\nlocal_steps = 2\n"),
+            "local_steps",
+            "has no use for it",
+            "dp-sgd",
+        ),
+        (
+            format!("{ftrl}separation = 3\ntrust_coordinator = true\n"),
+            "trust_coordinator",
+            "asks for no trust",
+            "leave it out",
+        ),
+        (
+            "noise_multiplier = 1.0\nseparation = 3\n".to_owned(),
+            "separation",
+            "has no use for it",
+            "dp-ftrl",
+        ),
+    ] {
+        let error = with(&lines).unwrap_err();
+        assert!(
+            error.what.contains(words) && error.hint.contains(hint),
+            "{lines}: {error:?}"
+        );
+        let shown = error.to_string();
+        assert!(shown.contains(key) && shown.contains("federation.toml:"), "{shown}");
+    }
+    let institution = with(&format!("{ftrl}separation = 3\n"))
+        .unwrap()
+        .text()
+        .replace("unit = \"record\"", "unit = \"institution\"");
+    let error = Plan::parse(&institution, "federation.toml").unwrap_err();
+    assert!(error.what.contains("protects records"), "{error}");
+    let plan = with(&format!("{ftrl}separation = 3\n")).unwrap();
+    let said = plan.check(5, 7).unwrap().findings;
+    assert!(
+        said.iter()
+            .any(|f| f.text.contains("every institution needs 30 records") && !f.warning),
+        "{said:?}"
+    );
+    // A rule that is no mean keeps part of what should cancel: said, not refused.
+    let median = Plan::parse(&plan.text().replace("rule = \"mean\"", "rule = \"median\""), "p").unwrap();
+    let said = median.check(5, 7).unwrap().findings;
+    assert!(
+        said.iter().any(|f| f.text.contains("cancels in sums") && f.warning),
+        "{said:?}"
+    );
+}
+
 #[test]
 fn exact_shapley_is_for_twelve_members() {
     let plan = parse("", "rule = \"mean\"", "kind = \"shapley\"", "").unwrap();

@@ -169,10 +169,10 @@ pub struct Guarantee {
 }
 
 impl Guarantee {
-    /// What `releases` releases of a mechanism guarantee together.
+    /// What `releases` releases of a mechanism guarantee together: those of rounds 1 to `releases`.
     #[must_use]
     pub fn of(mechanism: &Mechanism, releases: u64, delta: Delta) -> Self {
-        let total = Total::of(&mechanism.loss(), releases);
+        let total = Total::of(&mechanism.loss(), mechanism.charges(releases));
         Self::new(mechanism.unit(), mechanism.relation(), &total, delta)
     }
 

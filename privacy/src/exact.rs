@@ -30,6 +30,14 @@ pub(crate) fn ratio_up(numerator: u128, denominator: u128) -> f64 {
     }
 }
 
+/// At least `numerator / denominator`, above it by at most one part in `2^51`; for any numbers, the denominator below 2^72 and not zero.
+pub(crate) fn scaled_ratio_up(numerator: u128, denominator: u128) -> f64 {
+    let shift = (128 - numerator.leading_zeros()).saturating_sub(71);
+    let cut = (numerator >> shift) + u128::from(numerator.trailing_zeros() < shift);
+    // A power of two: exact.
+    ratio_up(cut, denominator) * 2f64.powi(shift as i32)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -60,6 +68,16 @@ mod tests {
             let below = n as f64 / d as f64;
             prop_assert!(up >= below * (1.0 - 4.0 * f64::EPSILON) && up <= below * (1.0 + 4.0 * f64::EPSILON));
         }
+    }
+
+    #[test]
+    fn large_numerators_are_rounded_up() {
+        assert_eq!(scaled_ratio_up(1, 3), ratio_up(1, 3));
+        assert_eq!(scaled_ratio_up(0, 3), 0.0);
+        assert_eq!(scaled_ratio_up(1 << 100, 1 << 60), 2f64.powi(40));
+        assert!(scaled_ratio_up((1 << 100) + 1, 1 << 60) > 2f64.powi(40));
+        let most = scaled_ratio_up(u128::MAX, (1 << 72) - 1);
+        assert!(most >= 2f64.powi(56) && most < 2f64.powi(56) * (1.0 + 2f64.powi(-50)));
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! - [`Mechanism`]: what a plan says, checked; sigma, loss, and the bounds that an honest release satisfies.
 //! - [`Mode`]: who adds the noise, and whom it protects against.
 //! - [`clip`], [`Clipped`], [`Quantised`], [`RecordSum`]: the two units of privacy, institution and record; [`Steps`]: local DP-SGD;
-//!   [`Block`]: gradients of many examples as layers have them.
+//!   [`Block`]: gradients of many examples as layers have them; [`Carried`]: noise that later rounds take back (DP-FTRL).
 //! - [`Noise`]: OpenDP's ([`OpenDpNoise`]) for what leaves, a seeded one ([`RehearsalNoise`]) for simulations.
 //! - [`accounting`]: composition, epsilon at delta, the noise for a target.
 //! - [`SignalToNoise`]: whether rules that look at single updates have anything to go by.
@@ -50,6 +50,7 @@
 pub mod accounting;
 pub mod audit;
 pub mod budget;
+mod carried;
 mod central;
 mod clip;
 mod exact;
@@ -68,6 +69,7 @@ mod steps;
 mod testing;
 
 pub use accounting::Guarantee;
+pub use carried::{Carried, CarriedError, Carrying, FineSum, MAX_SEPARATION, NoisedFineSum};
 pub use central::{ClearSum, NoisedSum, SumError};
 pub use clip::{ClipError, Clipped, clip};
 pub use mechanism::{

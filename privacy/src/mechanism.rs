@@ -9,9 +9,9 @@
 //! | `clip_steps` | `floor(clip_norm / grid_step)` | grid steps |
 //! | `count_steps` | half of what a unit within the norm adds to the count; 0 without one | grid steps |
 //! | `promised_sigma` | `ceil(noise_multiplier * clip_steps)` | grid steps |
-//! | `sigma` | what the institution adds: the promised one (local, dp-sgd), `ceil(promised / sqrt(honest))` (distributed), 0 (central) | grid steps |
+//! | `sigma` | what the institution adds: the promised one (local, dp-sgd, dp-ftrl: what it draws anew), `ceil(promised / sqrt(honest))` (distributed), 0 (central) | grid steps |
 //! | `sensitivity` | `sqrt(clip_steps^2 + count_steps^2)`, rounded up, times 1 (zero-out) or 2 (replace) | grid steps, L2 |
-//! | `rho_per_release` | `sensitivity^2 / (2 promised^2)`, rounded up; distributed: of the sum of shares; dp-sgd: times the local steps | zCDP |
+//! | `rho_per_release` | `sensitivity^2 / (2 promised^2)`, rounded up; distributed: of the sum of shares; dp-sgd: times the local steps; dp-ftrl: of a block of rounds ([`crate::Carried`], Theorem 2) | zCDP |
 //! | `norm_bound` | of a full batch, at every local step, each unit at its bound | grid steps, L2 |
 //!
 //! **Guarantees.** Every derived number is computed in integers (sigma and the clip from one IEEE division and product each), so all
@@ -52,12 +52,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::accounting::{Loss, Sampled};
-use crate::exact::{ratio_up, sqrt_up};
+use crate::carried::lags;
+use crate::exact::{ratio_up, scaled_ratio_up, sqrt_up};
 use crate::mode::{Mode, Noising, rho_of_shares};
 use crate::neighbour::{Relation, Unit};
 use crate::parameter::{ClipNorm, Grid, NoiseMultiplier, ParameterError, Rho};
 
 mod bounds;
+mod modes;
+mod rounds;
 
 pub use bounds::{HONEST_FAILURE_BITS, MAX_CONTRIBUTORS};
 
@@ -76,7 +79,7 @@ pub struct Settings {
     pub clip_norm: f64,
     /// Distance between two neighbouring values of the fixed-point grid, in model units.
     pub grid_step: f64,
-    /// Noise over the clip norm, of each institution (local, dp-sgd) or of the sum (distributed, central); 0 for none.
+    /// Noise over the clip norm, of each institution (local, dp-sgd, dp-ftrl) or of the sum (distributed, central); 0 for none.
     pub noise_multiplier: f64,
     /// Examples in each institution's batch, public: fixed, and in mode dp-sgd expected. Unit `record` only.
     #[serde(default)]
@@ -135,8 +138,11 @@ pub enum MechanismError {
         got: u32,
     },
     /// A mode that needs another unit.
-    #[error("mode dp-sgd protects records, the unit is institution; write unit = \"record\"")]
-    ModeNeedsRecords,
+    #[error("mode {mode} protects records, the unit is institution; write unit = \"record\"")]
+    ModeNeedsRecords {
+        /// The mode.
+        mode: Mode,
+    },
     /// Poisson sampling under replacement.
     #[error("mode dp-sgd is accounted for under zero-out, the relation is replace; write relation = \"zero-out\"")]
     ModeNeedsZeroOut,
@@ -217,6 +223,7 @@ pub struct Mechanism {
     promised_sigma: u32,
     sigma: u32,
     most_examples: u32,
+    spread: f64,
     max_abs: i32,
     max_norm_squared: u128,
 }
@@ -240,7 +247,7 @@ impl TryFrom<Settings> for Mechanism {
             (Unit::Institution, Some(got)) => return Err(MechanismError::BatchWithoutRecords { got }),
         };
 
-        let local_steps = steps_of(&settings)?;
+        let local_steps = modes::steps_of(&settings)?;
 
         // Casts saturate: whatever doesn't fit is far beyond what `too_fine` refuses.
         let clip_steps = (clip.get() / grid.step()).floor() as u64;
@@ -255,7 +262,7 @@ impl TryFrom<Settings> for Mechanism {
         }
         let promised = (noise_multiplier.get() * clip_steps as f64).ceil() as u64;
         let sigma = match settings.noising {
-            Noising::Local | Noising::DpSgd { .. } => promised,
+            Noising::Local | Noising::DpSgd { .. } | Noising::DpFtrl { .. } => promised,
             Noising::Distributed { honest } => {
                 let share = sqrt_up(u128::from(promised).pow(2).div_ceil(u128::from(honest)));
                 u64::try_from(share).unwrap_or(u64::MAX)
@@ -276,17 +283,35 @@ impl TryFrom<Settings> for Mechanism {
             .and_then(|norm| u64::try_from(norm).ok())
             .unwrap_or(u64::MAX);
         let length = dimension + u64::from(count_steps > 0);
-        // Noise of all local steps together.
+        let carried = match settings.noising {
+            Noising::DpFtrl { separation, rounds } if sigma > 0 => {
+                Some(lags::spread(rounds::correlated(separation, rounds), rounds))
+            }
+            _ => None,
+        };
+        // Noise of all local steps together; or with what earlier rounds left in it.
         let released_sigma = (sigma < 1 << 32)
-            .then(|| sqrt_up(u128::from(sigma).pow(2) * u128::from(local_steps)))
+            .then(|| match carried {
+                Some(spread) => (sigma as f64 * spread.release).ceil() as u128,
+                None => sqrt_up(u128::from(sigma).pow(2) * u128::from(local_steps)),
+            })
             .and_then(|sigma| u64::try_from(sigma).ok())
             .unwrap_or(u64::MAX);
         let most_units = u64::from(most_examples).saturating_mul(local_steps.into());
-        let norm_bound = most_units.saturating_mul(unit_norm);
+        // Roundings of what is taken back count like a signal.
+        let roundings = carried.map_or(0, |spread| {
+            spread.rounding.saturating_mul(sqrt_up(length.into()) as u64)
+        });
+        let norm_bound = most_units.saturating_mul(unit_norm).saturating_add(roundings);
         let max_abs = bounds::max_abs(norm_bound, released_sigma, length);
-        // What the coordinator publishes is a mean of updates and its own noise.
-        let reach = match settings.noising {
-            Noising::Central => bounds::max_abs(norm_bound, promised, length),
+        let reach = match (settings.noising, carried) {
+            // What the coordinator publishes is a mean of updates and its own noise.
+            (Noising::Central, _) => bounds::max_abs(norm_bound, promised, length),
+            // What is carried has to fit on its finer grid.
+            (_, Some(spread)) => {
+                let noise = bounds::max_abs(spread.rounding, released_sigma, length);
+                max_abs.max(noise.saturating_mul(1 << lags::FINE_BITS))
+            }
             _ => max_abs,
         };
         let limit = bounds::MAX_ABS;
@@ -299,7 +324,11 @@ impl TryFrom<Settings> for Mechanism {
             i32::try_from(max_abs),
         ) else {
             let tail = bounds::tail_multiple(length) * noise_multiplier.get() * f64::from(local_steps).sqrt();
-            let at_least = clip.get() * (most_units as f64 + tail) / limit as f64 * 1.001;
+            let most = match carried {
+                Some(spread) => (most_units as f64 + tail * spread.release).max(tail * spread.release * 257.0),
+                None => most_units as f64 + tail,
+            };
+            let at_least = clip.get() * most / limit as f64 * 1.001;
             return Err(MechanismError::GridTooFine {
                 step: grid.step(),
                 reach,
@@ -322,37 +351,10 @@ impl TryFrom<Settings> for Mechanism {
             promised_sigma,
             sigma,
             most_examples,
+            spread: carried.map_or(f64::from(local_steps).sqrt(), |spread| spread.release),
             max_abs,
             max_norm_squared: bounds::max_norm_squared(norm_bound, released_sigma, length),
         })
-    }
-}
-
-/// The local steps of a release; checks what belongs to the mode.
-fn steps_of(settings: &Settings) -> Result<u32, MechanismError> {
-    let wrong = |name, got, expected| Err(MechanismError::OfMode { name, got, expected });
-    if let Some(got) = settings.count_noise
-        && !(got.is_finite() && got > 0.0 && settings.noise_multiplier > 0.0)
-    {
-        let expected = "a positive finite number, for example 1.0, beside a noise multiplier above 0";
-        return wrong("count noise", got, expected);
-    }
-    match settings.noising {
-        Noising::Distributed { honest: 0 } => wrong(
-            "number of honest contributors",
-            0.0,
-            "at least 1: a quorum above the number of dishonest institutions",
-        ),
-        Noising::Local | Noising::Central | Noising::Distributed { .. } => Ok(1),
-        Noising::DpSgd { .. } if settings.unit != Unit::Record => Err(MechanismError::ModeNeedsRecords),
-        Noising::DpSgd { .. } if settings.relation != Relation::ZeroOut => Err(MechanismError::ModeNeedsZeroOut),
-        Noising::DpSgd { rate, .. } if rate.get() <= 0.0 => {
-            wrong("sample rate", rate.get(), "above 0 and at most 1, for example 0.05")
-        }
-        Noising::DpSgd { steps, .. } if !(1..=MAX_LOCAL_STEPS).contains(&steps) => {
-            wrong("number of local steps", steps.into(), "from 1 to 100000")
-        }
-        Noising::DpSgd { steps, .. } => Ok(steps),
     }
 }
 
@@ -478,10 +480,11 @@ impl Mechanism {
         self.sigma
     }
 
-    /// Noise of all local steps of a release together: standard deviation in grid steps.
+    /// Noise of a release, of all its local steps together, and in mode dp-ftrl with what earlier rounds left in it: standard deviation in grid
+    /// steps.
     #[must_use]
     pub fn released_sigma(&self) -> f64 {
-        f64::from(self.sigma) * f64::from(self.local_steps()).sqrt()
+        f64::from(self.sigma) * self.spread
     }
 
     /// Noise that whoever the mode protects against sees at least: `ceil(noise_multiplier * clip_steps)`, in grid steps.
@@ -505,7 +508,8 @@ impl Mechanism {
         u64::from(self.batch) * u64::from(self.clip_steps) * u64::from(self.local_steps())
     }
 
-    /// zCDP of one release without amplification by sampling, rounded up; infinite without noise.
+    /// zCDP of one release without amplification by sampling (in mode dp-ftrl: of all that a use of a record costs, charged once for
+    /// [`Mechanism::block`] rounds), rounded up; infinite without noise.
     #[must_use]
     pub fn rho_per_release(&self) -> Rho {
         let (sensitivity, sigma) = (self.sensitivity(), self.promised_sigma);
@@ -514,6 +518,13 @@ impl Mechanism {
         }
         if let Noising::Distributed { honest } = self.noising {
             return rho_of_shares(sensitivity, self.sigma, honest, self.length());
+        }
+        if let Noising::DpFtrl { .. } = self.noising {
+            let squares = lags::squares(sensitivity, self.length(), self.lags());
+            return Rho::result(scaled_ratio_up(
+                squares,
+                u128::from(sigma).pow(2) << (2 * lags::FINE_BITS + 1),
+            ));
         }
         self.rho_per_step().times(self.local_steps().into())
     }
@@ -530,7 +541,7 @@ impl Mechanism {
         }
     }
 
-    /// What one release costs.
+    /// What one release costs; in mode dp-ftrl what is charged for all rounds of a block ([`Mechanism::charge_of`]).
     #[must_use]
     pub fn loss(&self) -> Loss {
         let rho = self.rho_per_release();

@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`Mode::Local`] | each institution, enough by itself | coordinator, other institutions, whoever reads models and transcript | nobody |
 //! | [`Mode::DpSgd`] | each institution, at every local step | the same | nobody |
+//! | [`Mode::DpFtrl`] | each institution, and takes part of it back in later rounds ([`crate::Carried`]) | the same | nobody |
 //! | [`Mode::Distributed`] | each institution, a share | whoever sees no more than the sum, up to the stated number of institutions included | that single updates stay hidden: the masks, or the coordinator |
 //! | [`Mode::Central`] | the coordinator, on the sum | other institutions, whoever reads models and transcript | the coordinator |
 //!
@@ -50,6 +51,13 @@ pub enum Noising {
         /// Local steps of a release, from 1.
         steps: u32,
     },
+    /// [`Mode::DpFtrl`].
+    DpFtrl {
+        /// Rounds in a row of which a record takes part in at most one: from 2 to [`crate::MAX_SEPARATION`].
+        separation: u32,
+        /// The federation's rounds, from 1.
+        rounds: u64,
+    },
 }
 
 impl Noising {
@@ -61,6 +69,7 @@ impl Noising {
             Self::Distributed { .. } => Mode::Distributed,
             Self::Central => Mode::Central,
             Self::DpSgd { .. } => Mode::DpSgd,
+            Self::DpFtrl { .. } => Mode::DpFtrl,
         }
     }
 }
@@ -78,6 +87,8 @@ pub enum Mode {
     Central,
     /// Each institution adds noise at every step of its local training, over records drawn by coins of its own.
     DpSgd,
+    /// Each institution's noise protects its releases, over records in rotation, and later rounds take part of it back.
+    DpFtrl,
 }
 
 impl Mode {
@@ -89,6 +100,7 @@ impl Mode {
             Self::Distributed => "distributed",
             Self::Central => "central",
             Self::DpSgd => "dp-sgd",
+            Self::DpFtrl => "dp-ftrl",
         }
     }
 
@@ -96,7 +108,7 @@ impl Mode {
     #[must_use]
     pub fn adversary(self) -> &'static str {
         match self {
-            Self::Local | Self::DpSgd => {
+            Self::Local | Self::DpSgd | Self::DpFtrl => {
                 "holds against everybody: the coordinator, the other institutions and whoever reads models or transcript"
             }
             Self::Distributed => {

@@ -22,8 +22,10 @@ use std::marker::PhantomData;
 
 use thiserror::Error;
 
+use crate::carried::{CarriedError, FineSum, NoisedFineSum};
 use crate::central::{ClearSum, NoisedSum};
 use crate::mechanism::Mechanism;
+use crate::mode::Mode;
 use crate::parameter::SampleRate;
 use crate::quantise::Quantised;
 
@@ -59,6 +61,12 @@ pub enum NoiseError {
         /// Ours, which was charged.
         rho: f64,
     },
+    /// Mode dp-ftrl, without what earlier rounds carried.
+    #[error("mode dp-ftrl adds noise that earlier rounds decide on too; use Carried::release")]
+    Alone,
+    /// Mode dp-ftrl: noise that can't be carried on.
+    #[error(transparent)]
+    Carried(#[from] CarriedError),
     /// The noised integers lie outside what the plan admits.
     #[error(
         "noised update lies outside the plan's range or norm, which an honest one does with probability at most 2^-40; charge and draw a new release"
@@ -74,7 +82,8 @@ pub trait Noise {
     /// Consumes the update, so that it can be noised once only. In mode central it passes unchanged: the noise is the coordinator's.
     ///
     /// # Errors
-    /// No entropy, a privacy map larger than what was charged, or a result outside the plan's bounds.
+    /// No entropy, a privacy map larger than what was charged, a result outside the plan's bounds, or mode dp-ftrl, where
+    /// [`crate::Carrying`] is the source.
     fn noise(&mut self, quantised: Quantised) -> Result<Noised<Self::Source>, NoiseError>;
 
     /// The coordinator's noise on a sum, of mode central. Consumes the sum.
@@ -83,12 +92,26 @@ pub trait Noise {
     /// No entropy, or a privacy map larger than what was charged.
     fn noise_sum(&mut self, sum: ClearSum) -> Result<NoisedSum<Self::Source>, NoiseError>;
 
+    /// New noise on the integers of mode dp-ftrl ([`crate::Carried::release`]), on their finer grid. Consumes them.
+    ///
+    /// # Errors
+    /// No entropy, or a privacy map larger than what was charged.
+    fn noise_fine(&mut self, fine: FineSum) -> Result<NoisedFineSum<Self::Source>, NoiseError>;
+
     /// Tosses a coin for each of `records` records: the positions, ascending, of those that take part in a step. The probability is `rate`
     /// rounded down to a multiple of `2^-64`. The same source draws coins and noise, so that amplification rests on no weaker entropy.
     ///
     /// # Errors
     /// No entropy.
     fn draw(&mut self, records: usize, rate: SampleRate) -> Result<Vec<usize>, NoiseError>;
+}
+
+/// Whether an update's own noise is all that it takes.
+fn alone(mechanism: &Mechanism) -> Result<(), NoiseError> {
+    match mechanism.mode() {
+        Mode::DpFtrl if mechanism.sigma() > 0 => Err(NoiseError::Alone),
+        _ => Ok(()),
+    }
 }
 
 /// Those of `records` positions whose coin, uniform over 64 bits, falls below `rate`.

@@ -10,7 +10,7 @@ use xfl_core::{
     node::budget::BudgetFile,
     plan::{FederationId, Plan},
 };
-use xfl_privacy::{Guarantee, Protection, Rho, budget::Release};
+use xfl_privacy::{Guarantee, Mode, Protection, Rho, budget::Release};
 
 use crate::{
     failure::Failure,
@@ -168,10 +168,15 @@ pub(crate) fn cost(plan: &Plan, file: &BudgetFile) -> Result<Cost, Failure> {
         .filter(|r| r.federation == federation && (1..=count).contains(&r.round))
         .map(|r| r.round)
         .collect();
-    let done = charged.len() as u64 - u64::from(plan.masked() && !charged.is_empty());
+    let done = match mechanism.mode() {
+        // Another attempt repeats the round's integers; a block of rounds is paid for by its first.
+        Mode::DpFtrl => charged.last().copied().unwrap_or(0),
+        _ => charged.len() as u64 - u64::from(plan.masked() && !charged.is_empty()),
+    };
     let ahead = count - done;
     let each = mechanism.loss();
-    let fits = |rounds: u64| ledger.fits(federation, unit, relation, &each, rounds);
+    let charges = |rounds: u64| mechanism.charges(done + rounds) - mechanism.charges(done);
+    let fits = |rounds: u64| ledger.fits(federation, unit, relation, &each, charges(rounds));
     // The most rounds that fit; a loss grows with their number.
     let (mut affordable, mut past) = (0, ahead + 1);
     while past - affordable > 1 {
@@ -185,7 +190,7 @@ pub(crate) fn cost(plan: &Plan, file: &BudgetFile) -> Result<Cost, Failure> {
     let refusal = (affordable < ahead).then(|| fits(affordable + 1).err()).flatten();
     let before = ledger.spent(unit, relation);
     let spent = before.epsilon(limit.delta);
-    let after = Guarantee::new(unit, relation, &before.with(&each, ahead), limit.delta);
+    let after = Guarantee::new(unit, relation, &before.with(&each, charges(ahead)), limit.delta);
     Ok(Cost {
         text: format!(
             "epsilon {spent} spent, after {ahead} rounds {after}; limit {}",

@@ -128,6 +128,7 @@ mod tests {
                 "dishonest",
                 "sample_rate",
                 "local_steps",
+                "separation",
                 "clip_quantile",
                 "clip_rate",
                 "count_noise",

@@ -36,6 +36,13 @@ pub(super) fn patients(way: Way) -> Recipe {
             server_learning_rate: 1.0,
             ..RECORD
         },
+        // Sixteen passes in batches of a third.
+        (Unit::Record, Mode::DpFtrl) => Recipe {
+            rounds: 48,
+            batch_share: 0.33,
+            server_learning_rate: 0.7,
+            ..RECORD
+        },
         (unit, mode) => Recipe {
             clip_quantile: (mode == Mode::Central).then_some(0.5),
             ..if unit == Unit::Record { RECORD } else { INSTITUTION }
@@ -52,6 +59,13 @@ pub(super) fn digits(way: Way) -> Recipe {
             learning_rate: 4.0,
             local: 5,
             server_learning_rate: 1.0,
+            ..RECORD
+        },
+        // Ten passes in batches of half.
+        (Unit::Record, Mode::DpFtrl) => Recipe {
+            rounds: 20,
+            batch_share: 0.5,
+            server_learning_rate: 4.0,
             ..RECORD
         },
         (Unit::Record, mode) => Recipe {

@@ -130,6 +130,20 @@ impl Journal {
         read().map_err(|e| storage(&self.path, &e))
     }
 
+    /// Forgets all that is kept under keys from `from` up to and without `to`.
+    ///
+    /// # Errors
+    /// [`JournalError::Storage`].
+    pub fn forget_between(&mut self, from: &[u8], to: &[u8]) -> Result<(), JournalError> {
+        let write = || -> Result<(), redb::Error> {
+            let write = self.database.begin_write()?;
+            write.open_table(KEPT)?.retain_in(from..to, |_, _| false)?;
+            write.commit()?;
+            Ok(())
+        };
+        write().map_err(|e| storage(&self.path, &e))
+    }
+
     /// Forgets all that is kept under keys beginning with `prefix`.
     ///
     /// # Errors

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use xfl_privacy::{Mechanism, OpenDpNoise, ParameterError, Protection, budget};
+use xfl_privacy::{Mechanism, Mode, OpenDpNoise, ParameterError, Protection, accounting::Loss, budget};
 
 use super::{
     budget::{BudgetError, BudgetFile},
+    carried::{CarriedFile, CarriedFileError},
     entropy,
 };
 use crate::{
@@ -20,6 +21,8 @@ use crate::{
         contribution::{ContributionError, Task, contribution},
     },
 };
+
+mod carried;
 
 /// What an institution trains with.
 pub struct Practice {
@@ -35,6 +38,8 @@ pub struct Practice {
     pub seed: Seed,
     /// The institution's budget.
     pub budget: BudgetFile,
+    /// Noise that later rounds take back; none but in mode dp-ftrl.
+    pub carried: Option<CarriedFile>,
     /// For rehearsals: what is sent instead of the honest update.
     pub attack: Option<Alone>,
 }
@@ -70,6 +75,41 @@ pub enum ProtectError {
         /// Head of the budget file in a commitment of this node's.
         head: [u8; 32],
     },
+    /// Mode dp-ftrl: noise that can't be remembered.
+    #[error(transparent)]
+    Carried(#[from] CarriedFileError),
+    /// Mode dp-ftrl without a file for its noise.
+    #[error("mode dp-ftrl needs a file for the noise that later rounds take back, and there is none")]
+    NothingCarried,
+    /// Mode dp-ftrl: rounds were charged that the noise journal doesn't know.
+    #[error(
+        "the noise journal doesn't know of round {round}, which the budget was charged for: it is gone or older; put the newest copy back, or wait \
+         for round {next}"
+    )]
+    Forgotten {
+        /// The round.
+        round: u64,
+        /// The first round that goes on without.
+        next: u64,
+    },
+    /// Mode dp-ftrl: records could come again too soon.
+    #[error(
+        "data, or the seed that orders them, changed since round {round}: a record could be used again too soon; nothing is released before round {next}"
+    )]
+    Reordered {
+        /// The last round over the other data.
+        round: u64,
+        /// The first round that may use these.
+        next: u64,
+    },
+    /// Mode dp-ftrl: a round that is asked for again, on another model.
+    #[error(
+        "round {round} was released on another model already: the same noise on other gradients would show their difference"
+    )]
+    OtherModel {
+        /// The round.
+        round: u64,
+    },
     /// No entropy for the salts.
     #[error("no entropy: {0}")]
     Entropy(#[from] std::io::Error),
@@ -90,32 +130,20 @@ impl Practice {
         if wish.drawn && mechanism.protection() != Protection::None {
             return Err(ProtectError::Drawn { round });
         }
-        let federation = self.plan.federation().0;
-        if let Protection::Noise { loss } = mechanism.protection() {
-            // Before any of the data is looked at: whether training fails may depend on it.
-            self.budget.charge(&budget::Release {
-                federation,
-                round,
-                attempt,
-                unit: mechanism.unit(),
-                relation: mechanism.relation(),
-                loss,
-            })?;
-        }
-        let task = Task {
-            plan: &self.plan,
-            mechanism: &mechanism,
-            model: self.model.as_ref(),
-            data: self.data.as_ref(),
-            parameters: &wish.model,
-            round,
-            seed: &self.seed,
+        let mut values = match (mechanism.mode(), mechanism.protection()) {
+            (Mode::DpFtrl, Protection::Noise { loss }) => self.carried(wish, &mechanism, &loss)?,
+            (_, protection) => {
+                if let Protection::Noise { loss } = protection {
+                    // Before any of the data is looked at: whether training fails may depend on it.
+                    self.charge((round, attempt), &mechanism, loss)?;
+                }
+                contribution(&self.task(wish, &mechanism), &mut OpenDpNoise)?.into_release()
+            }
         };
-        let mut values = contribution(&task, &mut OpenDpNoise)?.into_release();
         if let Some(attack) = self.attack {
             values = attack.apply(&values, &mechanism, &self.seed.derive("attack", &[round]));
         }
-        let ledger = self.budget.ledger();
+        let (ledger, federation) = (self.budget.ledger(), self.plan.federation().0);
         Ok(Release {
             values,
             salt_secret: *entropy::bytes()?,
@@ -123,6 +151,30 @@ impl Practice {
             charged: ledger.charged(federation),
             budget_head: ledger.head(),
         })
+    }
+
+    fn charge(&mut self, (round, attempt): (u64, u32), mechanism: &Mechanism, loss: Loss) -> Result<(), BudgetError> {
+        let release = budget::Release {
+            federation: self.plan.federation().0,
+            round,
+            attempt,
+            unit: mechanism.unit(),
+            relation: mechanism.relation(),
+            loss,
+        };
+        self.budget.charge(&release).map(|_| ())
+    }
+
+    fn task<'a>(&'a self, wish: &'a Wish, mechanism: &'a Mechanism) -> Task<'a> {
+        Task {
+            plan: &self.plan,
+            mechanism,
+            model: self.model.as_ref(),
+            data: self.data.as_ref(),
+            parameters: &wish.model,
+            round: wish.charge.0,
+            seed: &self.seed,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use xfl_privacy::{
     Delta, Guarantee, Mode, Protection, Sight, SignalFraction, SignalToNoise, Verdict, mask::MaskParams,
 };
 
-use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind, StageName};
+use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind, ServerName, StageName};
 
 /// A plan seen together with a model's dimension and a cohort's size.
 #[derive(Clone, Debug)]
@@ -96,10 +96,27 @@ impl Plan {
                     say(true, text.into());
                 }
             }
+            if p.mode == Mode::DpFtrl {
+                let (batch, separation) = (self.terms.training.batch, mechanism.block());
+                let carried = mechanism.summed_sigma(count);
+                let each = mechanism.sensitivity() as f64 / (2.0 * mechanism.rho_per_release().get()).sqrt();
+                let text = format!(
+                    "a record is used at most once in any {separation} rounds, so every institution needs {} records; the updates of {count} rounds \
+                     together carry {carried:.0} grid steps of noise, independent noise of the same cost would be {:.0}",
+                    batch as u64 * u64::from(separation),
+                    each * (count as f64).sqrt()
+                );
+                say(false, text);
+                if !self.averages() || self.terms.training.server != ServerName::FedAvg {
+                    let text = "noise that is taken back cancels in sums: under this rule or server optimiser part of it stays (epsilon holds)";
+                    say(true, text.into());
+                }
+            }
         }
         let fraction = SignalFraction::new(p.signal_fraction).unwrap_or(SignalFraction::HALF);
         let snr = SignalToNoise::of(&mechanism, fraction);
-        let single = matches!(p.mode, Mode::Local | Mode::DpSgd) && mechanism.protection() != Protection::None;
+        let single =
+            matches!(p.mode, Mode::Local | Mode::DpSgd | Mode::DpFtrl) && mechanism.protection() != Protection::None;
         let ratio = single.then_some(snr.ratio);
         if ratio.is_some() {
             let text = format!(

@@ -2,7 +2,7 @@
 //!
 //! | mode | updates travel | noise in an update | rule, score |
 //! |---|---|---|---|
-//! | local, dp-sgd | in the clear, or masked | all of it | any, or what masks allow |
+//! | local, dp-sgd, dp-ftrl | in the clear, or masked | all of it | any, or what masks allow |
 //! | distributed | masked; to the coordinator alone with `trust_coordinator` | a share | mean, participation |
 //! | central (`trust_coordinator`) | to the coordinator alone | none | mean, participation |
 //!
@@ -36,6 +36,8 @@ pub struct Privacy {
     pub sample_rate: Option<f64>,
     /// Local steps of a round (mode dp-sgd); 1 where absent.
     pub local_steps: Option<u32>,
+    /// Rounds in a row of which a record takes part in at most one (mode dp-ftrl): every institution needs as many batches of records.
+    pub separation: Option<u32>,
     /// The L2 bound of a unit's contribution; with `clip_quantile` that of the first round.
     pub clip: f64,
     /// Share of the units whose norm the clip norm should reach: it then moves from round to round. Fixed where absent.
@@ -117,6 +119,14 @@ impl Plan {
                     steps: p.local_steps.unwrap_or(1),
                 }
             }
+            Mode::DpFtrl => Noising::DpFtrl {
+                separation: p.separation.ok_or_else(|| {
+                    let hint =
+                        "write how many batches of records the smallest institution has, for example separation = 16";
+                    PlanError::at("privacy.mode", "mode dp-ftrl needs privacy.separation", hint)
+                })?,
+                rounds: self.terms.rounds.count,
+            },
         })
     }
 
@@ -169,6 +179,7 @@ impl Plan {
             ("privacy.dishonest", p.dishonest.is_some(), Mode::Distributed),
             ("privacy.sample_rate", p.sample_rate.is_some(), Mode::DpSgd),
             ("privacy.local_steps", p.local_steps.is_some(), Mode::DpSgd),
+            ("privacy.separation", p.separation.is_some(), Mode::DpFtrl),
         ];
         for (key, written, mode) in strangers {
             if written && p.mode != mode {
@@ -219,7 +230,26 @@ impl Plan {
                 xfl_privacy::MAX_LOCAL_STEPS.into(),
             )?;
         }
+        if p.mode == Mode::DpFtrl {
+            self.noise_can_be_carried()?;
+        }
         Ok(())
+    }
+
+    fn noise_can_be_carried(&self) -> Result<(), PlanError> {
+        let p = &self.terms.privacy;
+        if p.unit != Unit::Record {
+            let hint = "write unit = \"record\", or another mode";
+            return Err(PlanError::at("privacy.unit", "mode dp-ftrl protects records", hint));
+        }
+        if p.clip_quantile.is_some() {
+            let hint = "leave clip_quantile out";
+            let what = "mode dp-ftrl carries noise from round to round on one grid, so that the clip norm stays";
+            return Err(PlanError::at("privacy.clip_quantile", what, hint));
+        }
+        // A separation beyond the rounds would only ask for records that are never used.
+        let most = self.terms.rounds.count.clamp(2, xfl_privacy::MAX_SEPARATION.into());
+        check::bounded("privacy.separation", p.separation.unwrap_or(2).into(), 2, most)
     }
 
     fn clip_can_adapt(&self) -> Result<(), PlanError> {

@@ -35,6 +35,8 @@ pub struct Protected {
     pub rate: u64,
     /// Local steps.
     pub steps: u32,
+    /// Rounds in a row of which a record took part in at most one, and over which noise is correlated; 1 but for mode dp-ftrl.
+    pub separation: u32,
 }
 
 impl Protected {
@@ -55,6 +57,7 @@ impl Protected {
             promised: mechanism.promised_sigma(),
             rate: rate.to_bits(),
             steps: mechanism.local_steps(),
+            separation: mechanism.block(),
         }
     }
 }
@@ -124,7 +127,8 @@ impl Rounds {
         Ok(())
     }
 
-    /// A new release is a new charge, under a new head of the budget file: in the clear one for each round, masked one for each attempt.
+    /// A new release is a new charge, under a new head of the budget file: in the clear one for each round, masked one for each attempt. In mode
+    /// dp-ftrl one for each round: another attempt repeats the round's integers, and only the first charge of a block costs anything.
     fn charges_grow(&self, member: NodeId, commit: &Commit) -> Result<(), RoundError> {
         let misbehaved = |what: String| Err(RoundError::Misbehaved { member, what });
         let Some(before) = self.spent.get(&member) else {
@@ -133,7 +137,8 @@ impl Rounds {
                 _ => Ok(()),
             };
         };
-        let again = before.envelope.round == self.round && !self.plan.masked();
+        let repeats = !self.plan.masked() || self.mechanism.mode() == Mode::DpFtrl;
+        let again = before.envelope.round == self.round && repeats;
         let least = before.charged.saturating_add(u64::from(!again));
         if commit.charged < least {
             let got = commit.charged;
@@ -152,7 +157,7 @@ impl fmt::Display for Protected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "mode {}, unit {}, {}, grid step {:e}, clip {} steps, count {} steps, noise {} of {} steps, {} local steps at rate {}",
+            "mode {}, unit {}, {}, grid step {:e}, clip {} steps, count {} steps, noise {} of {} steps, {} local steps at rate {}, separation {}",
             self.mode,
             self.unit,
             self.relation,
@@ -162,7 +167,8 @@ impl fmt::Display for Protected {
             self.sigma,
             self.promised,
             self.steps,
-            f64::from_bits(self.rate)
+            f64::from_bits(self.rate),
+            self.separation
         )
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The records stand in one seeded random order, and round r takes the `batch` records from place `r * batch` on,
 //! coming round to the beginning after the last: a rotation. A batch has a fixed size and never holds a record twice, and
-//! over any n rounds every one of n records takes part exactly `batch` times.
+//! over any n rounds every one of n records takes part exactly `batch` times. Where n is at least `b * batch`, no record takes part twice in b rounds
+//! in a row: places move by `batch` each round, and `b` batches in a row are different places.
 //!
 //! The order follows from the seed, so **no privacy amplification by sampling is claimed** for it: accounting treats
 //! every record as if it took part in every round.
@@ -56,6 +57,21 @@ mod tests {
                 }
             }
             prop_assert!(uses.iter().all(|&count| count == batch));
+        }
+    }
+
+    proptest! {
+        /// What mode dp-ftrl rests on: with `separation` batches or more, any so many rounds in a row have different records.
+        #[test]
+        fn a_record_rests_for_as_many_rounds_as_there_are_whole_batches(
+            batch in 1usize..9, separation in 1usize..12, more in 0usize..9, from in 0u64..10_000, number: u64,
+        ) {
+            let records = batch * separation + more.min(batch - 1);
+            let seed = Seed::from_number(number);
+            let used: Vec<usize> = (from..from + separation as u64)
+                .flat_map(|round| rotation(&seed, records, batch, round).unwrap())
+                .collect();
+            prop_assert_eq!(used.iter().collect::<BTreeSet<_>>().len(), used.len());
         }
     }
 

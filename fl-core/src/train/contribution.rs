@@ -5,6 +5,8 @@
 //! - Mode `dp-sgd`: local steps, each over the records that the noise's own coins draw; every sum is noised before the local model moves by it.
 //!   An institution of `N` records draws each with probability `batch / N`, which must not pass the plan's `sample_rate`, so that everybody's
 //!   divisor is the public batch and nobody's size shows.
+//! - Mode `dp-ftrl`: as unit `record`, refused where the data have fewer than `separation` batches, so that the rotation keeps to it; the noise is a
+//!   [`xfl_privacy::Carrying`], which knows what earlier rounds carried.
 //!
 //! Either way the coordinator *adds* what comes out.
 
@@ -54,6 +56,18 @@ pub enum ContributionError {
         /// Examples that are enough.
         needed: usize,
     },
+    /// Too little data for a record to rest as long as the plan says.
+    #[error("{got} examples, and batches of {batch} of which a record is in one of any {separation} need {needed}")]
+    TooSoon {
+        /// Examples there are.
+        got: usize,
+        /// Examples of a batch.
+        batch: usize,
+        /// The plan's.
+        separation: u32,
+        /// Examples that are enough.
+        needed: usize,
+    },
 }
 
 impl From<AddError> for ContributionError {
@@ -93,6 +107,7 @@ pub fn contribution<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N
     match (task.mechanism.mode(), task.mechanism.unit()) {
         (Mode::DpSgd, _) => local_steps(task, noise),
         (_, Unit::Record) => {
+            separated(task.plan, task.data.len())?;
             let batch = rotation(task.seed, task.data.len(), training.batch, task.round)?;
             Ok(noise.noise(summed(task, task.parameters, &batch)?.finish()?)?)
         }
@@ -113,6 +128,27 @@ pub fn contribution<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N
             Ok(noise.noise(clip(delta, task.mechanism)?.quantise()?)?)
         }
     }
+}
+
+/// Whether data of `records` have enough batches for the plan's separation: the rotation then uses a record at most once in so many rounds.
+///
+/// # Errors
+/// [`ContributionError::TooSoon`].
+pub fn separated(plan: &Plan, records: usize) -> Result<(), ContributionError> {
+    let (batch, separation) = (
+        plan.terms().training.batch,
+        plan.terms().privacy.separation.unwrap_or(1),
+    );
+    let needed = batch.saturating_mul(separation as usize);
+    if records >= needed {
+        return Ok(());
+    }
+    Err(ContributionError::TooSoon {
+        got: records,
+        batch,
+        separation,
+        needed,
+    })
 }
 
 /// The probability with which an institution of `records` draws each for a step.

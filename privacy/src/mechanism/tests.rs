@@ -334,3 +334,114 @@ fn dp_sgd_needs_records_zero_out_and_sane_numbers() {
     };
     assert!(text(honest).contains("at least 1"));
 }
+
+fn carrying(separation: u32, rounds: u64, settings: Settings) -> Result<Mechanism, MechanismError> {
+    Mechanism::try_from(Settings {
+        noising: Noising::DpFtrl { separation, rounds },
+        ..settings
+    })
+}
+
+#[test]
+fn carried_noise_needs_records_and_sane_numbers() {
+    let mechanism = carrying(8, 20, record()).unwrap();
+    assert_eq!(
+        (mechanism.lags(), mechanism.block(), mechanism.local_steps()),
+        (8, 8, 1)
+    );
+    assert_eq!(
+        (
+            mechanism.charges(1),
+            mechanism.charges(8),
+            mechanism.charges(9),
+            mechanism.charges(20)
+        ),
+        (1, 1, 2, 3)
+    );
+    assert_eq!(
+        (mechanism.charge_of(1), mechanism.charge_of(8), mechanism.charge_of(9)),
+        (0, 0, 1)
+    );
+    assert_eq!(carrying(8, 3, record()).unwrap().lags(), 3);
+    // By hand: 1 + (1/2)^2 + (3/8)^2 + ... of eight lags, over 2 * 2^2, and a little for the roundings.
+    let squares: f64 = (0..8)
+        .scan(1.0f64, |c, k| {
+            let now = *c;
+            *c *= f64::from(2 * k + 1) / f64::from(2 * k + 2);
+            Some(now * now)
+        })
+        .sum();
+    let rho = mechanism.rho_per_release().get();
+    assert!(
+        rho > squares / 8.0 && rho < squares / 8.0 * 1.001,
+        "{rho} {}",
+        squares / 8.0
+    );
+    let text = |separation, rounds, settings| carrying(separation, rounds, settings).unwrap_err().to_string();
+    assert!(text(1, 20, record()).contains("separation is 1, expected from 2 to 256"));
+    assert!(text(257, 500, record()).contains("separation is 257"));
+    assert!(text(8, 0, record()).contains("number of rounds is 0"));
+    let counting = Settings {
+        count_noise: Some(1.0),
+        ..record()
+    };
+    assert!(text(8, 20, counting).contains("the clip norm stays"));
+    let institution = Settings {
+        unit: Unit::Institution,
+        batch: None,
+        ..record()
+    };
+    assert!(text(8, 20, institution).contains("mode dp-ftrl protects records"));
+    let large = Settings {
+        dimension: 1 << 27,
+        grid_step: 1e-5,
+        ..record()
+    };
+    assert!(text(8, 20, large).contains("noise of so many rounds is remembered"));
+    // What is carried has to fit the finer grid: the hint passes.
+    let loud = Settings {
+        noise_multiplier: 5000.0,
+        ..record()
+    };
+    let Err(MechanismError::GridTooFine { at_least, .. }) = carrying(8, 20, loud) else {
+        panic!("fits")
+    };
+    carrying(
+        8,
+        20,
+        Settings {
+            grid_step: at_least,
+            ..loud
+        },
+    )
+    .unwrap();
+    let silent = Settings {
+        noise_multiplier: 0.0,
+        ..record()
+    };
+    assert_eq!(carrying(8, 20, silent).unwrap().protection(), Protection::None);
+}
+
+proptest! {
+    /// A use costs more with every lag and less with more noise; a federation costs no more than independent noise of the same size, and never less
+    /// than what one release of it costs.
+    #[test]
+    fn a_use_costs_more_the_longer_noise_is_carried(
+        settings in any_settings(), more in 1.0f64..4.0, separation in 2u32..40, rounds in 1u64..200, longer in 1u64..100,
+    ) {
+        let settings = Settings { unit: Unit::Record, batch: Some(4), noise_multiplier: settings.noise_multiplier.max(0.05), ..settings };
+        let louder = Settings { noise_multiplier: settings.noise_multiplier * more, ..settings };
+        let all = [
+            carrying(separation, rounds, settings), carrying(separation, rounds, louder), carrying(separation + 1, rounds, settings),
+            carrying(separation, rounds + longer, settings), Mechanism::try_from(settings),
+        ];
+        if let [Ok(one), Ok(two), Ok(wider), Ok(long), Ok(alone)] = all {
+            let rho = |m: &Mechanism| m.rho_per_release();
+            prop_assert!(rho(&two) <= rho(&one) && rho(&one) <= rho(&wider) && rho(&one) <= rho(&long));
+            prop_assert!(rho(&alone) <= rho(&one) && rho(&one).get() <= alone.rho_per_release().times(one.lags().into()).get() * (1.0 + 1e-12));
+            prop_assert!(two.max_abs() >= one.max_abs() && one.max_abs() >= alone.max_abs());
+            prop_assert!(one.charges(rounds) <= rounds && one.charges(rounds) * u64::from(separation) >= rounds);
+            prop_assert_eq!(Mechanism::try_from(Settings::from(one)).unwrap(), one);
+        }
+    }
+}

@@ -17,7 +17,8 @@ use opendp::metrics::L2Distance;
 use opendp::traits::samplers::fill_bytes;
 use rayon::prelude::*;
 
-use super::{Noise, NoiseError, Noised, Os, drawn};
+use super::{Noise, NoiseError, Noised, Os, alone, drawn};
+use crate::carried::{FineSum, NoisedFineSum, lags::FINE_BITS};
 use crate::central::{ClearSum, NoisedSum};
 use crate::exact::ratio_up;
 use crate::hush::taking_turns;
@@ -39,6 +40,7 @@ impl Noise for OpenDpNoise {
 
     fn noise(&mut self, quantised: Quantised) -> Result<Noised<Os>, NoiseError> {
         let Quantised { mut values, mechanism } = quantised;
+        alone(&mechanism)?;
         if mechanism.sigma() == 0 {
             return Noised::admit(values, mechanism);
         }
@@ -55,7 +57,7 @@ impl Noise for OpenDpNoise {
                 for (value, noised) in chunk.iter_mut().zip(output) {
                     *value = i32::try_from(noised).map_err(|_| NoiseError::OutsideRange)?;
                 }
-                Ok(())
+                Ok::<(), NoiseError>(())
             },
         )?;
         Noised::admit(values, mechanism)
@@ -64,19 +66,17 @@ impl Noise for OpenDpNoise {
     fn noise_sum(&mut self, sum: ClearSum) -> Result<NoisedSum<Os>, NoiseError> {
         let (mut values, mechanism) = sum.into_parts();
         let (sigma, sensitivity) = (mechanism.promised_sigma(), mechanism.sensitivity());
-        if sigma > 0 {
-            let rho = rho_alone(sigma, sensitivity);
-            values.par_chunks_mut(CHUNK).try_for_each_init(
-                || measurement(sigma, sensitivity, rho),
-                |measurement, chunk| {
-                    let measurement = measurement.as_ref().map_err(NoiseError::clone)?;
-                    let output = measurement.invoke(&chunk.to_vec()).map_err(refused)?;
-                    chunk.copy_from_slice(&output);
-                    Ok(())
-                },
-            )?;
-        }
+        add(&mut values, sigma, sensitivity, rho_alone(sigma, sensitivity))?;
         Ok(NoisedSum::new(values))
+    }
+
+    fn noise_fine(&mut self, fine: FineSum) -> Result<NoisedFineSum<Os>, NoiseError> {
+        let (mut values, mechanism) = fine.into_parts();
+        let (sigma, sensitivity) = (mechanism.sigma(), mechanism.sensitivity());
+        // A use of a record costs most in its own round: as much as on the plan's grid. Sigma is below 2^24: the mechanism was checked for it.
+        let rho = rho_alone(sigma, sensitivity);
+        add(&mut values, sigma << FINE_BITS, sensitivity << FINE_BITS, rho)?;
+        Ok(NoisedFineSum::new(values))
     }
 
     fn draw(&mut self, records: usize, rate: SampleRate) -> Result<Vec<usize>, NoiseError> {
@@ -94,8 +94,27 @@ impl Noise for OpenDpNoise {
     }
 }
 
-/// zCDP of one discrete Gaussian by itself, rounded up.
+/// Adds noise to every one of these integers; none where sigma is 0.
+fn add(values: &mut [i64], sigma: u32, sensitivity: u64, rho: Rho) -> Result<(), NoiseError> {
+    if sigma == 0 {
+        return Ok(());
+    }
+    values.par_chunks_mut(CHUNK).try_for_each_init(
+        || measurement(sigma, sensitivity, rho),
+        |measurement, chunk| {
+            let measurement = measurement.as_ref().map_err(NoiseError::clone)?;
+            let output = measurement.invoke(&chunk.to_vec()).map_err(refused)?;
+            chunk.copy_from_slice(&output);
+            Ok(())
+        },
+    )
+}
+
+/// zCDP of one discrete Gaussian by itself, rounded up; infinite without noise.
 fn rho_alone(sigma: u32, sensitivity: u64) -> Rho {
+    if sigma == 0 {
+        return Rho::INFINITE;
+    }
     Rho::result(ratio_up(u128::from(sensitivity).pow(2), 2 * u128::from(sigma).pow(2)))
 }
 

@@ -4,7 +4,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::gaussian::discrete_gaussian;
-use super::{Noise, NoiseError, Noised, Rehearsal, drawn};
+use super::{Noise, NoiseError, Noised, Rehearsal, alone, drawn};
+use crate::carried::{FineSum, NoisedFineSum, lags::FINE_BITS};
 use crate::central::{ClearSum, NoisedSum};
 use crate::parameter::SampleRate;
 use crate::quantise::Quantised;
@@ -36,6 +37,7 @@ impl Noise for RehearsalNoise {
 
     fn noise(&mut self, quantised: Quantised) -> Result<Noised<Rehearsal>, NoiseError> {
         let Quantised { mut values, mechanism } = quantised;
+        alone(&mechanism)?;
         if mechanism.sigma() > 0 {
             for value in &mut values {
                 let noised = i64::from(*value) + discrete_gaussian(mechanism.sigma(), &mut self.rng);
@@ -53,6 +55,16 @@ impl Noise for RehearsalNoise {
             }
         }
         Ok(NoisedSum::new(values))
+    }
+
+    fn noise_fine(&mut self, fine: FineSum) -> Result<NoisedFineSum<Rehearsal>, NoiseError> {
+        let (mut values, mechanism) = fine.into_parts();
+        // Below 2^24: the mechanism was checked for it.
+        let sigma = mechanism.sigma() << FINE_BITS;
+        for value in values.iter_mut().filter(|_| sigma > 0) {
+            *value = value.saturating_add(discrete_gaussian(sigma, &mut self.rng));
+        }
+        Ok(NoisedFineSum::new(values))
     }
 
     fn draw(&mut self, records: usize, rate: SampleRate) -> Result<Vec<usize>, NoiseError> {

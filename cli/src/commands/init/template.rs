@@ -55,7 +55,8 @@ server_learning_rate = 1.5  # how far the model follows the aggregate
 [privacy]
 unit = "record"             # whose privacy: "record" (each example) or "institution" (all it has)
 # mode = "local"              # who adds the noise: each institution alone ("local"), each a share of the sum's ("distributed"), the coordinator
-                            # ("central"), or each at every step of a local training ("dp-sgd"); `xfl privacy explain` says what that means
+                            # ("central"), each at every step of a local training ("dp-sgd"), or each alone and takes part of it back in later rounds
+                            # ("dp-ftrl"); `xfl privacy explain` says what that means
 relation = "zero-out"       # neighbouring data sets: one unit left out ("zero-out") or exchanged ("replace")
 clip = 1.0                  # L2 bound of a unit's contribution
 step = 0.001                # the grid that contributions are rounded to
@@ -65,6 +66,7 @@ delta = 1e-5                # where epsilon is read off
 # dishonest = 1               # institutions whose share of noise isn't counted on (distributed); masking.colluders with masks
 # sample_rate = 0.1           # most that a record's chance of being drawn for a step may be (dp-sgd; no default)
 # local_steps = 1             # steps of a round's local training (dp-sgd)
+# separation = 16             # rounds in a row of which a record is in at most one: whole batches that every institution has (dp-ftrl; no default)
 # clip_quantile = 0.5         # share of the units that the clip norm follows from round to round; fixed where absent
 # clip_rate = 0.2             # how fast it does
 # count_noise = 10.0          # noise on the count that it follows, in units (of the same sum as the noise): part of rho, where absent a

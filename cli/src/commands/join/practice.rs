@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex};
 
 use xfl_core::{
     identity::NodeId,
-    node::protect::{self, Practice},
+    node::{
+        carried::CarriedFile,
+        protect::{self, Practice},
+    },
     plan::Plan,
     seed::Seed,
     train::{
         Device,
-        contribution::rate_of,
+        contribution::{rate_of, separated},
         data::{Data, Limits, Table},
     },
     transcript::Genesis,
@@ -101,6 +104,10 @@ impl<'a> Maker<'a> {
         if let Ok(mut notes) = self.notes.lock() {
             notes.push(format!("budget: {note}"));
         }
+        let carried = match mechanism.mode() {
+            Mode::DpFtrl => Some(CarriedFile::open(&self.args.dir.join("noise.redb"), plan.federation())?),
+            _ => None,
+        };
         // The order of examples; each institution's own, so that equal files don't give equal batches.
         let seed = Seed::from_number(terms.training.seed).derive(&format!("institution {}", self.node), &[]);
         let attack = self.args.poison;
@@ -111,6 +118,7 @@ impl<'a> Maker<'a> {
             data: Box::new(data),
             seed,
             budget,
+            carried,
             attack,
         })
     }
@@ -132,6 +140,10 @@ pub(super) fn enough(data: &Table, plan: &Plan, file: &dyn std::fmt::Display) ->
                 .hint("agree on a smaller training.batch or a larger privacy.sample_rate; the latter costs epsilon")
         });
     }
+    separated(plan, have).map_err(|error| {
+        Failure::usage(format!("{file}: {error}"))
+            .hint("agree on a smaller training.batch or a smaller privacy.separation; the latter costs epsilon")
+    })?;
     if plan.terms().privacy.unit == Unit::Record && have < batch {
         let what = format!("{file}: {have} examples, and training.batch is {batch}");
         return Err(Failure::usage(what).hint("with unit = \"record\" every institution needs a whole batch"));

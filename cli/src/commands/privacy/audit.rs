@@ -188,9 +188,11 @@ impl Scene {
         let mechanism = plan.mechanism(model.dimension())?;
         let mode = mechanism.mode();
         if !matches!(mode, Mode::Local | Mode::DpSgd) {
-            let what = format!(
-                "mode {mode} protects the sum over institutions, and what is audited is what one of them sends"
-            );
+            let why = match mode {
+                Mode::DpFtrl => "carries noise from round to round, and what is audited is one round by itself",
+                _ => "protects the sum over institutions, and what is audited is what one of them sends",
+            };
+            let what = format!("mode {mode} {why}");
             return Err(Failure::usage(what).hint("name a plan with mode = \"local\" or \"dp-sgd\""));
         }
         Ok(Self {

@@ -35,6 +35,7 @@ pub(super) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     // Never fails: the plan was checked.
     let delta = Delta::new(terms.privacy.delta).map_err(|error| Failure::usage(error.to_string()))?;
     let all = Guarantee::of(&mechanism, terms.rounds.count, delta);
+    // What is charged at once: a round, or a block of rounds.
     let once = Guarantee::of(&mechanism, 1, delta);
     let members = args.members.unwrap_or(terms.rounds.quorum);
     let findings = plan.check(d, members)?.findings;
@@ -65,7 +66,8 @@ pub(super) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
         "federation": plan.federation().to_string(), "mode": mechanism.mode(), "adversary": mechanism.mode().adversary(),
         "unit": mechanism.unit(), "relation": mechanism.relation(), "round": once, "all_rounds": all, "words": words,
         "sigma_steps": mechanism.sigma(), "promised_sigma_steps": mechanism.promised_sigma(), "clip_steps": mechanism.clip_steps(),
-        "trusted_coordinator": plan.sealed(),
+        "trusted_coordinator": plan.sealed(), "rounds_of_a_charge": mechanism.block(),
+        "released_sigma_steps": mechanism.released_sigma(), "summed_sigma_steps": mechanism.summed_sigma(terms.rounds.count),
     });
     Outcome::new(data, text)
 }
@@ -132,6 +134,14 @@ fn leaves(plan: &Plan, mechanism: &Mechanism) -> Vec<String> {
         _ if mechanism.protection() == Protection::None => "no noise at all: what leaves gives the data away as far as it can".into(),
         Mode::Local => format!("discrete Gaussian noise of {sigma} steps on every one of {} numbers", mechanism.length()),
         Mode::DpSgd => format!("discrete Gaussian noise of {sigma} steps on every one of {} numbers, at each local step", mechanism.length()),
+        Mode::DpFtrl => format!(
+            "discrete Gaussian noise of {sigma} steps on every one of {} numbers, drawn anew in each round, less part of what your earlier rounds carried: \
+             {:.0} steps at most in a round, and {:.0} on the sum of all {} rounds, which is what the model follows",
+            mechanism.length(),
+            mechanism.released_sigma(),
+            mechanism.summed_sigma(plan.terms().rounds.count),
+            plan.terms().rounds.count
+        ),
         Mode::Distributed => format!(
             "a share of the noise, {sigma} steps on every one of {} numbers: the shares of {} honest institutions make {promised}",
             mechanism.length(),
@@ -175,14 +185,27 @@ fn cost(plan: &Plan, mechanism: &Mechanism, once: &Guarantee, all: &Guarantee) -
     if !all.epsilon.is_finite() {
         return vec!["epsilon is infinite: there is no guarantee, and nothing is charged to a budget".into()];
     }
-    let total = Total::of(&mechanism.loss(), count);
+    let total = Total::of(&mechanism.loss(), mechanism.charges(count));
     let found = |false_alarms: f64| power(&total, false_alarms) * 100.0;
     let sampled = match mechanism.mode() {
-        Mode::DpSgd => "records are drawn by the institution's own coins, which counts in its favour",
-        _ => "every round counts in full, whether or not a record's batch was drawn",
+        Mode::DpSgd => "records are drawn by the institution's own coins, which counts in its favour".to_owned(),
+        Mode::DpFtrl => format!(
+            "a record is used at most once in any {} rounds, to which your node holds: it refuses a plan for which its data have too few batches of {}, and \
+             releases nothing in the rest of a block in which data or order changed",
+            mechanism.block(),
+            mechanism.batch()
+        ),
+        _ => "every round counts in full, whether or not a record's batch was drawn".to_owned(),
+    };
+    let first = match mechanism.mode() {
+        Mode::DpFtrl => format!(
+            "each block of {} rounds, with its first: {once}; the rounds after it are on record at no further cost",
+            mechanism.block()
+        ),
+        _ => format!("one round: {once}"),
     };
     vec![
-        format!("one round: {once}"),
+        first,
         format!("all {count} rounds: {all}, by {} accounting; {sampled}", all.accountant),
         format!(
             "in other words: whoever tests for one {what}, knows everything else and accepts 1 false alarm in 100 finds it in at most {:.1} of \
@@ -212,6 +235,9 @@ fn not_protected(mechanism: &Mechanism) -> Vec<String> {
         "what holds for people in general: a model that learns that a symptom means a disease says so of everybody"
             .to_owned(),
     ];
+    if mechanism.mode() == Mode::DpFtrl {
+        said.push("the journal of noise in your folder (noise.redb) from whoever reads your disk: with it and the transcript, your updates can be had without noise".into());
+    }
     if mechanism.unit() == Unit::Record {
         said.push("what many of your records have in common, such as how ill your patients are on average".into());
     }

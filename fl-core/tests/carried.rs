@@ -1,0 +1,271 @@
+//! Mode dp-ftrl at an institution: the noise of its releases is the banded matrix's, and whatever is cut short, lost or changed, a round has one
+//! release or none. Records are all alike, so that releases differ by their noise alone.
+#![cfg(feature = "node")]
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::path::Path;
+
+use xfl_core::{
+    institution::Wish,
+    node::{
+        budget::BudgetFile,
+        carried::CarriedFile,
+        protect::{Practice, ProtectError},
+    },
+    plan::Plan,
+    seed::Seed,
+    train::{Device, Limits, Table, contribution::ContributionError},
+};
+use xfl_privacy::{Delta, Epsilon, budget::Limit};
+
+const FEATURES: usize = 300;
+const BATCH: usize = 4;
+const SEPARATION: u64 = 4;
+/// Noise that is drawn, in grid steps.
+const SIGMA: f64 = 1000.0;
+
+fn plan(privacy: &str) -> Plan {
+    let text = format!(
+        "[federation]\nid = \"{}\"\nname = \"alike\"\ncoordinator = \"{}\"\n[rounds]\ncount = 12\nquorum = 3\n\
+         [model]\nkind = \"logistic\"\n[training]\nbatch = {BATCH}\n\
+         [privacy]\nunit = \"record\"\nclip = 1.0\nstep = 0.001\n{privacy}\
+         [aggregation]\nrule = \"mean\"\n[score]\nkind = \"participation\"\n[reward]\nbudget = 0\n\
+         [data]\ntask = \"classification\"\nlabel = \"y\"\nclasses = [\"a\", \"b\"]\ncolumns = [{{ prefix = \"p\", count = {FEATURES} }}]\n",
+        "22".repeat(32),
+        "33".repeat(32)
+    );
+    Plan::parse(&text, "federation.toml").unwrap()
+}
+
+fn carrying() -> Plan {
+    plan(&format!(
+        "mode = \"dp-ftrl\"\nseparation = {SEPARATION}\nnoise_multiplier = 1.0\n"
+    ))
+}
+
+/// An institution in this folder, with `records` equal records that hold `value`.
+fn practice(folder: &Path, plan: &Plan, records: usize, value: f64) -> Practice {
+    let header: String = (0..FEATURES).map(|i| format!("p{i},")).collect();
+    let row = format!("{value},").repeat(FEATURES);
+    let csv = format!("{header}y\n{}", format!("{row}b\n").repeat(records));
+    let terms = plan.terms();
+    let limit = Limit {
+        epsilon: Epsilon::new(1e6).unwrap(),
+        delta: Delta::new(1e-5).unwrap(),
+        per_federation: None,
+    };
+    let model = terms.model.build(&terms.data, Device::Cpu).unwrap();
+    Practice {
+        plan: plan.clone(),
+        mechanism: plan.mechanism(model.dimension()).unwrap(),
+        model,
+        data: Box::new(Table::read("alike", csv.as_bytes(), &terms.data, Limits::default()).unwrap()),
+        seed: Seed::from_number(1),
+        budget: BudgetFile::open(&folder.join("budget.jsonl"), limit).unwrap(),
+        carried: Some(CarriedFile::open(&folder.join("noise.redb"), plan.federation()).unwrap()),
+        attack: None,
+    }
+}
+
+fn usual(folder: &Path) -> Practice {
+    practice(folder, &carrying(), BATCH * SEPARATION as usize, 0.3)
+}
+
+fn wish(round: u64, attempt: u32) -> Wish {
+    Wish {
+        charge: (round, attempt),
+        model: vec![0.0; FEATURES + 1],
+        scale: 1.0,
+        seen: Vec::new(),
+        drawn: false,
+    }
+}
+
+fn released(practice: &mut Practice, round: u64) -> Result<Vec<i32>, ProtectError> {
+    practice.release(&wish(round, 0)).map(|release| release.values)
+}
+
+/// `C^-1` of a band of four, from its first coefficients `1, 1/2, 3/8, 5/16`.
+fn inverse(rounds: usize) -> Vec<Vec<f64>> {
+    let c = [1.0, 0.5, 0.375, 0.3125];
+    let mut rows = vec![vec![0.0; rounds]; rounds];
+    for unit in 0..rounds {
+        for t in unit..rounds {
+            let past: f64 = (1..c.len().min(t + 1)).map(|k| c[k] * rows[t - k][unit]).sum();
+            rows[t][unit] = f64::from(u8::from(t == unit)) - past;
+        }
+    }
+    rows
+}
+
+/// Covariances of every two of ten rounds over 20 institutions of 301 coordinates: a standard error of at most `sqrt(2 / 6020)` = 1.8 % of the larger
+/// variance (1.28 of what is drawn); six of it are allowed, a false alarm in ten million for all 55 pairs.
+#[test]
+fn releases_carry_the_banded_matrix() {
+    let silent = plan("noise_multiplier = 0.0\n");
+    let nowhere = tempfile::tempdir().unwrap();
+    let exact = released(&mut practice(nowhere.path(), &silent, BATCH, 0.3), 1).unwrap();
+    let (institutions, rounds) = (20, 10);
+    let mut products = vec![vec![0.0; rounds]; rounds];
+    let mut sums = 0.0;
+    for _ in 0..institutions {
+        let folder = tempfile::tempdir().unwrap();
+        let mut practice = usual(folder.path());
+        let noise: Vec<Vec<f64>> = (1..=rounds as u64)
+            .map(|round| {
+                let values = released(&mut practice, round).unwrap();
+                values
+                    .iter()
+                    .zip(&exact)
+                    .map(|(y, x)| f64::from(y - x) / SIGMA)
+                    .collect()
+            })
+            .collect();
+        for (s, t) in (0..rounds).flat_map(|s| (0..=s).map(move |t| (s, t))) {
+            products[s][t] += noise[s].iter().zip(&noise[t]).map(|(a, b)| a * b).sum::<f64>();
+        }
+        sums += (0..=FEATURES)
+            .map(|i| noise.iter().map(|n| n[i]).sum::<f64>().powi(2))
+            .sum::<f64>();
+    }
+    let count = (institutions * (FEATURES + 1)) as f64;
+    let inverse = inverse(rounds);
+    for (s, t) in (0..rounds).flat_map(|s| (0..=s).map(move |t| (s, t))) {
+        let expected: f64 = inverse[s].iter().zip(&inverse[t]).map(|(a, b)| a * b).sum();
+        let got = products[s][t] / count;
+        assert!(
+            (got - expected).abs() < 6.0 * 0.0182 * 1.28,
+            "{s} {t}: {got}, expected {expected}"
+        );
+    }
+    // The sum, which a model follows: what the plan's own check says, and less than half of independent noise of the same size.
+    let mechanism = carrying().mechanism(FEATURES + 1).unwrap();
+    let (got, expected) = (sums / count, (mechanism.summed_sigma(rounds as u64) / SIGMA).powi(2));
+    assert!((got / expected - 1.0).abs() < 0.11, "{got}, expected {expected}");
+    assert!(got < 0.5 * rounds as f64, "{got}");
+}
+
+#[test]
+fn a_restart_repeats_the_round_and_carries_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = usual(folder.path());
+    released(&mut first, 1).unwrap();
+    let second = released(&mut first, 2).unwrap();
+    drop(first);
+    let mut again = usual(folder.path());
+    // The same bits, for another (masked) attempt too, and nothing is charged again.
+    assert_eq!(released(&mut again, 2).unwrap(), second);
+    let attempt = again.release(&wish(2, 1)).unwrap();
+    assert_eq!((attempt.values, attempt.charged), (second, 2));
+    let other = Wish {
+        model: vec![0.1; FEATURES + 1],
+        ..wish(2, 0)
+    };
+    assert!(matches!(
+        again.release(&other),
+        Err(ProtectError::OtherModel { round: 2 })
+    ));
+    released(&mut again, 3).unwrap();
+    assert!(released(&mut again, 1).is_ok(), "kept as long as its block lasts");
+    // A block is paid for by its first round.
+    let ledger = again.budget.ledger();
+    let paid: Vec<f64> = ledger.releases().map(|r| r.loss.rho().get()).collect();
+    assert_eq!(paid, [again.mechanism.rho_per_release().get(), 0.0, 0.0]);
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(folder.path().join("noise.redb"))
+            .unwrap()
+            .permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// A release that was charged and cut short before it was kept may have been drawn: that round is lost, the next one isn't.
+#[test]
+fn a_round_that_was_cut_short_is_never_drawn_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut practice = usual(folder.path());
+    let broken = Wish {
+        model: Vec::new(),
+        ..wish(1, 0)
+    };
+    assert!(matches!(practice.release(&broken), Err(ProtectError::Contribution(_))));
+    drop(practice);
+    let mut again = usual(folder.path());
+    assert!(matches!(released(&mut again, 1), Err(ProtectError::Drawn { round: 1 })));
+    released(&mut again, 2).unwrap();
+    assert!(matches!(released(&mut again, 1), Err(ProtectError::Drawn { round: 1 })));
+    let paid: Vec<bool> = again
+        .budget
+        .ledger()
+        .releases()
+        .map(|r| r.loss.rho().get() > 0.0)
+        .collect();
+    assert_eq!(paid, [true, false]);
+}
+
+#[test]
+fn noise_that_was_lost_ends_the_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = usual(folder.path());
+    released(&mut first, 1).unwrap();
+    let old = folder.path().join("old.redb");
+    drop(first);
+    std::fs::copy(folder.path().join("noise.redb"), &old).unwrap();
+    released(&mut usual(folder.path()), 2).unwrap();
+    // Put back to what it was after the first round, then gone.
+    std::fs::rename(&old, folder.path().join("noise.redb")).unwrap();
+    for _ in 0..2 {
+        for round in [2, 3, 4] {
+            let lost = released(&mut usual(folder.path()), round);
+            assert!(matches!(lost, Err(ProtectError::Forgotten { next: 5, .. })), "{lost:?}");
+        }
+        std::fs::remove_file(folder.path().join("noise.redb")).unwrap();
+    }
+    let mut again = usual(folder.path());
+    released(&mut again, 5).unwrap();
+    let paid: Vec<bool> = again
+        .budget
+        .ledger()
+        .releases()
+        .map(|r| r.loss.rho().get() > 0.0)
+        .collect();
+    assert_eq!(paid, [true, false, true]);
+}
+
+/// Records that changed may stand at other places of the rotation, and come again before they rested.
+#[test]
+fn other_data_wait_for_the_next_block() {
+    let folder = tempfile::tempdir().unwrap();
+    released(&mut usual(folder.path()), 1).unwrap();
+    let other = |value| practice(folder.path(), &carrying(), BATCH * SEPARATION as usize, value);
+    let mut more = practice(folder.path(), &carrying(), 1 + BATCH * SEPARATION as usize, 0.3);
+    assert!(matches!(
+        released(&mut more, 2),
+        Err(ProtectError::Reordered { round: 1, next: 5 })
+    ));
+    drop(more);
+    assert!(matches!(
+        released(&mut other(0.4), 4),
+        Err(ProtectError::Reordered { round: 1, next: 5 })
+    ));
+    released(&mut other(0.4), 5).unwrap();
+    released(&mut other(0.4), 6).unwrap();
+    // Fewer records than the plan's separation needs: refused before anything is charged.
+    let few = tempfile::tempdir().unwrap();
+    let mut practice = practice(few.path(), &carrying(), BATCH * SEPARATION as usize - 1, 0.3);
+    let refused = released(&mut practice, 1);
+    assert!(
+        matches!(
+            refused,
+            Err(ProtectError::Contribution(ContributionError::TooSoon {
+                needed: 16,
+                ..
+            }))
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(practice.budget.ledger().lines(), 0);
+    practice.carried = None;
+    practice.data = usual(tempfile::tempdir().unwrap().path()).data;
+    assert!(matches!(released(&mut practice, 1), Err(ProtectError::NothingCarried)));
+}
