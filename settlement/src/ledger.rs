@@ -203,6 +203,14 @@ impl Ledger {
             .map_or(0, |earned| earned.cumulative)
     }
 
+    /// What a participant has earned so far on all chains together.
+    #[must_use]
+    pub fn earned(&self, participant: &Digest) -> u128 {
+        let earned = self.participants.get(participant).map(|known| known.earned.values());
+        let sum = |sum: u128, earned: &Earned| sum.saturating_add(earned.cumulative);
+        earned.map_or(0, |earned| earned.fold(0, sum))
+    }
+
     /// The reward tree after the last credited round.
     #[must_use]
     pub fn tree(&self) -> RewardTree {
