@@ -42,6 +42,8 @@ pub mod refute;
 pub mod row;
 pub mod statement;
 
+pub use xfl_keccak::keccak256_many;
+
 /// keccak256 of bytes, as contracts compute it.
 pub fn keccak256(bytes: &[u8]) -> [u8; 32] {
     alloy::primitives::keccak256(bytes).0
