@@ -93,6 +93,12 @@ impl Tree {
             .unwrap_or_default()
     }
 
+    /// From the padded leaves up to the root; none where there are no leaves.
+    #[must_use]
+    pub fn layers(&self) -> &[Vec<Digest>] {
+        &self.layers
+    }
+
     /// Number of leaves, without padding.
     #[must_use]
     pub fn len(&self) -> usize {
