@@ -130,6 +130,10 @@ pub struct NoisedFineSum<S> {
 }
 
 impl FineSum {
+    pub(crate) fn mechanism(&self) -> &Mechanism {
+        &self.mechanism
+    }
+
     pub(crate) fn into_parts(self) -> (Zeroizing<Vec<i64>>, Mechanism) {
         (self.values, self.mechanism)
     }

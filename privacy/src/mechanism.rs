@@ -24,7 +24,7 @@
 //! `count_noise` units (Andrew, Thakkar, McMahan and Ramaswamy 2021, whose Theorem 1 splits a budget the same way). Its cost is in the sensitivity.
 //!
 //! **Amplification by sampling** is claimed in mode dp-sgd alone, where an institution's own coins draw the records. Elsewhere a record is
-//! charged for every round, whether or not its batch was drawn.
+//! charged for every round, whether or not its batch was drawn; but in mode dp-ftrl for every block of rounds in which it can be used once.
 //!
 //! # Example
 //! ```

@@ -12,6 +12,7 @@ use super::{
     journal::{Journal, JournalError},
     peer::{CloseCode, CloseReason, Connection, Dialer, LinkLimits, backoff},
     protect::{Practice, ProtectError},
+    settle,
     tls::TlsError,
 };
 use crate::{
@@ -38,6 +39,8 @@ pub struct Setup {
     pub key: Arc<NodeKey>,
     /// The key that signs headers and receives rewards.
     pub payout: PayoutKey,
+    /// Chain on which rewards are wanted; the federation's home chain where absent.
+    pub payout_chain: Option<u64>,
     /// How long to go on trying to connect.
     pub patience: Duration,
 }
@@ -231,6 +234,7 @@ where
         let identity = Identity {
             node: setup.key.clone(),
             payout: setup.payout.clone(),
+            payout_chain: setup.payout_chain,
             rng: Box::new(entropy::generator().map_err(io)?),
         };
         let mut notes = Vec::new();
@@ -332,6 +336,9 @@ where
             // Secrets of an attempt replace those of the one before: nothing of a past round can be opened later.
             Note::Masked(_) => self.journal.keep(MASKED, &encode(note))?,
             Note::Genesis(genesis) => {
+                if let Some(plan) = self.machine.plan() {
+                    settle::check_contracts(plan, genesis).map_err(|error| JoinError::Plan(error.to_string()))?;
+                }
                 self.agree(genesis)?;
                 self.journal.append(&encode(note))?;
                 let plan = self.machine.plan();
@@ -403,7 +410,7 @@ where
         Summary {
             finished: rounds.map_or(0, crate::round::Rounds::finished),
             score: rounds.and_then(|r| r.scores().get(&id).copied()).unwrap_or_default(),
-            earned: rounds.map_or(0, |r| r.ledger().cumulative(&id.0, r.genesis().contracts.chain_id)),
+            earned: rounds.map_or(0, |r| r.ledger().earned(&id.0)),
             declined: self.declined,
             stopped,
         }

@@ -1,9 +1,9 @@
 //! Protect: charge the budget, train, clip, round onto the grid, add OpenDP's noise. In that order: the charge is on disk before the data
-//! are looked at, so that whatever comes of them, a failure too, is paid for.
+//! are looked at, so that whatever comes of them, a failure too, is paid for. The noise is drawn while training runs, and added last.
 
 use std::path::Path;
 
-use xfl_privacy::{Mechanism, Mode, OpenDpNoise, ParameterError, Protection, accounting::Loss, budget};
+use xfl_privacy::{AheadNoise, Mechanism, Mode, ParameterError, Protection, accounting::Loss, budget};
 
 use super::{
     budget::{BudgetError, BudgetFile},
@@ -137,7 +137,7 @@ impl Practice {
                     // Before any of the data is looked at: whether training fails may depend on it.
                     self.charge((round, attempt), &mechanism, loss)?;
                 }
-                contribution(&self.task(wish, &mechanism), &mut OpenDpNoise)?.into_release()
+                contribution(&self.task(wish, &mechanism), &mut AheadNoise::start(&mechanism))?.into_release()
             }
         };
         if let Some(attack) = self.attack {

@@ -16,6 +16,9 @@ pub(crate) struct Player {
     pub(crate) payout: PayoutKey,
 }
 
+/// Another chain than the home chain, on which the second member is paid.
+pub(crate) const MIRROR: u64 = 31_338;
+
 pub(crate) static COORDINATOR: LazyLock<Arc<NodeKey>> = LazyLock::new(|| Arc::new(NodeKey::from_seed(&[99; 32])));
 pub(crate) static OUTSIDER: LazyLock<NodeId> = LazyLock::new(|| NodeKey::from_seed(&[98; 32]).node_id());
 
@@ -47,11 +50,22 @@ pub(crate) fn genesis(scenario: &Scenario) -> Genesis {
             chain_id: 31_337,
             registry: [1; 20],
             rounds: [2; 20],
+            vault: Some([6; 20]),
             distributor: [3; 20],
             token: [4; 20],
             coordinator: [5; 20],
             embedded: true,
         },
+        mirrors: vec![Contracts {
+            chain_id: MIRROR,
+            registry: [1; 20],
+            rounds: [7; 20],
+            vault: None,
+            distributor: [8; 20],
+            token: [4; 20],
+            coordinator: [5; 20],
+            embedded: false,
+        }],
         at: 0,
         signature: Signature([0; 64]),
     };

@@ -14,7 +14,7 @@ use xfl_core::{
 };
 
 use crate::{
-    cast::{COORDINATOR, PLAYERS},
+    cast::{COORDINATOR, MIRROR, PLAYERS},
     scenario::Character,
 };
 
@@ -86,6 +86,7 @@ impl Host {
         let identity = Identity {
             node: player.key.clone(),
             payout: player.payout.clone(),
+            payout_chain: (self.place == 1).then_some(MIRROR),
             rng: Box::new(ChaCha20Rng::from_seed(seed)),
         };
         let notes = self

@@ -1,5 +1,7 @@
 use super::*;
-use crate::{Noising, OpenDpNoise, RecordSum, Rehearsal, RehearsalNoise, Relation, Settings, Unit, testing};
+use crate::{
+    AheadNoise, Noising, OpenDpNoise, RecordSum, Rehearsal, RehearsalNoise, Relation, Settings, Unit, testing,
+};
 
 /// Unit record over batches of one, grid step 1.
 fn mechanism(separation: u32, rounds: u64, dimension: u64, clip_steps: u32, noise_multiplier: f64) -> Mechanism {
@@ -193,6 +195,8 @@ fn no_round_is_drawn_twice_and_nothing_leaves_without_what_it_must_carry() {
         assert_eq!(error, CarriedError::Order { got: round, last: 4 }.into());
     }
     assert_eq!(OpenDpNoise.noise(zeros(&mechanism)).unwrap_err(), NoiseError::Alone);
+    let mut ahead = AheadNoise::start(&mechanism);
+    assert_eq!(ahead.noise(zeros(&mechanism)).unwrap_err(), NoiseError::Alone);
     let seeded = &mut RehearsalNoise::from_seed([0; 32]);
     assert_eq!(seeded.noise(zeros(&mechanism)).unwrap_err(), NoiseError::Alone);
     let other = testing::record(4, 100, 2.0, 1);
@@ -222,16 +226,20 @@ fn no_round_is_drawn_twice_and_nothing_leaves_without_what_it_must_carry() {
 
 /// OpenDP's noise through the whole way: the first round's is the discrete Gaussian on the finer grid, rounded (3,000 draws: the variance's relative
 /// standard error is 2.6 %, six allowed: a false alarm in 500 million).
-#[test]
-fn the_first_round_carries_what_is_drawn() {
+fn first_round_carries_what_is_drawn<N: Noise>(mut source: impl FnMut(&Mechanism) -> N) {
     let mechanism = mechanism(8, 8, 3000, 1000, 0.05);
     let mut carried = Carried::new(&mechanism).unwrap();
-    let noised = carried
-        .release(1, update(&mechanism, &vec![1.0; 3000]), &mut OpenDpNoise)
-        .unwrap();
+    let ones = update(&mechanism, &vec![1.0; 3000]);
+    let noised = carried.release(1, ones, &mut source(&mechanism)).unwrap();
     let variance = noised.values().iter().map(|v| f64::from(v - 1).powi(2)).sum::<f64>() / 3000.0;
     assert!((variance / 2500.0 - 1.0).abs() < 0.16, "{variance}");
     for (value, noise) in noised.values().iter().zip(carried.noise(1).unwrap()) {
         assert_eq!(i64::from(*value), 1 + rounded((*noise).into(), FINE_BITS));
     }
+}
+
+#[test]
+fn the_first_round_carries_what_is_drawn() {
+    first_round_carries_what_is_drawn(|_| OpenDpNoise);
+    first_round_carries_what_is_drawn(AheadNoise::start);
 }

@@ -20,13 +20,14 @@ use rayon::prelude::*;
 use super::{Noise, NoiseError, Noised, Os, alone, drawn};
 use crate::carried::{FineSum, NoisedFineSum, lags::FINE_BITS};
 use crate::central::{ClearSum, NoisedSum};
-use crate::exact::ratio_up;
+use crate::exact::scaled_ratio_up;
 use crate::hush::taking_turns;
+use crate::mechanism::Mechanism;
 use crate::parameter::{Rho, SampleRate};
 use crate::quantise::Quantised;
 
 /// Coordinates per invocation: large enough to hide its cost, small enough to spread over threads.
-const CHUNK: usize = 2048;
+pub(super) const CHUNK: usize = 2048;
 
 /// Coins per call for entropy.
 const COINS: usize = 512;
@@ -72,10 +73,8 @@ impl Noise for OpenDpNoise {
 
     fn noise_fine(&mut self, fine: FineSum) -> Result<NoisedFineSum<Os>, NoiseError> {
         let (mut values, mechanism) = fine.into_parts();
-        let (sigma, sensitivity) = (mechanism.sigma(), mechanism.sensitivity());
-        // A use of a record costs most in its own round: as much as on the plan's grid. Sigma is below 2^24: the mechanism was checked for it.
-        let rho = rho_alone(sigma, sensitivity);
-        add(&mut values, sigma << FINE_BITS, sensitivity << FINE_BITS, rho)?;
+        let (sigma, sensitivity) = fine_parameters(&mechanism);
+        add(&mut values, sigma, sensitivity, rho_alone(sigma, sensitivity))?;
         Ok(NoisedFineSum::new(values))
     }
 
@@ -110,18 +109,28 @@ fn add(values: &mut [i64], sigma: u32, sensitivity: u64, rho: Rho) -> Result<(),
     )
 }
 
+/// Sigma and sensitivity on the finer grid of mode dp-ftrl; a use of a record costs most in its own round. Sigma is below `2^24`: the mechanism was
+/// checked for it.
+pub(super) fn fine_parameters(mechanism: &Mechanism) -> (u32, u64) {
+    (mechanism.sigma() << FINE_BITS, mechanism.sensitivity() << FINE_BITS)
+}
+
 /// zCDP of one discrete Gaussian by itself, rounded up; infinite without noise.
-fn rho_alone(sigma: u32, sensitivity: u64) -> Rho {
+pub(super) fn rho_alone(sigma: u32, sensitivity: u64) -> Rho {
     if sigma == 0 {
         return Rho::INFINITE;
     }
-    Rho::result(ratio_up(u128::from(sensitivity).pow(2), 2 * u128::from(sigma).pow(2)))
+    Rho::result(scaled_ratio_up(
+        u128::from(sensitivity).pow(2),
+        2 * u128::from(sigma).pow(2),
+    ))
 }
 
-type Gaussian = Measurement<VectorDomain<AtomDomain<i64>>, L2Distance<f64>, ZeroConcentratedDivergence, Vec<i64>>;
+pub(super) type Gaussian =
+    Measurement<VectorDomain<AtomDomain<i64>>, L2Distance<f64>, ZeroConcentratedDivergence, Vec<i64>>;
 
 /// OpenDP's measurement, its privacy map at the sensitivity checked against what is charged.
-fn measurement(sigma: u32, sensitivity: u64, rho: Rho) -> Result<Gaussian, NoiseError> {
+pub(super) fn measurement(sigma: u32, sensitivity: u64, rho: Rho) -> Result<Gaussian, NoiseError> {
     let make = || {
         let measurement: Gaussian = make_gaussian(
             VectorDomain::new(AtomDomain::<i64>::default()),
@@ -141,7 +150,7 @@ fn measurement(sigma: u32, sensitivity: u64, rho: Rho) -> Result<Gaussian, Noise
     Ok(measurement)
 }
 
-fn refused(error: opendp::error::Error) -> NoiseError {
+pub(super) fn refused(error: opendp::error::Error) -> NoiseError {
     NoiseError::OpenDp {
         message: format!("{:?}: {}", error.variant, error.message.unwrap_or_default()),
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use xfl_privacy::{Carrying, Mechanism, OpenDpNoise, Rho, accounting::Loss};
+use xfl_privacy::{AheadNoise, Carrying, Mechanism, Rho, accounting::Loss};
 use zeroize::Zeroizing;
 
 use super::{Practice, ProtectError};
@@ -63,7 +63,7 @@ impl Practice {
         let mut noise = Carrying {
             round,
             carried: &mut carried,
-            noise: &mut OpenDpNoise,
+            noise: &mut AheadNoise::start(mechanism),
         };
         let values = Zeroizing::new(contribution(&self.task(wish, mechanism), &mut noise)?.into_release());
         file.keep(round, (order, model), &carried, (&values, mechanism))?;
