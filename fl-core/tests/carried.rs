@@ -88,14 +88,13 @@ fn released(practice: &mut Practice, round: u64) -> Result<Vec<i32>, ProtectErro
 /// `C^-1` of a band of four, from its first coefficients `1, 1/2, 3/8, 5/16`.
 fn inverse(rounds: usize) -> Vec<Vec<f64>> {
     let c = [1.0, 0.5, 0.375, 0.3125];
-    let mut rows = vec![vec![0.0; rounds]; rounds];
-    for unit in 0..rounds {
-        for t in unit..rounds {
-            let past: f64 = (1..c.len().min(t + 1)).map(|k| c[k] * rows[t - k][unit]).sum();
-            rows[t][unit] = f64::from(u8::from(t == unit)) - past;
-        }
+    let mut d: Vec<f64> = vec![1.0];
+    for j in 1..rounds {
+        let past: f64 = (1..c.len().min(j + 1)).map(|k| c[k] * d[j - k]).sum();
+        d.push(-past);
     }
-    rows
+    let row = |t: usize| (0..rounds).map(|s| if s <= t { d[t - s] } else { 0.0 }).collect();
+    (0..rounds).map(row).collect()
 }
 
 /// Covariances of every two of ten rounds over 20 institutions of 301 coordinates: a standard error of at most `sqrt(2 / 6020)` = 1.8 % of the larger
