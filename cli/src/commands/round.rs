@@ -8,6 +8,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use xfl_core::node::{coordinator, settle::ChainChoice};
 
+use super::settle;
 use crate::{
     failure::Failure,
     printer::{Outcome, Printer},
@@ -82,6 +83,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let setup = setup::prepare(args, *printer)?;
+    let payout = setup.payout.clone();
     let (planned, done) = (setup.plan.terms().rounds.count, report::finished(&args.dir));
     crate::runtime()?.block_on(async {
         let stop = Stop::on_interrupt(*printer);
@@ -104,7 +106,14 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         let url = summary.chain.as_ref().map(|chain| chain.url());
         if let (true, Some(url), false) = (args.serve, &url, stop.interrupted()) {
             printer.talk(&format!("done; serving the chain at {url} until Ctrl-C"));
-            stop.interruption().await;
+            if summary.chains.iter().any(|standing| !standing.done())
+                && let Err(failure) = settle::go_on(&args.dir, &payout, args.confirmations, &stop, *printer).await
+            {
+                printer.warn(&format!("{}; `xfl settle` goes on", failure.message));
+            }
+            if !stop.interrupted() {
+                stop.interruption().await;
+            }
         }
         report::outcome(&args.dir, &summary)
     })
