@@ -74,6 +74,11 @@ impl Federation {
             Failure::new(Code::Audit, format!("{}: {error}", file.display()))
                 .hint("take another copy of the transcript; `xfl audit` says what is wrong with this one")
         })?;
+        Self::of(path, rounds, book, given).await
+    }
+
+    /// The same of a transcript that was replayed already.
+    pub(crate) async fn of(path: &Path, rounds: Rounds, book: Book, given: &[Endpoint]) -> Result<Self, Failure> {
         let mut ways = ways(path, &rounds, given).await?;
         let embedded = match given.is_empty() {
             true => at_rest(path, &rounds),

@@ -97,6 +97,7 @@ mod tests {
                 rounds: 10,
                 quorum,
                 schema: None,
+                encrypt: false,
             };
             let text = template::plan(&NodeId([1; 32]), &NodeId([2; 32]), &args, template::EXAMPLE_SCHEMA);
             let plan = Plan::parse(&text, "federation.toml").unwrap();

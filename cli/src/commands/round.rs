@@ -61,7 +61,7 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     chain: ChainChoice,
-    /// Another chain on which members can be paid, as URL or ID=URL; again for each. With its id, it may be down when the federation begins.
+    /// Another chain on which members can be paid, as URL or ID=URL; again for each (in XFL_MIRROR after a semicolon). With its id, it may be down when the federation begins.
     #[arg(long, env = "XFL_MIRROR", hide_env_values = true, value_delimiter = ';')]
     mirror: Vec<ChainChoice>,
     /// Blocks that a transaction must have before it counts, its own included; on chains outside this process.
