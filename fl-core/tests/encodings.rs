@@ -105,7 +105,7 @@ fn chains_and_joins_are_pinned() {
         at: 5,
         signature: Signature([8; 64]),
     };
-    assert_eq!(digest(&postcard::to_stdvec(&genesis).unwrap()), "GENESIS");
+    assert_eq!(digest(&postcard::to_stdvec(&genesis).unwrap()), "b54d36fd433a9b10");
     let signed = (xfl_settlement::payout::Signature([9; 65]), Signature([10; 64]));
     let join = Join {
         binding: Binding {
@@ -121,7 +121,7 @@ fn chains_and_joins_are_pinned() {
         mirrors: vec![signed],
         height: 4,
     };
-    assert_eq!(digest(&postcard::to_stdvec(&join).unwrap()), "JOIN");
+    assert_eq!(digest(&postcard::to_stdvec(&join).unwrap()), "6271e2a0e9e0fff8");
 }
 
 #[test]
