@@ -20,6 +20,8 @@ use super::{Connection, ConnectionError};
 const NONCES: u32 = 8;
 /// Versions of a transaction that are sent at most.
 const VERSIONS: u32 = 6;
+/// How long a receipt may come after the nonce that its transaction used up.
+const GRACE: Duration = Duration::from_secs(5);
 /// The longest pause between two looks for a receipt.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -155,7 +157,8 @@ impl Connection {
             if let Some(receipt) = self.settle(&sent).await? {
                 return Ok(receipt);
             }
-            if self.nonce(&sender.into()).await? > nonce && self.mined(&sent, Duration::ZERO).await?.is_none() {
+            // Behind one url may be several nodes, one of which knows the nonce before another has the receipt.
+            if self.nonce(&sender.into()).await? > nonce && self.mined(&sent, GRACE).await?.is_none() {
                 return Err(ConnectionError::Overtaken { nonce }.into());
             }
         }
