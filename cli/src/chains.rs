@@ -7,7 +7,10 @@ use xfl_core::{
     round::Rounds,
     transcript::Contracts,
 };
-use xfl_settlement::{chain::client::SettlementClient, chain::connect::Connection, payout::PayoutKey};
+use xfl_settlement::{
+    chain::{client::SettlementClient, connect::Connection, embedded::EmbeddedChain},
+    payout::PayoutKey,
+};
 
 use crate::{
     commands::status,
@@ -52,6 +55,8 @@ pub(crate) struct Federation {
     pub(crate) rounds: Rounds,
     pub(crate) book: Book,
     ways: BTreeMap<u64, Endpoint>,
+    /// The embedded chain of a run whose coordinator doesn't run.
+    embedded: Option<EmbeddedChain>,
 }
 
 impl Federation {
@@ -69,8 +74,25 @@ impl Federation {
             Failure::new(Code::Audit, format!("{}: {error}", file.display()))
                 .hint("take another copy of the transcript; `xfl audit` says what is wrong with this one")
         })?;
-        let ways = ways(path, &rounds, given).await?;
-        Ok(Self { rounds, book, ways })
+        Self::of(path, rounds, book, given).await
+    }
+
+    /// The same of a transcript that was replayed already.
+    pub(crate) async fn of(path: &Path, rounds: Rounds, book: Book, given: &[Endpoint]) -> Result<Self, Failure> {
+        let mut ways = ways(path, &rounds, given).await?;
+        let embedded = match given.is_empty() {
+            true => at_rest(path, &rounds),
+            false => None,
+        };
+        if embedded.is_some() {
+            ways.remove(&settle::EMBEDDED_CHAIN_ID);
+        }
+        Ok(Self {
+            rounds,
+            book,
+            ways,
+            embedded,
+        })
     }
 
     /// The chains of the federation and their places in its beginning, all or one.
@@ -88,6 +110,13 @@ impl Federation {
 
     /// A connection to a chain.
     pub(crate) fn connection(&self, chain: &Contracts, key: Option<&PayoutKey>) -> Result<Connection, Failure> {
+        if let Some(embedded) = self
+            .embedded
+            .as_ref()
+            .filter(|embedded| embedded.chain_id() == chain.chain_id)
+        {
+            return Ok(Connection::embedded(embedded, key));
+        }
         let way = self.ways.get(&chain.chain_id).ok_or_else(|| {
             let id = chain.chain_id;
             Failure::usage(format!("no url of chain {id} is known")).hint(format!("name one with --rpc {id}=URL"))
@@ -146,6 +175,13 @@ pub(crate) async fn ways(path: &Path, rounds: &Rounds, given: &[Endpoint]) -> Re
         ways.insert(id, endpoint.clone());
     }
     Ok(ways)
+}
+
+/// The embedded chain in a run's directory, unless a coordinator has it open and serves it.
+fn at_rest(path: &Path, rounds: &Rounds) -> Option<EmbeddedChain> {
+    let coordinator = rounds.genesis().contracts.coordinator;
+    let there = path.join("chain").join("chain.redb").is_file();
+    there.then(|| settle::embedded(path, coordinator).ok()).flatten()
 }
 
 fn stranger(id: u64, rounds: &Rounds) -> Failure {

@@ -17,7 +17,10 @@ use xfl_core::{
 };
 use xfl_settlement::payout::{Account, PayoutKey};
 
-use crate::failure::{Code, Failure};
+use crate::{
+    failure::{Code, Failure},
+    keystore,
+};
 
 /// Longest transcript, bundle or data file that is read whole.
 pub(crate) const MAX_FILE: u64 = 4 << 30;
@@ -53,16 +56,19 @@ pub(crate) fn node_key(path: &Path) -> Result<Arc<NodeKey>, Failure> {
 /// Reads a payout key.
 pub(crate) fn payout_key(path: &Path) -> Result<PayoutKey, Failure> {
     let bytes = keyfile::read_secret(path)?;
+    if keystore::is_one(&bytes) {
+        return keystore::read(path, &bytes);
+    }
     let unfit = |what: String| {
         Failure::new(Code::Network, format!("payout key {}: {what}", path.display()))
-            .hint("a payout key file is what `xfl keygen` writes: 64 hex digits")
+            .hint("a payout key file is what `xfl keygen` writes: 64 hex digits, or an encrypted keystore")
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| unfit("not text".into()))?;
     PayoutKey::from_file(text).map_err(|error| unfit(error.to_string()))
 }
 
-/// Draws both keys and writes them to new files.
-pub(crate) fn new_keys(node: &Path, payout: &Path) -> Result<(NodeKey, Account), Failure> {
+/// Draws both keys and writes them to new files, the payout key encrypted if so wished.
+pub(crate) fn new_keys(node: &Path, payout: &Path, encrypt: bool) -> Result<(NodeKey, Account), Failure> {
     for path in [node, payout] {
         absent(path)?;
     }
@@ -70,8 +76,12 @@ pub(crate) fn new_keys(node: &Path, payout: &Path) -> Result<(NodeKey, Account),
     let key = NodeKey::generate(&mut entropy::generator().map_err(entropy_failed)?);
     let secret = entropy::bytes().map_err(entropy_failed)?;
     let reward = PayoutKey::from_secret(&secret).map_err(|error| Failure::failed(error.to_string()))?;
+    // First what may ask and be given up.
+    match encrypt {
+        true => keystore::write(payout, &reward)?,
+        false => keyfile::write_secret(payout, reward.to_file().as_bytes())?,
+    }
     keyfile::write(node, &key)?;
-    keyfile::write_secret(payout, reward.to_file().as_bytes())?;
     Ok((key, reward.account()))
 }
 

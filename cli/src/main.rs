@@ -9,6 +9,7 @@ mod chains;
 mod commands;
 mod failure;
 mod files;
+mod keystore;
 mod members;
 mod node;
 mod npy;

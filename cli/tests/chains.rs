@@ -94,6 +94,8 @@ fn members_are_paid_on_four_chains_whatever_happens_to_them() {
         serde_json::from_str::<Value>(&place.read("run/address.json")).ok()
     });
     let (udp, embedded) = (text(&address["coordinator"]), text(&address["rpc"]));
+    // The contracts stand by now; what the second chain keeps on disk has them a second later, if not the members.
+    sleep(Duration::from_millis(1_300));
     let chains = ["31337", "31338", "31339", "5885"];
     let joins: Vec<Child> = MEMBERS
         .iter()
@@ -110,7 +112,6 @@ fn members_are_paid_on_four_chains_whatever_happens_to_them() {
     until("the first round is posted", || {
         (!place.read("run/metrics.jsonl").is_empty()).then_some(())
     });
-    sleep(Duration::from_millis(1_200));
     second.kill();
     drop(second);
     until("all rounds are finished", || {
@@ -178,7 +179,7 @@ fn members_are_paid_on_four_chains_whatever_happens_to_them() {
     );
 
     // Each member is paid on its own chain, all of it, once.
-    ripe(&[&a, &b, &c, &embedded][..3]);
+    ripe(&[&a, &b, &c]);
     for (name, joined) in MEMBERS.iter().zip(&joined) {
         let claim = format!("claim --dir {name}/state --key {name}/node.pem --payout-key {name}/payout.key {ways}");
         let claimed = place.run(&claim, 0);

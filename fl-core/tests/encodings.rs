@@ -4,13 +4,14 @@
 
 use proptest::prelude::*;
 use xfl_core::{
-    identity::NodeKey,
-    message::{Commit, Envelope, Order, Parcel, Report, Upload},
+    identity::{NodeKey, Signature},
+    message::{Commit, Envelope, Join, Order, Parcel, Report, Upload},
     plan::FederationId,
     round::{Phase, commit::Protected},
-    transcript::{Aggregated, Entry, Head, Reader, Scored},
+    transcript::{Aggregated, Contracts, Entry, Genesis, Head, Member, Reader, Scored},
 };
 use xfl_privacy::{Mode, Relation, Unit};
+use xfl_settlement::binding::Binding;
 
 fn digest(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
@@ -78,6 +79,50 @@ fn messages_are_pinned() {
     };
     let envelope = Envelope::seal(&key, FederationId([9; 32]), 1, 0, &order);
     assert_eq!(digest(&Parcel::bare(envelope).encode()), "cf7663f93711e377");
+}
+
+#[test]
+fn chains_and_joins_are_pinned() {
+    let chain = |chain_id, vault| Contracts {
+        chain_id,
+        registry: [1; 20],
+        rounds: [2; 20],
+        vault,
+        distributor: [3; 20],
+        token: [4; 20],
+        coordinator: [5; 20],
+        embedded: false,
+    };
+    let genesis = Genesis {
+        plan: "plan".into(),
+        members: vec![Member {
+            id: NodeKey::from_seed(&[7; 32]).node_id(),
+            name: "a".into(),
+        }],
+        model: vec![0.5],
+        held_out: Some([6; 32]),
+        contracts: chain(1, Some([7; 20])),
+        mirrors: vec![chain(300, None)],
+        at: 5,
+        signature: Signature([8; 64]),
+    };
+    assert_eq!(digest(&postcard::to_stdvec(&genesis).unwrap()), "b54d36fd433a9b10");
+    let signed = (xfl_settlement::payout::Signature([9; 65]), Signature([10; 64]));
+    let join = Join {
+        binding: Binding {
+            federation: [1; 32],
+            node_key: [2; 32],
+            payout: [3; 20],
+            chain_id: 300,
+            nonce: 1,
+            expiry: u64::MAX,
+        },
+        payout_signature: signed.0,
+        node_signature: signed.1,
+        mirrors: vec![signed],
+        height: 4,
+    };
+    assert_eq!(digest(&postcard::to_stdvec(&join).unwrap()), "6271e2a0e9e0fff8");
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! signatures is checked here again: bindings by their payout keys, and the expected headers by a quorum where signatures
 //! are handed in.
 //!
+//! A mirror needs to hold no round, but none that the transcript hasn't.
+//!
 //! Checked: the contracts' code and wiring; each current member's admission and payout signature; number, digest and
 //! signers of posted rounds; reward roots and budgets against the expected trees; every payment against the leaf it was made
 //! under; the totals. Not checked: ed25519 signatures of node keys (the caller holds the transcript's crypto), and that a

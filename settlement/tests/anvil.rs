@@ -12,9 +12,134 @@ mod embedded;
 #[allow(dead_code)]
 mod story;
 
+use std::time::Duration;
+
+use alloy::providers::Provider;
+use serde_json::json;
 use xfl_settlement::audit::{Expected, ExpectedRound, audit};
 use xfl_settlement::chain::connect::Connection;
 use xfl_settlement::payout::Account;
+
+async fn ask(connection: &Connection, method: &'static str, params: serde_json::Value) {
+    let answer = connection
+        .provider()
+        .raw_request::<_, serde_json::Value>(method.into(), params)
+        .await;
+    answer.unwrap();
+}
+
+/// A transaction that isn't mined is sent again under its nonce for a higher fee, one that the node dropped too; each counts once.
+#[tokio::test]
+async fn stuck_and_dropped_transactions_are_sent_again_and_count_once() {
+    let Some(node) = anvil::start("stuck_and_dropped_transactions_are_sent_again_and_count_once", 31_340) else {
+        return;
+    };
+    let reader = Connection::http(&node.url(), None).unwrap();
+    let sender = Connection::http(&node.url(), Some(&story::coordinator()))
+        .unwrap()
+        .with_patience(Duration::from_millis(600));
+    let account = story::coordinator().account();
+    ask(&reader, "evm_setAutomine", json!([false])).await;
+    for (round, dropped) in [(1u64, false), (2, true)] {
+        let sending = tokio::spawn({
+            let sender = sender.clone();
+            async move { sender.send_coin(&[9; 20], 5).await }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        if dropped {
+            ask(&reader, "anvil_dropAllTransactions", json!([])).await;
+        }
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        let pending: serde_json::Value = reader
+            .provider()
+            .raw_request("txpool_content".into(), ())
+            .await
+            .unwrap();
+        let waiting = pending["pending"].as_object().unwrap().values().next().unwrap();
+        assert_eq!(
+            waiting.as_object().unwrap().len(),
+            1,
+            "one nonce, one transaction: {waiting}"
+        );
+        ask(&reader, "evm_mine", json!([])).await;
+        sending.await.unwrap().unwrap();
+        assert_eq!(reader.nonce(&account).await.unwrap(), round);
+        assert_eq!(reader.coin_balance(&[9; 20]).await.unwrap(), 5 * u128::from(round));
+    }
+}
+
+/// A block that is reorganised away before enough others are on top of it takes its transaction along: it is sent again, once.
+#[tokio::test]
+async fn a_reorganised_transaction_is_sent_again() {
+    let Some(node) = anvil::start("a_reorganised_transaction_is_sent_again", 31_341) else {
+        return;
+    };
+    let reader = Connection::http(&node.url(), None).unwrap();
+    let sender = Connection::http(&node.url(), Some(&story::coordinator()))
+        .unwrap()
+        .with_patience(Duration::from_millis(800))
+        .with_confirmations(3);
+    ask(&reader, "anvil_mine", json!(["0x5"])).await;
+    let sending = tokio::spawn({
+        let sender = sender.clone();
+        async move { sender.send_coin(&[9; 20], 5).await }
+    });
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(reader.coin_balance(&[9; 20]).await.unwrap(), 5, "mined at once");
+    ask(&reader, "anvil_reorg", json!([1, []])).await;
+    assert_eq!(reader.coin_balance(&[9; 20]).await.unwrap(), 0, "and taken back");
+    for _ in 0..12 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        ask(&reader, "evm_mine", json!([])).await;
+    }
+    sending.await.unwrap().unwrap();
+    assert_eq!(reader.coin_balance(&[9; 20]).await.unwrap(), 5);
+    assert_eq!(reader.nonce(&story::coordinator().account()).await.unwrap(), 1);
+}
+
+/// Two processes with one key: each does its part, nothing is done twice.
+#[tokio::test]
+async fn two_senders_with_one_key_do_not_lose_each_others_transactions() {
+    let Some(node) = anvil::start("two_senders_with_one_key_do_not_lose_each_others_transactions", 31_342) else {
+        return;
+    };
+    let one = || Connection::http(&node.url(), Some(&story::coordinator())).unwrap();
+    let sends = |connection: Connection, to: [u8; 20]| {
+        tokio::spawn(async move {
+            for _ in 0..10 {
+                connection.send_coin(&to, 1).await.unwrap();
+            }
+        })
+    };
+    let (first, second) = (sends(one(), [8; 20]), sends(one(), [9; 20]));
+    first.await.unwrap();
+    second.await.unwrap();
+    for to in [[8; 20], [9; 20]] {
+        assert_eq!(one().coin_balance(&to).await.unwrap(), 10);
+    }
+}
+
+/// The proxy is published where it is missing, and what hardhat settles is what the embedded chain settles.
+#[tokio::test]
+async fn hardhat_settles_alike_once_the_proxy_is_published() {
+    let Some(node) = anvil::start_hardhat("hardhat_settles_alike_once_the_proxy_is_published", embedded::CHAIN_ID)
+    else {
+        return;
+    };
+    let connection = Connection::http(&node.url(), Some(&story::coordinator())).unwrap();
+    assert!(
+        connection
+            .code(&xfl_settlement::chain::create2::PROXY)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let (there, paid_there) = story::play(connection).await;
+    let chain = embedded::ephemeral();
+    let (here, paid_here) = story::play(Connection::embedded(&chain, Some(&story::coordinator()))).await;
+    assert_eq!(there.client.deployment(), here.client.deployment());
+    assert_eq!((paid_there, there.gas), (paid_here, here.gas));
+}
 
 #[tokio::test]
 async fn anvil_and_the_embedded_chain_settle_alike() {

@@ -92,6 +92,7 @@ impl Post {
         let identity = Identity {
             node: self.key.clone(),
             payout: self.payout.clone(),
+            payout_chain: None,
             rng: Box::new(entropy::generator().unwrap()),
         };
         let mut machine = Institution::restore(identity, self.coordinator, []).unwrap();

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, env = "XFL_SALT", hide_env_values = true)]
     salt: Option<PathBuf>,
     /// Ask a chain by its JSON-RPC url (URL, ID=URL, or ID=URL,URL for nodes that must agree), instead of the directory's or the exported
-    /// file's embedded one; again for each chain.
+    /// file's embedded one; again for each chain (in XFL_RPC after a semicolon).
     #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
     rpc: Vec<Endpoint>,
     /// Also write everything to one new file, that `xfl audit FILE` checks anywhere, offline.

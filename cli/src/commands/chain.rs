@@ -40,7 +40,7 @@ struct Common {
     /// A run's or an institution's directory, or a copy of the transcript.
     #[arg(long, default_value = "run", env = "XFL_DIR", hide_env_values = true)]
     dir: PathBuf,
-    /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain. As the run's directory
+    /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain (in XFL_RPC after a semicolon). As the run's directory
     /// remembers where absent.
     #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
     rpc: Vec<Endpoint>,

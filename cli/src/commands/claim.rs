@@ -5,7 +5,12 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::{Value, json};
-use xfl_core::{audit, identity::NodeId, node::settle::Endpoint, transcript::Contracts};
+use xfl_core::{
+    audit,
+    identity::NodeId,
+    node::settle::{Book, Endpoint},
+    transcript::Contracts,
+};
 use xfl_settlement::{
     chain::client::{Claimed, SettlementClient},
     payout::PayoutKey,
@@ -33,7 +38,7 @@ pub(crate) struct Args {
     /// The key that the rewards were earned for; it also pays the gas.
     #[arg(long, default_value = "payout.key", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
     payout_key: PathBuf,
-    /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain. The embedded chain's is
+    /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain (in XFL_RPC after a semicolon). The embedded chain's is
     /// http://127.0.0.1:7701 where absent.
     #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
     rpc: Vec<Endpoint>,
@@ -52,7 +57,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let transcript = files::read(&path, files::MAX_FILE).map_err(|failure| {
         failure.hint("name the institution's directory with --dir, or any copy of the transcript with --transcript")
     })?;
-    let replayed = audit::replay(&transcript, None);
+    let mut replayed = audit::replay(&transcript, None);
     if let Some(check) = replayed
         .checks
         .iter()
@@ -61,6 +66,9 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         let what = format!("{}: {}: {}", path.display(), check.stage, check.text);
         return Err(Failure::new(Code::Audit, what).hint("take another copy of the transcript with --transcript"));
     }
+    let Some(rounds) = replayed.rounds.take() else {
+        return Err(Failure::usage(format!("{}: no transcript", path.display())));
+    };
     let node = args
         .key
         .as_deref()
@@ -68,7 +76,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         .transpose()?
         .map(|key| key.node_id());
     crate::runtime()?.block_on(async {
-        let federation = Federation::read(&path, &args.rpc).await?;
+        let federation = Federation::of(&path, rounds, Book::default(), &args.rpc).await?;
         let nodes = nodes(&federation, &key, node)?;
         let earned = |chain: &Contracts| {
             let ledger = federation.rounds.ledger();

@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// A file with the keys of the plan's data table; the breast cancer example's where absent.
     #[arg(long, env = "XFL_SCHEMA", hide_env_values = true)]
     schema: Option<PathBuf>,
+    /// Encrypt the payout key, as a keystore file; the password is XFL_PASSWORD, or asked for.
+    #[arg(long, env = "XFL_ENCRYPT", hide_env_values = true)]
+    encrypt: bool,
 }
 
 /// Runs the command.
@@ -61,7 +64,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     };
     // Tried with a stand-in first: a schema that doesn't fit leaves no keys behind.
     draw(&NodeId([0; 32]))?;
-    let (node, account) = files::new_keys(&key, &payout)?;
+    let (node, account) = files::new_keys(&key, &payout, args.encrypt)?;
     let node = node.node_id();
     files::create(&plan, draw(&node)?.as_bytes(), 0o644)?;
     files::create(&list, members::EMPTY.as_bytes(), 0o644)?;
@@ -94,6 +97,7 @@ mod tests {
                 rounds: 10,
                 quorum,
                 schema: None,
+                encrypt: false,
             };
             let text = template::plan(&NodeId([1; 32]), &NodeId([2; 32]), &args, template::EXAMPLE_SCHEMA);
             let plan = Plan::parse(&text, "federation.toml").unwrap();

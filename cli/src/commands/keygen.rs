@@ -22,6 +22,9 @@ pub(crate) struct Args {
     /// File of the payout key; payout.key in --out where absent.
     #[arg(long, visible_alias = "payout", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
     payout_key: Option<PathBuf>,
+    /// Encrypt the payout key, as a keystore file; the password is XFL_PASSWORD, or asked for.
+    #[arg(long, env = "XFL_ENCRYPT", hide_env_values = true)]
+    encrypt: bool,
 }
 
 /// Runs the command.
@@ -29,7 +32,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     std::fs::create_dir_all(&args.out).map_err(|error| Failure::file(&args.out, &error))?;
     let key = args.key.clone().unwrap_or_else(|| args.out.join("node.pem"));
     let payout = args.payout_key.clone().unwrap_or_else(|| args.out.join("payout.key"));
-    let (node, account) = files::new_keys(&key, &payout)?;
+    let (node, account) = files::new_keys(&key, &payout, args.encrypt)?;
     let (node, account) = (node.node_id().to_string(), files::account(&account));
     printer.talk(&format!(
         "wrote {} and {}; keep both to yourself, and a copy of them",

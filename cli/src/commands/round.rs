@@ -8,6 +8,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use xfl_core::node::{coordinator, settle::ChainChoice};
 
+use super::settle;
 use crate::{
     failure::Failure,
     printer::{Outcome, Printer},
@@ -60,7 +61,7 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     chain: ChainChoice,
-    /// Another chain on which members can be paid, as URL or ID=URL; again for each. With its id, it may be down when the federation begins.
+    /// Another chain on which members can be paid, as URL or ID=URL; again for each (in XFL_MIRROR after a semicolon). With its id, it may be down when the federation begins.
     #[arg(long, env = "XFL_MIRROR", hide_env_values = true, value_delimiter = ';')]
     mirror: Vec<ChainChoice>,
     /// Blocks that a transaction must have before it counts, its own included; on chains outside this process.
@@ -82,6 +83,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let setup = setup::prepare(args, *printer)?;
+    let payout = setup.payout.clone();
     let (planned, done) = (setup.plan.terms().rounds.count, report::finished(&args.dir));
     crate::runtime()?.block_on(async {
         let stop = Stop::on_interrupt(*printer);
@@ -104,7 +106,14 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         let url = summary.chain.as_ref().map(|chain| chain.url());
         if let (true, Some(url), false) = (args.serve, &url, stop.interrupted()) {
             printer.talk(&format!("done; serving the chain at {url} until Ctrl-C"));
-            stop.interruption().await;
+            if summary.chains.iter().any(|standing| !standing.done())
+                && let Err(failure) = settle::go_on(&args.dir, &payout, args.confirmations, &stop, *printer).await
+            {
+                printer.warn(&format!("{}; `xfl settle` goes on", failure.message));
+            }
+            if !stop.interrupted() {
+                stop.interruption().await;
+            }
         }
         report::outcome(&args.dir, &summary)
     })

@@ -1,11 +1,14 @@
 //! `xfl settle`: posts what a run's transcript says is signed and its chains don't hold, without running rounds. Anybody may; deploying and
 //! admitting is the coordinator's.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::json;
 use xfl_core::node::settle::{Endpoint, Site, Standing};
-use xfl_settlement::chain::client::SettlementClient;
+use xfl_settlement::{chain::client::SettlementClient, payout::PayoutKey};
 
 use crate::{
     chains::{self, Federation},
@@ -32,7 +35,7 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     payout_key: PathBuf,
-    /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain. As the run's directory
+    /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain (in XFL_RPC after a semicolon). As the run's directory
     /// remembers where absent.
     #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
     rpc: Vec<Endpoint>,
@@ -52,35 +55,79 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let key = files::payout_key(&args.payout_key)?;
     crate::runtime()?.block_on(async {
         let federation = Federation::read(&args.dir, &args.rpc).await?;
-        let mut sites = Vec::new();
-        let mut failed = None;
-        for (place, chain) in federation.chains(args.chain_id)? {
-            match federation.site(place, &chain, Some(&key), args.confirmations) {
+        let mut chains = Chains::new(&federation, args.chain_id, &key, args.confirmations)?;
+        let stop = Stop::on_interrupt(*printer);
+        chains.bring_up(args.wait, &stop, *printer).await
+    })
+}
+
+/// Goes on settling a finished run until every chain holds every round, or the user stops it; for a coordinator that goes on serving.
+pub(crate) async fn go_on(
+    dir: &Path,
+    key: &PayoutKey,
+    confirmations: u64,
+    stop: &Stop,
+    printer: Printer,
+) -> Result<(), Failure> {
+    let federation = Federation::read(dir, &[]).await?;
+    let mut chains = Chains::new(&federation, None, key, confirmations)?;
+    chains.bring_up(true, stop, printer).await.map(|_| ())
+}
+
+/// The chains to be brought up.
+struct Chains<'a> {
+    federation: &'a Federation,
+    sites: Vec<Site>,
+    /// Mirrors ask it which rounds are final, whether it is brought up here or not.
+    home: Option<SettlementClient>,
+    failed: Option<Failure>,
+}
+
+impl<'a> Chains<'a> {
+    fn new(
+        federation: &'a Federation,
+        only: Option<u64>,
+        key: &PayoutKey,
+        confirmations: u64,
+    ) -> Result<Self, Failure> {
+        let (mut sites, mut failed) = (Vec::new(), None);
+        for (place, chain) in federation.chains(only)? {
+            match federation.site(place, &chain, Some(key), confirmations) {
                 Ok(site) => sites.push(site),
                 Err(failure) => failed = failed.or(Some(failure)),
             }
         }
-        // Mirrors ask the home chain which rounds are final, whether it is brought up here or not.
         let home = federation.rounds.genesis().contracts;
         let home = federation.site(0, &home, None, 1).map(|site| site.client().clone());
-        let stop = Stop::on_interrupt(*printer);
-        let mut told = Vec::new();
+        Ok(Self {
+            federation,
+            sites,
+            home: home.ok(),
+            failed,
+        })
+    }
+
+    async fn bring_up(&mut self, wait: bool, stop: &Stop, printer: Printer) -> Result<Outcome, Failure> {
+        let mut told: Vec<Standing> = Vec::new();
         loop {
-            let (standings, failure) = pass(&federation, &mut sites, home.as_ref().ok()).await;
-            for standing in standings.iter().filter(|standing| !told.contains(*standing)) {
-                printer.talk(&chains::line(standing));
+            let (standings, failure) = pass(self.federation, &mut self.sites, self.home.as_ref()).await;
+            for standing in &standings {
+                let before = told.iter().find(|told| told.chain_id == standing.chain_id);
+                if standing.is_news(before) {
+                    printer.talk(&chains::line(standing));
+                }
             }
             told = standings;
             let done = told.iter().all(Standing::done);
-            if done || !args.wait || stop.interrupted() {
-                return outcome(&told, failed.or(failure));
+            if done || !wait || stop.interrupted() {
+                return outcome(&told, self.failed.take().or(failure));
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
                 () = stop.interruption() => {}
             }
         }
-    })
+    }
 }
 
 /// Every chain once; the first failure beside where all stand.

@@ -80,7 +80,10 @@ pub(crate) fn call(url: &str, method: &str, params: &Value) -> Value {
     .unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
-    let answer: Value = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
+    // Some nodes answer in chunks: what counts is the object in them.
+    let body = text.split_once("\r\n\r\n").unwrap().1;
+    let body = &body[body.find('{').unwrap()..=body.rfind('}').unwrap()];
+    let answer: Value = serde_json::from_str(body).unwrap();
     assert!(answer["error"].is_null(), "{method}: {answer}");
     answer["result"].clone()
 }

@@ -322,8 +322,10 @@ impl<T: FnMut(Event)> Shell<T> {
                 }
             }
             Answer::Standing(standing) => {
-                (self.tell)(Event::Standing(standing.clone()));
-                self.standings.insert(standing.chain_id, standing);
+                let before = self.standings.insert(standing.chain_id, standing.clone());
+                if standing.is_news(before.as_ref()) {
+                    (self.tell)(Event::Standing(standing));
+                }
                 self.write_status()?;
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! One chain is home: rounds are posted there in sequence, as part of the round, and can be disputed there. The others mirror it: once the home
 //! chain's dispute window is over, the latest final round is posted there too, under the same signatures; totals are cumulative, so
-//! that none in between is missed. Each chain has a task of its own ([`serve`]): one that is down holds up no other, and the home chain alone
+//! that none in between is missed. Each chain has a task of its own ([`spawn`]): one that is down holds up no other, and the home chain alone
 //! holds up a round.
 //!
 //! Nothing of this is remembered: a task compares what the transcript says ([`book`]) with what its chain holds and does the rest. Restarts,

@@ -12,47 +12,21 @@
 
 mod check;
 mod creation;
+mod terms;
 
 use alloy::primitives::{Address, U256};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use serde::{Deserialize, Serialize};
 
+pub use self::terms::Terms;
 use super::connect::{Connection, ConnectionError, succeeded};
 use super::contracts::Contract;
 use super::contracts::bindings::{RewardDistributor, RoundManager, XflToken};
 use super::create2;
 use crate::claim::Venue;
 use crate::domain::Domain;
-use crate::merkle::Digest;
 use crate::payout::Account;
-
-/// What a federation's contracts are made with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
-    /// Federation id.
-    #[serde(with = "crate::bytes")]
-    pub federation: Digest,
-    /// Members that must sign a round; at least 2 unless `embedded`.
-    pub threshold: u64,
-    /// Whether this is the in-process chain of one operator: threshold 1 and no delay are then allowed.
-    pub embedded: bool,
-    /// The most that the cumulative budget may rise in one round, in the token's smallest unit.
-    #[serde(with = "crate::bytes::amount")]
-    pub per_round_cap: u128,
-    /// Seconds between posting a round and its root becoming claimable.
-    pub activation_delay: u64,
-    /// Name of the token.
-    pub token_name: String,
-    /// Symbol of the token.
-    pub token_symbol: String,
-    /// All tokens there will ever be, in the smallest unit (18 decimals), created for the coordinator.
-    #[serde(with = "crate::bytes::amount")]
-    pub supply: u128,
-    /// What the coordinator pays into the distributor, of the supply: all that this chain can come to owe.
-    #[serde(with = "crate::bytes::amount")]
-    pub funding: u128,
-}
 
 /// The round manager that a mirror takes its rounds from, by signatures alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,68 +146,6 @@ pub enum DeployError {
         /// The contract's.
         got: String,
     },
-}
-
-/// A limit of the contracts on timelock and time to answer: 90 days, in seconds.
-const LONGEST: u64 = 90 * 24 * 3_600;
-
-/// A limit of the vault on the time that stakes unbond: 730 days, in seconds.
-const LONGEST_UNBONDING: u64 = 730 * 24 * 3_600;
-
-impl Terms {
-    /// Seconds before the signature of a member that is no founder counts: as long as a round can be disputed, so that strangers can't make a quorum
-    /// before a veto could still stop it; none on an embedded chain.
-    #[must_use]
-    pub fn signer_timelock(&self) -> u64 {
-        match self.embedded {
-            true => 0,
-            false => self.activation_delay.clamp(1, LONGEST),
-        }
-    }
-
-    /// Seconds to answer a demand for a row, and then to prove with it: as long as the delay; none where there is none.
-    #[must_use]
-    pub fn answer_time(&self) -> u64 {
-        self.activation_delay.min(LONGEST)
-    }
-
-    /// Bond of a demand for a row, in the coin's smallest unit: a hundredth of a coin, nothing on an embedded chain, whose accounts
-    /// are one operator's.
-    #[must_use]
-    pub fn demand_bond(&self) -> u128 {
-        match self.embedded {
-            true => 0,
-            false => 10_000_000_000_000_000,
-        }
-    }
-
-    /// What a signer of a lie loses at most, in the stakes' currency, which is the chain's coin: a tenth of one.
-    #[must_use]
-    pub fn penalty(&self) -> u128 {
-        100_000_000_000_000_000
-    }
-
-    /// Seconds that a stake unbonds: twice the longest that a round can be disputed, so that nobody leaves before the proof.
-    #[must_use]
-    pub fn unbonding_time(&self) -> u64 {
-        let longest = self
-            .activation_delay
-            .saturating_add(self.answer_time().saturating_mul(2));
-        longest
-            .saturating_mul(2)
-            .saturating_add(1)
-            .min(LONGEST_UNBONDING)
-            .max(longest.saturating_add(1))
-    }
-
-    /// The same for a chain that isn't the home, which has a delay in any case.
-    #[must_use]
-    pub fn on_mirror(&self) -> Self {
-        Self {
-            activation_delay: self.activation_delay.max(1),
-            ..self.clone()
-        }
-    }
 }
 
 impl Plan {
@@ -470,18 +382,5 @@ mod tests {
         assert!(other.registry != home.registry && other.token != home.token && other.rounds != home.rounds);
         let itself = Plan::at(1, [3; 20], Some(home.home()), terms());
         assert_eq!(itself, Err(DeployError::MirrorsItself { chain_id: 1 }));
-    }
-
-    #[test]
-    fn stakes_unbond_longer_than_any_dispute_lasts() {
-        for delay in [0, 1, 3_600, 90 * 86_400, 365 * 86_400] {
-            let terms = Terms {
-                activation_delay: delay,
-                embedded: delay == 0,
-                ..terms()
-            };
-            let longest = delay + 2 * terms.answer_time();
-            assert!(longest < terms.unbonding_time() && terms.unbonding_time() <= LONGEST_UNBONDING);
-        }
     }
 }

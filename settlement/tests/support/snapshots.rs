@@ -65,7 +65,7 @@ fn the_encoding_is_pinned() {
     let digest = blake3::hash(snapshot());
     assert_eq!(
         digest.to_hex().as_str(),
-        "4f986fcd7f99d900cf43b502b04f648bd85682032cef7be8fbf5606e2c9725f2"
+        "9a6b66bd715b35a8059b3f7317d2d742a5b89a262447c0a0f451bbab2638eadb"
     );
 }
 

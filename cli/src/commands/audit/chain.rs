@@ -38,7 +38,16 @@ pub(super) async fn checks(args: &Args, evidence: &Evidence, replayed: &Audit) -
         ways.entry(chain.chain_id())
             .or_insert_with(|| Connection::embedded(chain, None));
     }
-    let mut checks = Vec::new();
+    let own = settle::check_contracts(rounds.plan(), rounds.genesis());
+    let mut checks = vec![Check {
+        round: None,
+        stage: "chain".into(),
+        text: match &own {
+            Ok(()) => "the contracts' addresses follow from this program's own code and the plan".into(),
+            Err(error) => error.to_string(),
+        },
+        verdict: if own.is_ok() { Verdict::Holds } else { Verdict::Fails },
+    }];
     for chain in rounds.genesis().chains() {
         match ways.get(&chain.chain_id) {
             Some(connection) => checks.extend(on_chain(replayed, rounds, chain, connection.clone()).await?),

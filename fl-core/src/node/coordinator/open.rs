@@ -264,6 +264,10 @@ fn same_federation(setup: &Setup, rounds: &Rounds) -> Result<(), CoordinateError
         let what = "federation.toml changed since this run began; restore it, or begin a new run with another --dir";
         return Err(CoordinateError::OtherFederation(what.into()));
     }
+    if setup.payout.account() != genesis.contracts.coordinator {
+        let what = "the payout key isn't the one that this run's contracts name; name it with --payout-key";
+        return Err(CoordinateError::OtherFederation(what.into()));
+    }
     let mut members = setup.members.clone();
     members.sort();
     if encode(&members) != encode(&genesis.members) {

@@ -49,6 +49,15 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Whether people want to hear of it after what they heard before. What the home chain holds they hear as rounds are posted.
+    pub fn is_news(&self, before: Option<&Self>) -> bool {
+        let told = |standing: &Self| {
+            let posted = standing.posted.filter(|posted| *posted > 0 && !standing.home);
+            (posted, standing.waits_for.clone(), standing.trouble.clone())
+        };
+        told(self) != before.map_or((None, None, None), told)
+    }
+
     /// Whether every signed round is here, or a later one.
     pub fn done(&self) -> bool {
         self.posted == Some(self.signed) && self.trouble.is_none()

@@ -16,8 +16,12 @@ use tokio::time::sleep;
 
 use super::{Connection, ConnectionError};
 
+/// Nonces that are tried at most, where another process takes them.
+const NONCES: u32 = 8;
 /// Versions of a transaction that are sent at most.
 const VERSIONS: u32 = 6;
+/// How long a receipt may come after the nonce that its transaction used up.
+const GRACE: Duration = Duration::from_secs(5);
 /// The longest pause between two looks for a receipt.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -115,7 +119,25 @@ impl Connection {
         let wallet = self.wallet.as_ref().ok_or(ConnectionError::NoKey)?;
         let _turn = self.turn.lock().await;
         let sender = self.sender.map(Address::from).ok_or(ConnectionError::NoKey)?;
-        let request = self.complete(request.from(sender)).await?;
+        let mut overtaken = None;
+        for _ in 0..NONCES {
+            match self.under_one_nonce(request.clone().from(sender), wallet, sender).await {
+                // What another process with this key did may be what was to be done: asked again, the contract says so.
+                Err(TransactError::Connection(error @ ConnectionError::Overtaken { .. })) => overtaken = Some(error),
+                other => return other,
+            }
+        }
+        Err(overtaken.unwrap_or(ConnectionError::NoKey).into())
+    }
+
+    /// Sends it in version after version; [`ConnectionError::Overtaken`] where none of them can ever count.
+    async fn under_one_nonce(
+        &self,
+        request: TransactionRequest,
+        wallet: &EthereumWallet,
+        sender: Address,
+    ) -> Result<TransactionReceipt, TransactError> {
+        let request = self.complete(request).await?;
         let mut fees = self.fees().await?;
         let nonce = request.nonce.unwrap_or_default();
         let mut sent: Vec<B256> = Vec::new();
@@ -127,14 +149,16 @@ impl Connection {
                 Err(error) => match Refusal::of(&error) {
                     Refusal::Known => sent.push(hash),
                     Refusal::Underpriced => continue,
-                    Refusal::Used if !sent.is_empty() => {}
+                    Refusal::Used if sent.is_empty() => return Err(ConnectionError::Overtaken { nonce }.into()),
+                    Refusal::Used => {}
                     _ => return Err(ConnectionError::rpc(error).into()),
                 },
             }
             if let Some(receipt) = self.settle(&sent).await? {
                 return Ok(receipt);
             }
-            if self.nonce(&sender.into()).await? > nonce && self.mined(&sent, Duration::ZERO).await?.is_none() {
+            // Behind one url may be several nodes, one of which knows the nonce before another has the receipt.
+            if self.nonce(&sender.into()).await? > nonce && self.mined(&sent, GRACE).await?.is_none() {
                 return Err(ConnectionError::Overtaken { nonce }.into());
             }
         }
