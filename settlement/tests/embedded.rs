@@ -5,6 +5,8 @@
 
 #[path = "support/challenge.rs"]
 mod challenge;
+#[path = "support/disputes.rs"]
+mod disputes;
 #[path = "support/embedded.rs"]
 mod embedded;
 #[path = "support/history.rs"]

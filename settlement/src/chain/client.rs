@@ -414,13 +414,18 @@ impl SettlementClient {
         let turn = self.connection.turn().await?;
         let call = call.from(self.connection.sender().unwrap_or_default().into());
         let sent = call.send().await.map_err(|error| match error.as_revert_data() {
-            Some(data) => ClientError::Refused { reason: refusal(&data) },
+            Some(data) => refused(&data),
             None => ConnectionError::rpc(error).into(),
         })?;
         let receipt = self.connection.confirm(*sent.tx_hash()).await?;
         drop(turn);
         Ok(succeeded(&receipt)?)
     }
+}
+
+/// What a contract reverted with, as an error.
+pub(super) fn refused(data: &Bytes) -> ClientError {
+    ClientError::Refused { reason: refusal(data) }
 }
 
 /// The name and arguments of a revert. It may come from any of the four: a distributor passes on what its source says.

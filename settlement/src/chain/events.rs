@@ -49,6 +49,8 @@ pub struct Posted {
     pub signers: Vec<Account>,
     /// When its rewards become claimable, Unix seconds.
     pub active_at: u64,
+    /// The transaction that posted it.
+    pub transaction: Digest,
 }
 
 /// A payment, as the distributor told it.
@@ -98,8 +100,8 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn posted(&self) -> Result<Vec<Posted>, ClientError> {
-        let logs = self.logs::<RoundManager::RoundPosted>(self.deployment().rounds).await?;
-        let posted = |event: RoundManager::RoundPosted| {
+        let logs = self.told::<RoundManager::RoundPosted>(self.deployment().rounds).await?;
+        let posted = |(event, transaction): (RoundManager::RoundPosted, Digest)| {
             let header = event.header;
             let cumulative_budget = header.cumulativeBudget.try_into();
             Ok(Posted {
@@ -124,6 +126,7 @@ impl SettlementClient {
                 digest: event.digest.0,
                 signers: event.signers.into_iter().map(Into::into).collect(),
                 active_at: event.activeAt,
+                transaction,
             })
         };
         logs.into_iter().map(posted).collect()
@@ -155,6 +158,12 @@ impl SettlementClient {
     }
 
     async fn logs<E: SolEvent>(&self, address: Account) -> Result<Vec<E>, ClientError> {
+        let told = self.told(address).await?;
+        Ok(told.into_iter().map(|(event, _)| event).collect())
+    }
+
+    /// All events of one kind with their transactions, oldest first.
+    pub(super) async fn told<E: SolEvent>(&self, address: Account) -> Result<Vec<(E, Digest)>, ClientError> {
         let provider = self.connection().provider();
         let head = provider.get_block_number().await.map_err(ConnectionError::rpc)?;
         let mut events = Vec::new();
@@ -177,7 +186,8 @@ impl SettlementClient {
             };
             for log in logs {
                 let decoded = E::decode_log(&log.inner).map_err(|_| ClientError::Answer { what: "an event" })?;
-                events.push(decoded.data);
+                let transaction = log.transaction_hash.unwrap_or_default();
+                events.push((decoded.data, transaction.0));
             }
             from = to.saturating_add(1);
         }
