@@ -4,6 +4,7 @@ pub(crate) mod aggregate;
 pub(crate) mod attack;
 pub(crate) mod audit;
 pub(crate) mod budget;
+pub(crate) mod challenge;
 pub(crate) mod claim;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Evaluate(evaluate::Args),
     /// Replay a federation's transcript and check everything in it.
     Audit(audit::Args),
+    /// Find lies in rounds that aren't final, prove them on the chain, and have their signers slashed.
+    Challenge(Box<challenge::Args>),
     /// Collect the rewards that an institution has earned.
     Claim(claim::Args),
     /// Run a whole federation on this machine: five hospitals, real patients, one poisoner, an embedded chain and an audit.
@@ -74,6 +77,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Outcome, Failur
         Command::Status(args) => status::run(&args, printer),
         Command::Evaluate(args) => evaluate::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),
+        Command::Challenge(args) => challenge::run(&args, printer),
         Command::Claim(args) => claim::run(&args, printer),
         Command::Demo(args) => crate::runtime()?.block_on(demo::run(args, *printer)),
         Command::Simulate(args) => simulate::run(&args, *printer),

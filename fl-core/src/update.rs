@@ -8,7 +8,7 @@
 //!
 //! Uploads travel in parts of [`PART`] values, so that a broken connection costs one part.
 
-use xfl_settlement::{merkle::Tree, row::CHUNK};
+use xfl_settlement::{merkle::Tree, refute::Opening, row::CHUNK};
 
 use crate::digest::keccak;
 
@@ -17,11 +17,30 @@ pub const PART: usize = 1 << 16;
 
 /// The root over an update in the clear.
 pub fn root(values: &[i32], salt_key: &[u8; 32]) -> [u8; 32] {
+    tree(values, salt_key).root()
+}
+
+/// One chunk of an update in the clear, opened from its root; none past the last.
+pub fn open(values: &[i32], salt_key: &[u8; 32], chunk: u64) -> Option<Opening> {
+    let place = usize::try_from(chunk).ok()?;
+    let mut bytes = [0; 4 * CHUNK];
+    let chunk_values = values.chunks(CHUNK).nth(place)?;
+    for (word, value) in bytes.chunks_exact_mut(4).zip(chunk_values) {
+        word.copy_from_slice(&value.to_be_bytes());
+    }
+    Some(Opening {
+        salt: salt(salt_key, chunk),
+        values: bytes,
+        proof: tree(values, salt_key).proof(place)?,
+    })
+}
+
+fn tree(values: &[i32], salt_key: &[u8; 32]) -> Tree {
     let leaves = values
         .chunks(CHUNK)
         .enumerate()
         .map(|(k, chunk)| leaf(chunk, &salt(salt_key, k as u64)));
-    Tree::new(leaves.collect()).root()
+    Tree::new(leaves.collect())
 }
 
 /// The root over a ciphertext.

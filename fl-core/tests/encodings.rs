@@ -77,6 +77,12 @@ fn messages_are_pinned() {
     };
     let envelope = Envelope::seal(&key, FederationId([9; 32]), 1, 0, &order);
     assert_eq!(digest(&Parcel::bare(envelope).encode()), "cf7663f93711e377");
+    let order = Order::Receipt {
+        root: [1; 32],
+        signature: xfl_settlement::payout::Signature([2; 65]),
+    };
+    let envelope = Envelope::seal(&key, FederationId([9; 32]), 1, 0, &order);
+    assert_eq!(digest(&Parcel::bare(envelope).encode()), "102e189ad1901831");
 }
 
 #[test]

@@ -132,12 +132,17 @@ pub async fn run(
         mut files,
     } = open::open(&setup, &mut tell).await?;
     let contracts = rounds.genesis().contracts;
+    if contracts.coordinator != setup.payout.account() {
+        let what = "the payout key isn't the one that this run's contracts know as the coordinator's; \
+                    name that one with --payout-key, or begin a new run with another --dir";
+        return Err(CoordinateError::OtherFederation(what.into()));
+    }
     let threshold = rounds.plan().settlement_threshold();
     let max_message = message_limit(rounds.model().len(), rounds.genesis().members.len());
     let referee = setup
         .held_out
         .map(|(h, _)| Box::new(h) as Box<dyn crate::round::Referee + Send>);
-    let mut machine = Coordinator::restore(rounds, setup.key.clone(), referee, now());
+    let mut machine = Coordinator::restore(rounds, setup.key.clone(), setup.payout.clone(), referee, now());
     for (dealer, sealed) in kept {
         machine.relay(dealer, &sealed);
     }

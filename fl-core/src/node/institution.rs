@@ -17,7 +17,7 @@ use super::{
 use crate::{
     identity::{NodeId, NodeKey},
     institution::{Identity, Institution, InstitutionError, Note, Output, Release, Wish},
-    message::{decode, encode},
+    message::{Envelope, decode, encode},
     plan::Plan,
     transcript::Head,
 };
@@ -25,6 +25,9 @@ use crate::{
 pub use super::peer::ConnectError;
 
 const MASKED: &[u8] = b"masked attempt";
+
+/// File of an institution's directory with the receipts that it holds, a line each.
+pub const RECEIPTS: &str = "receipts.jsonl";
 
 /// What an institution runs with.
 pub struct Setup {
@@ -233,16 +236,20 @@ where
             payout: setup.payout.clone(),
             rng: Box::new(entropy::generator().map_err(io)?),
         };
-        let mut notes = Vec::new();
+        let (mut notes, mut receipts) = (Vec::new(), Vec::new());
         for record in journal.records()? {
-            notes.push(decode::<Note>(&record).map_err(InstitutionError::from)?);
+            let note = decode::<Note>(&record).map_err(InstitutionError::from)?;
+            if let Note::Receipt(envelope) = &note {
+                receipts.push(envelope.clone());
+            }
+            notes.push(note);
         }
         if let Some(masked) = journal.kept(MASKED)? {
             notes.push(decode::<Note>(&masked).map_err(InstitutionError::from)?);
         }
         let machine = Institution::restore(identity, setup.coordinator_key, notes)?;
         let (make, practice, trained) = (Some(make), None, mpsc::unbounded_channel());
-        Ok(Self {
+        let shell = Self {
             setup,
             journal,
             machine,
@@ -252,7 +259,17 @@ where
             declined: 0,
             finished: false,
             trained,
-        })
+        };
+        // Anew from the journal: a crash may have come between it and the file.
+        let lines: String = receipts
+            .iter()
+            .filter_map(|envelope| shell.receipt_line(envelope))
+            .collect();
+        if !lines.is_empty() {
+            let path = shell.setup.dir.join(RECEIPTS);
+            std::fs::write(&path, lines).map_err(|source| JoinError::File { path, source })?;
+        }
+        Ok(shell)
     }
 
     async fn serve(
@@ -348,15 +365,31 @@ where
                 self.journal.append(&encode(note))?;
                 self.copy(frames)?;
             }
+            Note::Receipt(envelope) => {
+                self.journal.append(&encode(note))?;
+                if let Some(line) = self.receipt_line(envelope) {
+                    self.append(RECEIPTS, line.as_bytes())?;
+                }
+            }
             _ => self.journal.append(&encode(note))?,
         }
         Ok(())
     }
 
+    /// A receipt as a line of JSON, for whoever takes it to a contract.
+    fn receipt_line(&self, envelope: &Envelope) -> Option<String> {
+        let receipt = self.machine.receipt_in(envelope)?;
+        Some(serde_json::to_string(&receipt).ok()? + "\n")
+    }
+
     /// Appends to the institution's own copy of the transcript.
     fn copy(&self, frames: &[u8]) -> Result<(), JoinError> {
+        self.append("transcript.xfl", frames)
+    }
+
+    fn append(&self, name: &str, frames: &[u8]) -> Result<(), JoinError> {
         use std::io::Write;
-        let path = self.setup.dir.join("transcript.xfl");
+        let path = self.setup.dir.join(name);
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
         file.and_then(|mut f| f.write_all(frames))
             .map_err(|source| JoinError::File { path, source })

@@ -17,6 +17,8 @@ pub(crate) struct Player {
 }
 
 pub(crate) static COORDINATOR: LazyLock<Arc<NodeKey>> = LazyLock::new(|| Arc::new(NodeKey::from_seed(&[99; 32])));
+/// The coordinator's account in the contracts.
+pub(crate) static OFFICE_PAYOUT: LazyLock<PayoutKey> = LazyLock::new(|| PayoutKey::from_secret(&[99; 32]).unwrap());
 pub(crate) static OUTSIDER: LazyLock<NodeId> = LazyLock::new(|| NodeKey::from_seed(&[98; 32]).node_id());
 
 pub(crate) static PLAYERS: LazyLock<Vec<Player>> = LazyLock::new(|| {
@@ -49,7 +51,7 @@ pub(crate) fn genesis(scenario: &Scenario) -> Genesis {
             rounds: [2; 20],
             distributor: [3; 20],
             token: [4; 20],
-            coordinator: [5; 20],
+            coordinator: OFFICE_PAYOUT.account(),
             embedded: true,
         },
         at: 0,

@@ -111,7 +111,19 @@ impl Host {
                 self.copy.extend(Head::START.append(&Entry::Genesis(genesis.clone())).0);
             }
             Note::Verified(frames) => self.copy.extend(frames),
-            Note::Receipt(_) => {}
+            Note::Receipt(envelope) => {
+                let machine = self.machine.as_ref().unwrap();
+                let signed = machine.receipt_in(envelope).expect("what is kept is a receipt");
+                let contracts = machine.rounds().unwrap().genesis().contracts;
+                let domain = contracts.rounds_domain(signed.receipt.federation);
+                assert_eq!(signed.check(&domain, &contracts.coordinator), Ok(()));
+                let at = (envelope.round, envelope.attempt);
+                let own = self.committed.get(&at).filter(|_| self.character.honest());
+                assert!(
+                    own.is_none_or(|root| *root == signed.receipt.commitment),
+                    "a receipt for another update"
+                );
+            }
             Note::Signed { round, digest } => {
                 let before = self.signed.insert(*round, *digest);
                 assert!(
