@@ -4,6 +4,7 @@ pub(crate) mod aggregate;
 pub(crate) mod attack;
 pub(crate) mod audit;
 pub(crate) mod budget;
+pub(crate) mod chain;
 pub(crate) mod challenge;
 pub(crate) mod claim;
 pub(crate) mod completions;
@@ -16,7 +17,9 @@ pub(crate) mod member;
 pub(crate) mod privacy;
 pub(crate) mod round;
 pub(crate) mod score;
+pub(crate) mod settle;
 pub(crate) mod simulate;
+pub(crate) mod stake;
 pub(crate) mod status;
 
 use crate::{
@@ -47,8 +50,14 @@ pub(crate) enum Command {
     Audit(audit::Args),
     /// Find lies in rounds that aren't final, prove them on the chain, and have their signers slashed.
     Challenge(Box<challenge::Args>),
-    /// Collect the rewards that an institution has earned.
+    /// Collect the rewards that an institution has earned, on every chain where it has.
     Claim(claim::Args),
+    /// Post what a run's members signed and its chains don't hold yet, without running rounds.
+    Settle(settle::Args),
+    /// Show or change what a member or the coordinator has at risk for what it signs.
+    Stake(stake::Args),
+    /// List, check, deploy or fund a federation's contracts on its chains.
+    Chain(chain::Args),
     /// Run a whole federation on this machine: five hospitals, real patients, one poisoner, an embedded chain and an audit.
     Demo(demo::Args),
     /// Rehearse a federation in one process, with seeded noise that never leaves it.
@@ -79,6 +88,9 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Outcome, Failur
         Command::Audit(args) => audit::run(&args, printer),
         Command::Challenge(args) => challenge::run(&args, printer),
         Command::Claim(args) => claim::run(&args, printer),
+        Command::Settle(args) => settle::run(&args, printer),
+        Command::Stake(args) => stake::run(&args, printer),
+        Command::Chain(args) => chain::run(&args, printer),
         Command::Demo(args) => crate::runtime()?.block_on(demo::run(args, *printer)),
         Command::Simulate(args) => simulate::run(&args, *printer),
         Command::Aggregate(args) => aggregate::run(&args, printer),

@@ -20,7 +20,7 @@ use xfl_core::{
     spec::ModelError,
     train::{TrainError, checkpoint::CheckpointError, data::DataError, device::DeviceError},
 };
-use xfl_settlement::chain::{client::ClientError, connect::ConnectionError};
+use xfl_settlement::chain::{client::ClientError, connect::ConnectionError, deploy::DeployError};
 
 use crate::npy::NpyError;
 
@@ -216,6 +216,8 @@ impl From<ConnectionError> for Failure {
         let hint =
             "is the chain's node up, and is the url right? the embedded chain's is in address.json while it is served";
         match &error {
+            ConnectionError::Disagreement { .. } => Self::new(Code::Audit, error.to_string())
+                .hint("find out which node lies or lags, by a third one, before you go on; leave the wrong one out"),
             ConnectionError::Url { .. } => Self::usage(error.to_string()).hint("write it as http://127.0.0.1:7701"),
             ConnectionError::Rpc { .. } => Self::new(Code::Network, error.to_string()).hint(hint),
             _ => Self::failed(error.to_string()),
@@ -228,6 +230,31 @@ impl From<ClientError> for Failure {
         match error {
             ClientError::Connection(error) => error.into(),
             ClientError::Equivocation { .. } => Self::new(Code::Audit, error.to_string()),
+            ClientError::Deployment(error) => error.into(),
+            ClientError::NoVault { home, .. } => {
+                Self::usage(error.to_string()).hint(format!("name the url of chain {home} with --rpc"))
+            }
+            error => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl From<DeployError> for Failure {
+    fn from(error: DeployError) -> Self {
+        match error {
+            DeployError::Connection(error) => error.into(),
+            DeployError::WrongChain { .. } => {
+                Self::new(Code::Network, error.to_string()).hint("name the url of the right chain")
+            }
+            DeployError::WrongDeployer => Self::new(Code::Network, error.to_string())
+                .hint("name the key that the federation was begun with, with --payout-key"),
+            DeployError::NoProxy { .. } => Self::failed(error.to_string()).hint(
+                "ask the chain's operators for the deterministic deployment proxy (github.com/Arachnid/deterministic-deployment-proxy)",
+            ),
+            DeployError::Code { .. } | DeployError::Wiring { .. } | DeployError::Vault { .. } => {
+                Self::failed(error.to_string())
+                    .hint("is it the right chain, or another node of it? `xfl chain deploy` brings up what is missing")
+            }
             error => Self::failed(error.to_string()),
         }
     }
@@ -238,6 +265,16 @@ impl From<SettleError> for Failure {
         match error {
             SettleError::Client(error) => error.into(),
             SettleError::Connection(error) => error.into(),
+            SettleError::Deploy(error) => error.into(),
+            SettleError::Choice { .. } => {
+                Self::usage(error.to_string()).hint("write it as http://127.0.0.1:8545 or 31337=http://127.0.0.1:8545")
+            }
+            SettleError::Threshold { .. } => Self::usage(error.to_string())
+                .hint("set settlement.threshold to 2 or more, or settle on the embedded chain alone"),
+            SettleError::OtherContracts { .. } => Self::new(Code::Audit, error.to_string())
+                .hint("use the coordinator's version of xfl, or don't join: other code stands there"),
+            SettleError::Ahead { .. } => Self::new(Code::Audit, error.to_string())
+                .hint("name a newer copy of the transcript; if there is none, this chain's rounds aren't this run's"),
             SettleError::Unfunded { .. } => Self::failed(error.to_string())
                 .hint("send some to that account, which is the one of --payout-key, and start again"),
             error => Self::failed(error.to_string()),
@@ -286,9 +323,12 @@ impl From<JoinError> for Failure {
             JoinError::Replaced => Self::new(Code::Network, error.to_string())
                 .hint("stop the other process, or make a second key with `xfl keygen`"),
             JoinError::Plan(what) => Self::usage(what),
+            JoinError::Protocol(InstitutionError::PayoutChain { .. }) => {
+                Self::usage(error.to_string()).hint("name one of them with --payout-chain")
+            }
             JoinError::Protocol(InstitutionError::Round(_) | InstitutionError::Transcript(_)) => {
                 Self::new(Code::Audit, error.to_string())
-                    .hint("nothing was signed; keep this directory and ask the coordinator for its transcript")
+                    .hint("nothing was signed; what was shown is in refused.xfl: `xfl challenge DIR --dry-run` says what can be proved of it")
             }
             JoinError::Protocol(InstitutionError::RefusedByCoordinator(_) | InstitutionError::Message(_)) => {
                 Self::new(Code::Network, error.to_string())

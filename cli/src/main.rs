@@ -5,6 +5,7 @@
 //! talk. [`failure`] gives every library error its exit code and its hint.
 
 mod bug;
+mod chains;
 mod commands;
 mod failure;
 mod files;

@@ -34,7 +34,7 @@ use xfl_settlement::{
     row::aggregate_tree,
 };
 
-use liar::{Claimed, DELAY, LyingCoordinator};
+use liar::{Claimed, DELAY, LyingCoordinator, STAKE};
 
 /// A liar on a chain that is served, and a folder for what its victims hold.
 struct Stage {
@@ -160,6 +160,12 @@ fn wrong_coordinate(mut claimed: Claimed) -> Claimed {
     claimed
 }
 
+/// How many lost all that a lie costs.
+#[track_caller]
+fn slashed(found: &Value, liars: u128) {
+    assert_eq!(found["data"]["slashed"], (liars * STAKE).to_string(), "{found}");
+}
+
 const PROVED: [&str; 4] = ["proveRule", "punish", "punish", "punish"];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,6 +206,30 @@ async fn nothing_can_be_held_against_an_honest_round() {
     }
 }
 
+/// What `xfl round` does beside its rounds: whoever demands a row of an honest one loses the bond.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_shows_rows_while_it_runs() {
+    let mut stage = Stage::set("rule = \"median\"").await;
+    stage.liar.honest_round().await;
+    stage.write("transcript.xfl", &stage.liar.transcript());
+    let client = stage.liar.client.clone();
+    let posted = client.posted().await.unwrap().pop().unwrap();
+    for chunk in 0..2 {
+        client.demand_row(&posted.header, chunk).await.unwrap();
+    }
+    let file = stage.folder.path().join("transcript.xfl");
+    let answering = tokio::spawn(xfl_core::node::settle::answer_demands(client.clone(), file));
+    let began = std::time::Instant::now();
+    while client.shown(&posted.header).await.unwrap().len() < 2 {
+        assert!(began.elapsed() < Duration::from_secs(60), "nobody shows the rows");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    answering.abort();
+    assert_eq!(client.demand_of(&posted.digest, 0).await.unwrap(), None);
+    stage.liar.wait(3 * DELAY);
+    assert!(client.is_active(2).await.unwrap(), "the round stands, and pays");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_coordinate_costs_every_signer_whoever_finds_it() {
     // The models that the coordinator sent show it.
@@ -221,6 +251,7 @@ async fn a_wrong_coordinate_costs_every_signer_whoever_finds_it() {
     let found = stage.run("challenge . --payout-key payout.key", 0).await;
     assert_eq!(functions(&found), PROVED);
     told("wrong coordinate, the model is at hand", &found);
+    slashed(&found, 3);
     assert_eq!(stage.liar.client.latest_round().await.unwrap(), 1, "the round is void");
     let again = stage.run("challenge . --payout-key payout.key", 0).await;
     assert_eq!(functions(&again), Vec::<String>::new(), "{again}");
@@ -235,6 +266,7 @@ async fn a_wrong_coordinate_costs_every_signer_whoever_finds_it() {
     let found = finish(running, 0).await;
     assert_eq!(functions(&found), [&["demandRow", "demandRow"][..], &PROVED].concat());
     told("wrong coordinate, rows are demanded", &found);
+    slashed(&found, 3);
 }
 
 /// The liar shows what it is asked for.
@@ -264,6 +296,7 @@ async fn a_changed_input_and_a_withheld_row_cost_every_signer() {
     let expected = ["demandRow", "demandRow", "proveInput", "punish", "punish", "punish"];
     assert_eq!(functions(&found), expected);
     told("changed input", &found);
+    slashed(&found, 3);
 
     let mut stage = Stage::set("rule = \"median\"").await;
     let truth = stage.liar.gather();
@@ -287,6 +320,7 @@ async fn a_changed_input_and_a_withheld_row_cost_every_signer() {
     ];
     assert_eq!(functions(&found), expected, "{found}");
     told("withheld row", &found);
+    slashed(&found, 3);
     assert_eq!(stage.liar.client.latest_round().await.unwrap(), 1);
 }
 
@@ -306,11 +340,12 @@ async fn a_dropped_client_with_a_receipt_costs_the_coordinator() {
     let found = stage.run("challenge . --payout-key payout.key", 0).await;
     assert_eq!(functions(&found), ["proveOmission"], "{found}");
     told("dropped client", &found);
-    let slashed = found["data"]["rounds"][0]["steps"][0]["slashed"][0]["account"]
+    slashed(&found, 1);
+    let account = found["data"]["rounds"][0]["steps"][0]["slashed"][0]["account"]
         .as_str()
         .unwrap();
     let coordinator = stage.liar.payout.account();
-    assert!(slashed.ends_with(&format!("{:02x}", coordinator[19])), "{slashed}");
+    assert!(account.ends_with(&format!("{:02x}", coordinator[19])), "{account}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -328,6 +363,7 @@ async fn two_roots_for_one_round_cost_whoever_signed_both() {
     let found = stage.run(line, 0).await;
     assert_eq!(functions(&found), ["proveEquivocation"; 3], "{found}");
     told("two roots for one round", &found);
+    slashed(&found, 3);
     assert_eq!(stage.liar.client.latest_round().await.unwrap(), 2, "the round stands");
     let again = stage.run(line, 0).await;
     assert_eq!(functions(&again), Vec::<String>::new(), "{again}");

@@ -15,7 +15,9 @@
 mod answer;
 mod dossier;
 mod examine;
+mod refused;
 
 pub use answer::{AnswerError, answers};
 pub use dossier::{Dossier, DossierError, Signed};
 pub use examine::{Examined, Known, Proof};
+pub use refused::refused;

@@ -25,7 +25,7 @@ use crate::{
     message::{Commit, Envelope, Join, MessageError, Order, Parcel, Report, Upload, Welcome},
     plan::Plan,
     round::{RoundError, Rounds, join::BINDING_DOMAIN},
-    transcript::{Genesis, TranscriptError},
+    transcript::{Contracts, Genesis, TranscriptError},
     update,
 };
 
@@ -83,6 +83,14 @@ pub enum InstitutionError {
     /// The coordinator asks for something this institution won't do.
     #[error("refused: {0}")]
     Refused(String),
+    /// The federation doesn't pay there.
+    #[error("this federation pays on chains {chains}, not on {wanted}")]
+    PayoutChain {
+        /// Wanted by the operator.
+        wanted: u64,
+        /// Those of the federation.
+        chains: String,
+    },
     /// The coordinator won't have us.
     #[error("the coordinator refuses: {0}")]
     RefusedByCoordinator(String),
@@ -94,6 +102,8 @@ pub struct Identity {
     pub node: Arc<NodeKey>,
     /// Signs headers and receives rewards.
     pub payout: PayoutKey,
+    /// Chain on which it wants its rewards; the home chain where absent. It stays what it was when the institution joined.
+    pub payout_chain: Option<u64>,
     /// Fresh entropy; never the same after a restart.
     pub rng: Box<dyn CryptoRng + Send>,
 }
@@ -322,6 +332,7 @@ impl Institution {
                 if rounds.member(&self.id()).is_none() {
                     return refuse(format!("the plan's members don't include this node, {}", self.id()));
                 }
+                self.payout_chain(&genesis)?;
                 self.remember(Note::Genesis(Box::new(genesis)))?;
             }
         }
@@ -339,27 +350,51 @@ impl Institution {
         Ok(())
     }
 
+    /// Where the institution wants to be paid, if the federation pays there.
+    fn payout_chain(&self, genesis: &Genesis) -> Result<u64, InstitutionError> {
+        let wanted = self.identity.payout_chain.unwrap_or(genesis.contracts.chain_id);
+        if genesis.chains().any(|chain| chain.chain_id == wanted) {
+            return Ok(wanted);
+        }
+        let chains: Vec<String> = genesis.chains().map(|chain| chain.chain_id.to_string()).collect();
+        Err(InstitutionError::PayoutChain {
+            wanted,
+            chains: chains.join(", "),
+        })
+    }
+
     fn join(&self) -> Result<Join, InstitutionError> {
         let rounds = self.rounds_ref()?;
         let genesis = rounds.genesis();
+        let joined = rounds.joined().get(&self.id()).map(|joined| joined.binding.chain_id);
+        let chain_id = match joined {
+            Some(chain_id) => chain_id,
+            None => self.payout_chain(genesis)?,
+        };
         let binding = Binding {
             federation: rounds.plan().federation().0,
             node_key: self.id().0,
             payout: self.identity.payout.account(),
-            chain_id: genesis.contracts.chain_id,
+            chain_id,
             nonce: 1,
             expiry: u64::MAX,
         };
-        let domain = genesis.contracts.registry_domain(rounds.plan().federation().0);
-        let payout_signature = binding
-            .sign(&domain, &self.identity.payout)
-            .map_err(|e| InstitutionError::Refused(e.to_string()))?;
-        let node_signature = self.identity.node.sign(BINDING_DOMAIN, &binding.digest(&domain));
+        let sign = |chain: &Contracts| -> Result<_, InstitutionError> {
+            let domain = chain.registry_domain(binding.federation);
+            let payout = binding
+                .sign(&domain, &self.identity.payout)
+                .map_err(|e| InstitutionError::Refused(e.to_string()))?;
+            let node = self.identity.node.sign(BINDING_DOMAIN, &binding.digest(&domain));
+            Ok((payout, node))
+        };
+        let (payout_signature, node_signature) = sign(&genesis.contracts)?;
+        let mirrors = genesis.mirrors.iter().map(sign).collect::<Result<_, _>>()?;
         let height = rounds.head().height;
         Ok(Join {
             binding,
             payout_signature,
             node_signature,
+            mirrors,
             height,
         })
     }

@@ -86,6 +86,8 @@ pub struct Join {
     pub payout_signature: payout::Signature,
     /// ed25519 signature by the node key over the same binding.
     pub node_signature: Signature,
+    /// Both signatures again for each mirror's registry, in the beginning's order: a registry takes none made for another one.
+    pub mirrors: Vec<(payout::Signature, Signature)>,
     /// Transcript entries that the institution already holds.
     pub height: u64,
 }

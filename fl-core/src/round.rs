@@ -191,8 +191,13 @@ impl Rounds {
         }
         plan.weighs_members(|id| genesis.members.iter().any(|m| m.id == *id))?;
         let mechanism = plan.mechanism(genesis.model.len())?;
+        if let Some(fault) = genesis.chains_fault() {
+            return Err(out_of_place(fault));
+        }
         let mut ledger = Ledger::new(plan.federation().0);
-        ledger.add_venue(genesis.contracts.venue()).map_err(score::impossible)?;
+        for chain in genesis.chains() {
+            ledger.add_venue(chain.venue()).map_err(score::impossible)?;
+        }
         let past = Past::start(&plan, genesis.model.len()).map_err(score::impossible)?;
         let head = Head::START.append(&Entry::Genesis(Box::new(genesis.clone()))).1;
         Ok(Self {

@@ -22,6 +22,9 @@ use crate::{
 /// Longest entry accepted, in bytes.
 pub const MAX_ENTRY: usize = 1 << 30;
 
+/// The most chains that a federation settles on.
+pub const MAX_CHAINS: usize = 16;
+
 const CONTEXT: &str = "xfl transcript v1";
 
 /// One thing that happened.
@@ -103,23 +106,27 @@ pub struct Genesis {
     pub model: Vec<f32>,
     /// BLAKE3 commitment to salt and held-out data, where the score needs it.
     pub held_out: Option<[u8; 32]>,
-    /// The contracts.
+    /// The contracts on the home chain, where rounds are posted and disputed.
     pub contracts: Contracts,
+    /// The contracts on the other chains on which members can be paid, in the order in which members sign for them.
+    pub mirrors: Vec<Contracts>,
     /// Milliseconds since 1970.
     pub at: u64,
     /// The coordinator's signature over all of the above.
     pub signature: Signature,
 }
 
-/// Where a federation settles.
+/// Where a federation settles on one chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contracts {
     /// EIP-155 id of the chain.
     pub chain_id: u64,
     /// Members and their bindings.
     pub registry: Account,
-    /// Headers.
+    /// Headers: the round manager, or its mirror.
     pub rounds: Account,
+    /// Stakes; the home chain has them alone.
+    pub vault: Option<Account>,
     /// Claims.
     pub distributor: Account,
     /// What is paid.
@@ -140,7 +147,7 @@ impl Contracts {
         }
     }
 
-    /// The EIP-712 domain of headers.
+    /// The EIP-712 domain of headers; the home chain's serves all.
     pub fn rounds_domain(&self, federation: [u8; 32]) -> Domain {
         Domain {
             chain_id: self.chain_id,
@@ -317,6 +324,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What follows the first frame, by its length alone; none where there is no whole one.
+pub(crate) fn after_first(frames: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = frames.split_first_chunk::<4>()?;
+    rest.get((u32::from_le_bytes(*len) as usize).checked_add(32)?..)
+}
+
 impl Genesis {
     /// Signs the beginning.
     pub fn sign(mut self, key: &NodeKey) -> Self {
@@ -340,7 +353,27 @@ impl Genesis {
             &self.model,
             &self.held_out,
             &self.contracts,
+            &self.mirrors,
             self.at,
         ))
+    }
+
+    /// All chains, the home chain first.
+    pub fn chains(&self) -> impl Iterator<Item = &Contracts> {
+        std::iter::once(&self.contracts).chain(&self.mirrors)
+    }
+
+    /// What is wrong with the chains, if anything is: more than [`MAX_CHAINS`], one twice, or a vault on the wrong one.
+    pub fn chains_fault(&self) -> Option<&'static str> {
+        let mut ids: Vec<u64> = self.chains().map(|chain| chain.chain_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let vaults = self.contracts.vault.is_some() && self.mirrors.iter().all(|mirror| mirror.vault.is_none());
+        match () {
+            () if self.mirrors.len() >= MAX_CHAINS => Some("there are more chains than a federation can have"),
+            () if ids.len() != self.mirrors.len() + 1 => Some("a chain is named twice"),
+            () if !vaults => Some("stakes are on the home chain, and there alone"),
+            () => None,
+        }
     }
 }

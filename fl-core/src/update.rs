@@ -8,9 +8,10 @@
 //!
 //! Uploads travel in parts of [`PART`] values, so that a broken connection costs one part.
 
-use xfl_settlement::{merkle::Tree, refute::Opening, row::CHUNK};
+use xfl_settlement::{keccak256_many, merkle::Tree, refute::Opening, row::CHUNK};
 
-use crate::digest::keccak;
+/// Bytes of a leaf.
+const LEAF: usize = 17 + 4 * CHUNK;
 
 /// Values in a part of an upload.
 pub const PART: usize = 1 << 16;
@@ -36,22 +37,21 @@ pub fn open(values: &[i32], salt_key: &[u8; 32], chunk: u64) -> Option<Opening> 
 }
 
 fn tree(values: &[i32], salt_key: &[u8; 32]) -> Tree {
-    let leaves = values
-        .chunks(CHUNK)
-        .enumerate()
-        .map(|(k, chunk)| leaf(chunk, &salt(salt_key, k as u64)));
-    Tree::new(leaves.collect())
+    let leaves = keccak256_many(values.len().div_ceil(CHUNK), LEAF, |k, bytes| {
+        write_leaf(chunk(values, k), &salt(salt_key, k as u64), bytes);
+    });
+    Tree::new(leaves)
 }
 
 /// The root over a ciphertext.
 pub fn masked_root(bodies: &[u64]) -> [u8; 32] {
-    let leaf = |chunk: &[u64]| {
-        let mut bytes = vec![3u8];
-        chunk.iter().for_each(|v| bytes.extend(v.to_be_bytes()));
-        bytes.resize(1 + 8 * CHUNK, 0);
-        keccak(&bytes)
-    };
-    Tree::new(bodies.chunks(CHUNK).map(leaf).collect()).root()
+    let leaves = keccak256_many(bodies.len().div_ceil(CHUNK), 1 + 8 * CHUNK, |k, bytes| {
+        bytes[0] = 3;
+        for (value, bytes) in chunk(bodies, k).iter().zip(bytes[1..].chunks_exact_mut(8)) {
+            bytes.copy_from_slice(&value.to_be_bytes());
+        }
+    });
+    Tree::new(leaves).root()
 }
 
 /// The salts' key of one attempt, from an update's own secret: what one attempt reveals says nothing of another's.
@@ -93,11 +93,16 @@ fn salt(key: &[u8; 32], chunk: u64) -> [u8; 16] {
     salt
 }
 
-fn leaf(chunk: &[i32], salt: &[u8; 16]) -> [u8; 32] {
-    let mut bytes = Vec::with_capacity(17 + 4 * CHUNK);
-    bytes.push(2);
-    bytes.extend(salt);
-    chunk.iter().for_each(|v| bytes.extend(v.to_be_bytes()));
-    bytes.resize(17 + 4 * CHUNK, 0);
-    keccak(&bytes)
+fn chunk<T>(values: &[T], k: usize) -> &[T] {
+    let rest = values.get(k * CHUNK..).unwrap_or_default();
+    &rest[..rest.len().min(CHUNK)]
+}
+
+/// Into zeros.
+fn write_leaf(chunk: &[i32], salt: &[u8; 16], bytes: &mut [u8]) {
+    bytes[0] = 2;
+    bytes[1..17].copy_from_slice(salt);
+    for (value, bytes) in chunk.iter().zip(bytes[17..].chunks_exact_mut(4)) {
+        bytes.copy_from_slice(&value.to_be_bytes());
+    }
 }

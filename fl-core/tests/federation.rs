@@ -165,6 +165,8 @@ async fn run(agreed: Terms) -> Ran {
         held_out: agreed.scored.then(|| (held_out(), held_out_file.clone())),
         judge: Some(held_out()),
         chain: ChainChoice::Embedded,
+        mirrors: Vec::new(),
+        confirmations: 1,
         rpc_listen: "127.0.0.1:0".parse().unwrap(),
     };
     let (_keep, stop) = watch::channel(false);
@@ -196,6 +198,7 @@ async fn run(agreed: Terms) -> Ran {
             coordinator_key: coordinator_key.node_id(),
             key: key.clone(),
             payout: payout(),
+            payout_chain: None,
             patience: Duration::from_secs(20),
         };
         joining.push(tokio::spawn(institution::run(

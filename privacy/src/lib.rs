@@ -76,7 +76,7 @@ pub use mechanism::{
 };
 pub use mode::{Mode, Noising};
 pub use neighbour::{Relation, Unit};
-pub use noise::{Noise, NoiseError, Noised, OpenDpNoise, Os, Rehearsal, RehearsalNoise};
+pub use noise::{AheadNoise, Noise, NoiseError, Noised, OpenDpNoise, Os, Rehearsal, RehearsalNoise};
 pub use parameter::{ClipNorm, Delta, Epsilon, Grid, NoiseMultiplier, ParameterError, Rho, SampleRate};
 pub use quantise::{QuantiseError, Quantised};
 pub use record::{Block, BlockError, RecordError, RecordSum};

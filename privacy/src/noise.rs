@@ -3,14 +3,15 @@
 //! | implementation | source | gives | may leave |
 //! |---|---|---|---|
 //! | [`OpenDpNoise`] | operating system, through OpenDP | `Noised<Os>` | yes, by [`Noised::into_release`] |
+//! | [`AheadNoise`] | the same, drawn while the update is being made | `Noised<Os>` | yes |
 //! | [`RehearsalNoise`] | a seed | `Noised<Rehearsal>` | no: whoever knows the seed can subtract the noise |
 //!
-//! Both draw from the same distribution, the discrete Gaussian `P(x) ~ exp(-x^2 / (2 sigma^2))` over the integers, independently for
-//! every coordinate and exactly (no floating point in either sampler). Simulations and tests run on the second; code that sends an
+//! All draw from the same distribution, the discrete Gaussian `P(x) ~ exp(-x^2 / (2 sigma^2))` over the integers, independently for
+//! every coordinate and exactly (no floating point in any sampler). Simulations and tests run on the second; code that sends an
 //! update asks for `Noised<Os>`, so a seeded one can't be encoded by mistake. (A program can of course copy [`Noised::values`]; types
 //! guard against accidents.)
 //!
-//! A mechanism without noise (multiplier 0) passes through both unchanged: that is what its plan says, and its
+//! A mechanism without noise (multiplier 0) passes through all unchanged: that is what its plan says, and its
 //! [`crate::Mechanism::protection`] says it too.
 //!
 //! **Range.** Noised integers are checked against the bounds that the coordinator checks ([`crate::Mechanism::admits`]). One that lies
@@ -27,10 +28,12 @@ use crate::mechanism::Mechanism;
 use crate::parameter::SampleRate;
 use crate::quantise::Quantised;
 
+mod ahead;
 mod gaussian;
 mod opendp;
 mod rehearsal;
 
+pub use ahead::AheadNoise;
 pub use opendp::OpenDpNoise;
 pub use rehearsal::RehearsalNoise;
 

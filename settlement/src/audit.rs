@@ -14,7 +14,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::binding::Binding;
 use crate::chain::client::{ClientError, Member, SettlementClient};
-use crate::chain::contracts::Contract;
 use crate::chain::events::{Admission, Payment, Posted};
 use crate::ledger::RewardTree;
 use crate::payout::{Account, Signature};
@@ -93,9 +92,9 @@ pub async fn audit(client: &SettlementClient, expected: &Expected<'_>) -> Vec<Ch
         checks.push(Check { name, round, result });
     };
     let (connection, deployment) = (client.connection(), client.deployment());
-    for contract in Contract::ALL {
+    for (contract, address) in deployment.contracts() {
         let result = deployment
-            .check_code(connection, contract)
+            .check_code(connection, contract, &address)
             .await
             .map_err(|error| ClientError::from(error).into());
         note(format!("the code of {}", contract.name()), None, result);
@@ -115,17 +114,24 @@ pub async fn audit(client: &SettlementClient, expected: &Expected<'_>) -> Vec<Ch
 
     let latest = client.latest_round().await.map_err(Finding::from);
     let count = expected.rounds.len() as u64;
-    note(
-        "the number of rounds".into(),
-        None,
-        latest.and_then(|latest| same("the last round", &count, &latest)),
-    );
+    let counted = match (&latest, deployment.is_home()) {
+        // A mirror has what was final at home when it was last brought up, and needs no round for itself.
+        (Ok(latest), false) if *latest > count => same("the last round", &count, latest),
+        (_, false) => latest.clone().map(|_| ()),
+        (_, true) => latest
+            .clone()
+            .and_then(|latest| same("the last round", &count, &latest)),
+    };
+    note("the number of rounds".into(), None, counted);
     match client.posted().await {
         Err(error) => note("the posted rounds".into(), None, Err(error.into())),
         Ok(posted) => {
             for (number, round) in (1..).zip(expected.rounds) {
-                let result = check_round(client, number, round, &posted).await;
-                note(format!("round {number} is posted as signed"), Some(number), result);
+                let mirrored = deployment.is_home() || posted.iter().any(|told| told.header.round == number);
+                if mirrored {
+                    let result = check_round(client, number, round, &posted).await;
+                    note(format!("round {number} is posted as signed"), Some(number), result);
+                }
                 note(
                     format!("rewards of round {number}"),
                     Some(number),

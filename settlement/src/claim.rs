@@ -12,6 +12,7 @@
 use alloy::primitives::{Address, B256, U256, keccak256};
 use alloy::sol_types::SolValue;
 use serde::{Deserialize, Serialize};
+use xfl_keccak::keccak256_many;
 
 use crate::merkle::{Digest, Proof};
 use crate::payout::Account;
@@ -92,6 +93,30 @@ impl Leaf {
             U256::from(self.cumulative),
         );
         keccak256(keccak256(fields.abi_encode())).0
+    }
+
+    /// [`Self::hash`] of many.
+    #[must_use]
+    pub fn hash_all(leaves: &[Self]) -> Vec<Digest> {
+        let tag = keccak256("xfl.leaf.v1").0;
+        // Eight words, numbers and addresses at their ends.
+        let inner = keccak256_many(leaves.len(), 8 * 32, |index, bytes| {
+            let leaf = &leaves[index];
+            let fields: [&[u8]; 8] = [
+                &tag,
+                &leaf.federation,
+                &leaf.participant,
+                &leaf.payout,
+                &leaf.venue.chain_id.to_be_bytes(),
+                &leaf.venue.distributor,
+                &leaf.venue.token,
+                &leaf.cumulative.to_be_bytes(),
+            ];
+            for (word, field) in bytes.chunks_exact_mut(32).zip(fields) {
+                word[32 - field.len()..].copy_from_slice(field);
+            }
+        });
+        keccak256_many(leaves.len(), 32, |index, bytes| bytes.copy_from_slice(&inner[index]))
     }
 }
 

@@ -203,6 +203,14 @@ impl Ledger {
             .map_or(0, |earned| earned.cumulative)
     }
 
+    /// What a participant has earned so far on all chains together.
+    #[must_use]
+    pub fn earned(&self, participant: &Digest) -> u128 {
+        let earned = self.participants.get(participant).map(|known| known.earned.values());
+        let sum = |sum: u128, earned: &Earned| sum.saturating_add(earned.cumulative);
+        earned.map_or(0, |earned| earned.fold(0, sum))
+    }
+
     /// The reward tree after the last credited round.
     #[must_use]
     pub fn tree(&self) -> RewardTree {
@@ -212,7 +220,7 @@ impl Ledger {
             if leaves.is_empty() {
                 continue;
             }
-            let tree = Tree::new(leaves.iter().map(Leaf::hash).collect());
+            let tree = Tree::new(Leaf::hash_all(&leaves));
             let cumulative_budget = leaves
                 .iter()
                 .fold(0, |sum: u128, leaf| sum.saturating_add(leaf.cumulative));
@@ -268,6 +276,19 @@ impl RewardTree {
     #[must_use]
     pub fn root(&self) -> Digest {
         self.tree.root()
+    }
+
+    /// The round after which this much was earned.
+    #[must_use]
+    pub fn round(&self) -> u64 {
+        self.round
+    }
+
+    /// The layers of a chain's tree, see [`Tree::layers`].
+    #[must_use]
+    pub fn layers(&self, chain_id: u64) -> &[Vec<Digest>] {
+        let chain = self.chains.iter().find(|chain| chain.entry.venue.chain_id == chain_id);
+        chain.map_or(&[], |chain| chain.tree.layers())
     }
 
     /// One entry a chain, by chain id.

@@ -2,7 +2,8 @@
 //!
 //! Pure (no IO, clock or entropy): [`payout`] keys, [`binding`] of node key to payout address, the [`statement`] of a
 //! round and its quorum, keccak [`merkle`] trees, [`row`] trees and the [`input`] tree for on-chain checks of
-//! aggregation and the evidence that [`refute`]s one, [`receipt`]s, the [`ledger`] of cumulative totals and its [`claim`] proofs. The digests are those of the contracts under
+//! aggregation and the evidence that [`refute`]s one, [`receipt`]s, the [`ledger`] of cumulative totals and its [`claim`] proofs,
+//! also from a file of any size ([`stored`]). The digests are those of the contracts under
 //! `settlement/contracts`.
 //!
 //! With feature `chain` (on by default): [`chain`], the only place that talks to a chain, and [`audit`], which compares a
@@ -41,6 +42,9 @@ pub mod receipt;
 pub mod refute;
 pub mod row;
 pub mod statement;
+pub mod stored;
+
+pub use xfl_keccak::keccak256_many;
 
 /// keccak256 of bytes, as contracts compute it.
 pub fn keccak256(bytes: &[u8]) -> [u8; 32] {

@@ -12,6 +12,7 @@
 
 use alloy::primitives::keccak256;
 use serde::{Deserialize, Serialize};
+use xfl_keccak::keccak256_many;
 
 /// A 32-byte digest.
 pub type Digest = [u8; 32];
@@ -44,6 +45,15 @@ pub struct Tree {
     leaves: usize,
 }
 
+/// [`node`] of every pair.
+fn parents(below: &[Digest]) -> Vec<Digest> {
+    keccak256_many(below.len() / 2, 65, |pair, bytes| {
+        bytes[0] = 1;
+        bytes[1..33].copy_from_slice(&below[2 * pair]);
+        bytes[33..].copy_from_slice(&below[2 * pair + 1]);
+    })
+}
+
 /// Where a leaf stands and the digests beside its way to the root, from the bottom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
@@ -68,7 +78,7 @@ impl Tree {
         leaves.resize(count.next_power_of_two(), [0; 32]);
         let mut layers = vec![leaves];
         while let Some(below) = layers.last().filter(|below| below.len() > 1) {
-            layers.push(below.chunks_exact(2).map(|pair| node(&pair[0], &pair[1])).collect());
+            layers.push(parents(below));
         }
         Self { layers, leaves: count }
     }
@@ -81,6 +91,12 @@ impl Tree {
             .and_then(|top| top.first())
             .copied()
             .unwrap_or_default()
+    }
+
+    /// From the padded leaves up to the root; none where there are no leaves.
+    #[must_use]
+    pub fn layers(&self) -> &[Vec<Digest>] {
+        &self.layers
     }
 
     /// Number of leaves, without padding.

@@ -14,6 +14,7 @@
 
 use alloy::primitives::{Keccak256, keccak256};
 use serde::{Deserialize, Serialize};
+use xfl_keccak::keccak256_many;
 
 use crate::merkle::{Digest, Proof, Tree};
 
@@ -21,11 +22,11 @@ use crate::merkle::{Digest, Proof, Tree};
 pub const CHUNK: usize = 8;
 
 /// An integer that rows are made of: big-endian, two's complement where signed.
-pub trait Coordinate: Copy + sealed::Sealed {
+pub trait Coordinate: Copy + Sync + sealed::Sealed {
     /// Size in bytes.
     const BYTES: usize;
     #[doc(hidden)]
-    fn absorb(self, hash: &mut Vec<u8>);
+    fn write(self, bytes: &mut [u8]);
 }
 
 mod sealed {
@@ -37,8 +38,8 @@ macro_rules! coordinate {
         impl sealed::Sealed for $integer {}
         impl Coordinate for $integer {
             const BYTES: usize = size_of::<$integer>();
-            fn absorb(self, bytes: &mut Vec<u8>) {
-                bytes.extend_from_slice(&self.to_be_bytes());
+            fn write(self, bytes: &mut [u8]) {
+                bytes.copy_from_slice(&self.to_be_bytes());
             }
         }
     )*};
@@ -108,13 +109,11 @@ pub fn row_tree<C: Coordinate>(updates: &[&[C]]) -> Result<Tree, RowError> {
             got: update.len(),
         });
     }
-    let mut row = Vec::with_capacity(updates.len() * CHUNK * C::BYTES);
-    let leaf = |chunk| {
-        row.clear();
-        write_row(updates, chunk, &mut row);
-        leaf(&row)
-    };
-    Ok(Tree::new((0..dimension.div_ceil(CHUNK)).map(leaf).collect()))
+    let count = dimension.div_ceil(CHUNK);
+    let rows = keccak256_many(count, row_bytes(updates), |chunk, row| write_row(updates, chunk, row));
+    // The leading zero is there already.
+    let leaves = keccak256_many(count, 33, |chunk, bytes| bytes[1..].copy_from_slice(&rows[chunk]));
+    Ok(Tree::new(leaves))
 }
 
 /// The tree over the aggregate's chunks.
@@ -142,7 +141,7 @@ impl RowProof {
     pub fn new<C: Coordinate>(updates: &[&[C]], tree: &Tree, chunk: usize) -> Result<Self, RowError> {
         let last = tree.len().saturating_sub(1);
         let proof = tree.proof(chunk).ok_or(RowError::NoChunk { chunk, last })?;
-        let mut row = Vec::with_capacity(updates.len() * CHUNK * C::BYTES);
+        let mut row = vec![0; row_bytes(updates)];
         write_row(updates, chunk, &mut row);
         Ok(Self { row, proof })
     }
@@ -168,15 +167,17 @@ impl RowProof {
     }
 }
 
-fn write_row<C: Coordinate>(updates: &[&[C]], chunk: usize, row: &mut Vec<u8>) {
-    for update in updates {
-        let end = row.len() + CHUNK * C::BYTES;
-        update
-            .iter()
-            .skip(chunk * CHUNK)
-            .take(CHUNK)
-            .for_each(|coordinate| coordinate.absorb(row));
-        row.resize(end, 0);
+fn row_bytes<C: Coordinate>(updates: &[&[C]]) -> usize {
+    updates.len() * CHUNK * C::BYTES
+}
+
+/// Into a row of zeros.
+fn write_row<C: Coordinate>(updates: &[&[C]], chunk: usize, row: &mut [u8]) {
+    for (update, word) in updates.iter().zip(row.chunks_exact_mut(CHUNK * C::BYTES)) {
+        let coordinates = update.get(chunk * CHUNK..).unwrap_or_default();
+        for (coordinate, bytes) in coordinates.iter().zip(word.chunks_exact_mut(C::BYTES)) {
+            coordinate.write(bytes);
+        }
     }
 }
 

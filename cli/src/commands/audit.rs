@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use xfl_core::{
     audit::{self, Audit, Check, Verdict},
-    node::bundle::Bundle,
+    node::{bundle::Bundle, settle::Endpoint},
     plan::Plan,
     round::Referee,
     train::{Device, HeldOut, held_out},
@@ -34,9 +34,10 @@ pub(crate) struct Args {
     /// The salt of their commitment; held-out.salt of the directory, or the exported file's, where absent.
     #[arg(long, env = "XFL_SALT", hide_env_values = true)]
     salt: Option<PathBuf>,
-    /// Ask this JSON-RPC url for the chain, instead of the directory's or the exported file's.
-    #[arg(long, env = "XFL_RPC", hide_env_values = true)]
-    rpc: Option<String>,
+    /// Ask a chain by its JSON-RPC url (URL, ID=URL, or ID=URL,URL for nodes that must agree), instead of the directory's or the exported
+    /// file's embedded one; again for each chain.
+    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
+    rpc: Vec<Endpoint>,
     /// Also write everything to one new file, that `xfl audit FILE` checks anywhere, offline.
     #[arg(short, long, env = "XFL_EXPORT", hide_env_values = true)]
     export: Option<PathBuf>,

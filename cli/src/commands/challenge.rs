@@ -8,9 +8,9 @@ mod material;
 mod report;
 mod rows;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
-use xfl_core::challenge::Dossier;
+use xfl_core::{challenge::Dossier, node::settle::Endpoint};
 use xfl_settlement::chain::client::SettlementClient;
 
 use self::{court::Court, material::Material, report::Report};
@@ -27,14 +27,10 @@ pub(crate) struct Args {
     /// A run's or an institution's directory, a transcript, or a file that `xfl audit --export` wrote.
     #[arg(default_value = "run")]
     target: PathBuf,
-    /// The home chain's JSON-RPC url; the default is the embedded chain of a coordinator on this machine.
-    #[arg(
-        long,
-        default_value = "http://127.0.0.1:7701",
-        env = "XFL_RPC",
-        hide_env_values = true
-    )]
-    rpc: String,
+    /// The home chain's JSON-RPC url, or several of them (URL,URL) that must agree; where the directory remembers it, or the embedded chain of
+    /// a coordinator on this machine, where absent.
+    #[arg(long, env = "XFL_RPC", hide_env_values = true)]
+    rpc: Option<Endpoint>,
     /// The key that pays the gas and earns half of what is slashed; any account will do.
     #[arg(long, default_value = "payout.key", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
     payout_key: PathBuf,
@@ -81,18 +77,19 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     };
     crate::runtime()?.block_on(async {
         let stop = Stop::on_interrupt(*printer);
-        let mut report = Report::default();
+        let (mut report, mut finals) = (Report::default(), BTreeSet::new());
+        let mut material = Material::gather(args)?;
         loop {
-            let material = Material::gather(args)?;
-            let (deployment, count) = material.federation()?;
-            let connection = xfl_core::node::settle::connect(&args.rpc, key.as_ref())?;
-            let client = SettlementClient::connect(connection, deployment).await?;
+            if material.is_stale(args) {
+                material = Material::gather(args)?;
+            }
+            let (client, count) = material.home(args, key.as_ref()).await?;
             let before = report.rounds();
-            let ended = pass(args, &material, &client, &stop, printer, &mut report).await? >= count;
+            let last = pass((args, &material, &client, &stop, printer), &mut finals, &mut report).await?;
             if args.watch && report.rounds() > before {
                 printer.talk(report.text_from(before).trim_end());
             }
-            if !args.watch || ended || stop.interrupted() {
+            if !args.watch || last >= count || stop.interrupted() {
                 break;
             }
             let mut interrupted = stop.watch();
@@ -105,22 +102,22 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     })
 }
 
-/// Looks at every round on the chain that isn't final, and acts; the last round that is final.
+/// Looks at every round on the chain that isn't final, and acts; the last round that is final. What is final once stays so, and isn't asked
+/// for again.
 async fn pass(
-    args: &Args,
-    material: &Material,
-    client: &SettlementClient,
-    stop: &Stop,
-    printer: &Printer,
+    (args, material, client, stop, printer): (&Args, &Material, &SettlementClient, &Stop, &Printer),
+    finals: &mut BTreeSet<(u64, [u8; 32])>,
     report: &mut Report,
 ) -> Result<u64, Failure> {
-    let posted = client.posted().await?;
-    let (mut open, mut last) = (Vec::new(), 0);
-    for told in posted {
-        let round = told.header.round;
+    let mut open = Vec::new();
+    for told in client.posted().await? {
+        let (round, place) = (told.header.round, (told.header.round, told.digest));
+        if finals.contains(&place) {
+            continue;
+        }
         let standing = client.header_digest(round).await? == Some(told.digest);
         if standing && client.is_active(round).await? {
-            last = last.max(round);
+            finals.insert(place);
         } else if args.round.is_none_or(|only| only == round) {
             open.push((told, standing));
         }
@@ -145,7 +142,7 @@ async fn pass(
         let heard = court.hear(&told, standing).await?;
         report.add(heard);
     }
-    Ok(last)
+    Ok(finals.last().map_or(0, |(round, _)| *round))
 }
 
 /// Fails where something doesn't follow that no contract can be shown.

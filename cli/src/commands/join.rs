@@ -15,7 +15,7 @@ use xfl_core::{
     identity::NodeId,
     node::{
         endpoint,
-        institution::{self, Event, Setup, Summary},
+        institution::{self, Event, REFUSED, Setup, Summary},
     },
     plan::Plan,
 };
@@ -76,6 +76,9 @@ pub(crate) struct Args {
     /// Seconds to go on trying while the coordinator can't be reached.
     #[arg(long, default_value_t = 60, env = "XFL_PATIENCE", hide_env_values = true)]
     patience: u64,
+    /// Chain on which to be paid, by its id: any of the federation's; its home chain where absent. It is fixed by the first join.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..), env = "XFL_PAYOUT_CHAIN", hide_env_values = true)]
+    payout_chain: Option<u64>,
     /// Look at everything that joining needs, spend nothing, and say what is wrong.
     #[arg(long, env = "XFL_CHECK", hide_env_values = true)]
     check: bool,
@@ -148,6 +151,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
             coordinator_key,
             key,
             payout,
+            payout_chain: args.payout_chain,
             patience,
         };
         let mut progress = Progress::new(*printer, 1, 0);
@@ -188,6 +192,9 @@ fn tell(event: Event, progress: &mut Progress) {
             let score = score.map(|score| format!("score {score} ppm")).unwrap_or_default();
             progress.finished(round, &score);
         }
+        Event::Refused { round } => progress.line(&format!(
+            "round {round}: not signed; what was shown is kept in {REFUSED}"
+        )),
         Event::Declined { round, reason } => progress.line(&format!("round {round}: not taking part: {reason}")),
     }
 }

@@ -6,7 +6,7 @@ mod tell;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use xfl_core::node::coordinator;
+use xfl_core::node::{coordinator, settle::ChainChoice};
 
 use crate::{
     failure::Failure,
@@ -50,7 +50,8 @@ pub(crate) struct Args {
     /// A safetensors file to start from, instead of the plan's initialisation.
     #[arg(long, env = "XFL_MODEL", hide_env_values = true)]
     model: Option<PathBuf>,
-    /// Where to settle: "embedded" (a chain of its own in the run's directory), or any EVM chain's JSON-RPC url.
+    /// Where to settle: "embedded" (a chain of its own in the run's directory), or any EVM chain's JSON-RPC url; several of one chain,
+    /// separated by commas, must agree.
     #[arg(
         long,
         visible_alias = "rpc",
@@ -58,7 +59,13 @@ pub(crate) struct Args {
         env = "XFL_CHAIN",
         hide_env_values = true
     )]
-    chain: String,
+    chain: ChainChoice,
+    /// Another chain on which members can be paid, as URL or ID=URL; again for each. With its id, it may be down when the federation begins.
+    #[arg(long, env = "XFL_MIRROR", hide_env_values = true, value_delimiter = ';')]
+    mirror: Vec<ChainChoice>,
+    /// Blocks that a transaction must have before it counts, its own included; on chains outside this process.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000), env = "XFL_CONFIRMATIONS", hide_env_values = true)]
+    confirmations: u64,
     /// TCP address where the embedded chain is served as JSON-RPC; port 0 is any free one.
     #[arg(
         long,

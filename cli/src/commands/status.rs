@@ -6,6 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use xfl_core::node::{coordinator::Status, entropy};
 
 use crate::{
+    chains,
     failure::Failure,
     files,
     printer::{Outcome, Printer, list},
@@ -86,6 +87,9 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
             format!("{} (process {})", address.coordinator, address.process),
         ));
         rows.extend(address.rpc.clone().map(|url| ("chain", url)));
+    }
+    for standing in &status.chains {
+        rows.push(("settled", chains::line(standing)));
     }
     rows.push(("as of", format!("{seconds_ago} s ago")));
     let rows: Vec<_> = rows

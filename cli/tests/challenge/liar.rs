@@ -40,6 +40,8 @@ use xfl_settlement::{
 const START: u64 = 1_800_000_000;
 /// Seconds in which a round can be disputed, and to show a row.
 pub(crate) const DELAY: u64 = 600;
+/// What everybody who can lie has at stake, and what a lie costs: a tenth of a coin.
+pub(crate) const STAKE: u128 = 100_000_000_000_000_000;
 /// Colluders: the first three that joined, who sign from the start.
 const QUORUM: usize = 3;
 
@@ -114,8 +116,7 @@ impl LyingCoordinator {
         };
         let chain = EmbeddedChain::ephemeral(genesis, Arc::new(move || clock.load(Ordering::SeqCst))).unwrap();
         let connection = Connection::embedded(&chain, Some(&coordinator));
-        let scratch = tempfile::tempdir().unwrap();
-        let contracts = settle::deploy(&connection, &plan, scratch.path(), false).await.unwrap();
+        let contracts = settle::contracts(&plan, coordinator.account(), 31_337, false, None).unwrap();
         let members = players.iter().enumerate();
         let genesis = Genesis {
             plan: plan.text().to_owned(),
@@ -128,13 +129,15 @@ impl LyingCoordinator {
             model: vec![0.0; 11],
             held_out: None,
             contracts,
+            mirrors: Vec::new(),
             at: 0,
             signature: Signature([0; 64]),
         };
         let genesis = genesis.sign(&key);
-        let client = SettlementClient::connect(connection, settle::deployment(&plan, &contracts))
-            .await
-            .unwrap();
+        let steps = settle::deployment_plan(&plan, &genesis, &contracts).unwrap();
+        let deployment = steps.execute(&connection).await.unwrap();
+        assert_eq!(deployment, settle::deployment(&plan, &genesis, &contracts));
+        let client = SettlementClient::connect(connection, deployment).await.unwrap();
         let mut this = Self {
             rounds: Rounds::begin(genesis.clone()).unwrap(),
             entries: vec![Entry::Genesis(Box::new(genesis))],
@@ -150,6 +153,11 @@ impl LyingCoordinator {
         for place in 0..this.players.len() {
             this.join(place).await;
         }
+        let stakes = this.players[..QUORUM].iter().map(|player| &player.payout);
+        for key in stakes.chain([&this.payout]) {
+            this.client.deposit(&key.account(), STAKE).await.unwrap();
+        }
+        assert_eq!(this.client.deployment().terms.penalty(), STAKE);
         this
     }
 
@@ -176,6 +184,7 @@ impl LyingCoordinator {
             binding,
             payout_signature,
             node_signature,
+            mirrors: Vec::new(),
             height: 0,
         };
         let said = Envelope::seal(&self.players[place].key, federation, 0, 0, &Report::Join(join));

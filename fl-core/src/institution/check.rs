@@ -5,7 +5,7 @@ use crate::{
     identity::NodeId,
     message::{Commit, Envelope, Order, Report},
     round::{Phase, Rounds, aggregate::model_root, past::SMALLEST_SCALE},
-    transcript::{Entry, Reader},
+    transcript::{Entry, Reader, after_first},
 };
 use xfl_settlement::{payout, receipt::SignedReceipt, statement::RoundHeader};
 
@@ -175,7 +175,7 @@ impl Institution {
                 // A message that others overtook on the way: everything in it is known.
                 break;
             }
-            rest = skip(rest).ok_or(crate::transcript::TranscriptError::Torn(index))?;
+            rest = after_first(rest).ok_or(crate::transcript::TranscriptError::Torn(index))?;
         }
         let mut reader = Reader::after(start, rest);
         while let Some(entry) = reader.next()? {
@@ -219,10 +219,4 @@ impl Institution {
         }
         Ok(())
     }
-}
-
-/// What follows the first frame.
-fn skip(frames: &[u8]) -> Option<&[u8]> {
-    let (len, rest) = frames.split_first_chunk::<4>()?;
-    rest.get((u32::from_le_bytes(*len) as usize).checked_add(32)?..)
 }

@@ -8,9 +8,12 @@ mod files;
 mod open;
 mod report;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use xfl_privacy::{Noise, NoisedSum, OpenDpNoise, Os};
 use xfl_settlement::{chain::server::ServerHandle, payout::PayoutKey};
 
@@ -18,14 +21,14 @@ use super::{
     entropy::now,
     journal::{Journal, JournalError, shares_key},
     peer::{CloseCode, Event as PeerWhat, Events, PeerEvent, ServeError, Server, ServerLimits},
-    settle::{Answer, ChainChoice, Command, SettleError},
+    settle::{self, Answer, Book, ChainChoice, SettleError, Signed, Standing},
 };
 use crate::{
     coordinator::{Coordinator, Output},
     identity::NodeKey,
     message::Parcel,
     plan::{Plan, PlanError},
-    round::RoundError,
+    round::{Phase, RoundError},
     train::HeldOut,
     transcript::{Entry, Member, TranscriptError},
 };
@@ -54,8 +57,12 @@ pub struct Setup {
     pub held_out: Option<(HeldOut, Vec<u8>)>,
     /// A second copy for the metrics of each round.
     pub judge: Option<HeldOut>,
-    /// Where to settle.
+    /// Where to settle: the home chain.
     pub chain: ChainChoice,
+    /// Other chains on which members can be paid. Where a run goes on, those of its beginning that aren't named are reached as before.
+    pub mirrors: Vec<ChainChoice>,
+    /// Blocks that a transaction on a chain outside this process must have, its own included.
+    pub confirmations: u64,
     /// Where to serve the embedded chain's JSON-RPC.
     pub rpc_listen: SocketAddr,
 }
@@ -73,9 +80,14 @@ pub struct Summary {
     pub stopped: bool,
     /// Loss and accuracy after the last round, where held-out data are at hand.
     pub evaluation: Option<crate::train::model::Evaluation>,
+    /// Where each chain stands, the home chain first.
+    pub chains: Vec<Standing>,
     /// The embedded chain's server, still up.
     pub chain: Option<ServerHandle>,
 }
+
+/// How long chains may take after the last round to be brought up to it.
+const SETTLING: Duration = Duration::from_secs(20);
 
 /// Why a run can't begin or go on.
 #[derive(Debug, thiserror::Error)]
@@ -127,17 +139,16 @@ pub async fn run(
         journal,
         rounds,
         kept,
-        client,
+        sites,
+        book,
         chain,
         mut files,
     } = open::open(&setup, &mut tell).await?;
-    let contracts = rounds.genesis().contracts;
-    if contracts.coordinator != setup.payout.account() {
+    if rounds.genesis().contracts.coordinator != setup.payout.account() {
         let what = "the payout key isn't the one that this run's contracts know as the coordinator's; \
                     name that one with --payout-key, or begin a new run with another --dir";
         return Err(CoordinateError::OtherFederation(what.into()));
     }
-    let threshold = rounds.plan().settlement_threshold();
     let max_message = message_limit(rounds.model().len(), rounds.genesis().members.len());
     let referee = setup
         .held_out
@@ -156,15 +167,13 @@ pub async fn run(
     })?;
     tell(Event::Listening(address));
     files.address(address, chain.as_ref().map(ServerHandle::url))?;
-    let (commands, command_queue) = mpsc::unbounded_channel();
-    let (answer_queue, answers) = mpsc::unbounded_channel();
-    let settle = tokio::spawn(super::settle::serve(
-        client,
-        threshold,
-        contracts.embedded,
-        command_queue,
-        answer_queue,
-    ));
+    let (book, readers) = watch::channel(book);
+    let (answer_queue, mut answers) = mpsc::unbounded_channel();
+    let home = sites.first().filter(|_| !machine.rounds().genesis().contracts.embedded);
+    let transcript = setup.dir.join("transcript.xfl");
+    let answering = home.map(|site| tokio::spawn(settle::answer_demands(site.client().clone(), transcript)));
+    let mut tasks = settle::spawn(sites, &readers, &answer_queue);
+    drop((readers, answer_queue));
     let mut report = report::Reporter::new(setup.judge, &machine);
     if files.behind(machine.rounds()) {
         let metrics = report.metrics(&machine);
@@ -174,7 +183,8 @@ pub async fn run(
         machine,
         journal,
         server,
-        commands,
+        book: Some(book),
+        standings: BTreeMap::new(),
         files,
         report,
         tensors: setup.tensors,
@@ -182,17 +192,22 @@ pub async fn run(
         end: None,
         noised: mpsc::unbounded_channel(),
     };
-    let ended = shell.drive(events, answers, stop).await;
+    let ended = shell.drive(events, &mut answers, stop).await;
+    if matches!(ended, Ok(End::Finished)) {
+        shell.settle_down(&mut tasks, &mut answers).await?;
+    }
+    tasks.shutdown().await;
+    if let Some(answering) = answering {
+        answering.abort();
+    }
+    let chains = shell.chains();
     let Shell {
         machine,
         server,
-        commands,
         report,
         ..
     } = shell;
-    drop(commands);
     server.shutdown(Duration::from_secs(5)).await;
-    settle.abort();
     let stopped = match ended? {
         End::Finished => false,
         End::Stopped => true,
@@ -204,6 +219,7 @@ pub async fn run(
         misbehaved: machine.misbehaved(),
         stopped,
         evaluation: report.evaluate(machine.rounds().model()),
+        chains,
         chain,
     })
 }
@@ -227,7 +243,9 @@ struct Shell<T: FnMut(Event)> {
     machine: Coordinator,
     journal: Journal,
     server: Server,
-    commands: mpsc::UnboundedSender<Command>,
+    /// What chains must hold; their tasks end when it is dropped.
+    book: Option<watch::Sender<Book>>,
+    standings: BTreeMap<u64, Standing>,
     files: files::Files,
     report: report::Reporter,
     tensors: Vec<crate::spec::TensorShape>,
@@ -243,7 +261,7 @@ impl<T: FnMut(Event)> Shell<T> {
     async fn drive(
         &mut self,
         mut events: Events,
-        mut answers: mpsc::UnboundedReceiver<Answer>,
+        answers: &mut mpsc::UnboundedReceiver<Answer>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<End, CoordinateError> {
         loop {
@@ -263,7 +281,7 @@ impl<T: FnMut(Event)> Shell<T> {
                     Some(event) => self.heard(event),
                     None => return Ok(End::Stopped),
                 },
-                Some(answer) = answers.recv() => self.answered(answer),
+                Some(answer) = answers.recv() => self.answered(answer)?,
                 Some(noised) = self.noised.1.recv() => match noised {
                     Ok(sum) => self.machine.noised(now(), &sum),
                     Err(error) => self.machine.unnoised(&error),
@@ -300,23 +318,61 @@ impl<T: FnMut(Event)> Shell<T> {
         }
     }
 
-    fn answered(&mut self, answer: Answer) {
+    fn answered(&mut self, answer: Answer) -> Result<(), CoordinateError> {
         match answer {
-            Answer::Admitted(_) => {}
             Answer::Posted {
+                round,
                 transaction,
                 block,
                 gas,
             } => {
-                (self.tell)(Event::Posted {
-                    round: self.machine.rounds().position().0,
-                    block,
-                    gas,
-                });
-                self.machine.posted(now(), transaction, block);
+                let rounds = self.machine.rounds();
+                if rounds.phase() == Phase::Post && rounds.position().0 == round {
+                    (self.tell)(Event::Posted { round, block, gas });
+                    self.machine.posted(now(), transaction, block);
+                }
             }
-            Answer::Retrying { what } => (self.tell)(Event::ChainTrouble(what)),
+            Answer::Standing(standing) => {
+                (self.tell)(Event::Standing(standing.clone()));
+                self.standings.insert(standing.chain_id, standing);
+                self.write_status()?;
+            }
         }
+        Ok(())
+    }
+
+    fn noted(&self, change: impl FnOnce(&mut Book)) {
+        if let Some(book) = &self.book {
+            book.send_modify(change);
+        }
+    }
+
+    /// Where each chain stands, the home chain first.
+    fn chains(&self) -> Vec<Standing> {
+        let mut chains: Vec<Standing> = self.standings.values().cloned().collect();
+        chains.sort_by_key(|standing| (!standing.home, standing.chain_id));
+        chains
+    }
+
+    fn write_status(&mut self) -> Result<(), CoordinateError> {
+        let chains = self.chains();
+        self.files.status(&self.report.status(&self.machine, chains))
+    }
+
+    /// After the last round: what can be done on the chains at once is done; what must wait is said.
+    async fn settle_down(
+        &mut self,
+        tasks: &mut JoinSet<()>,
+        answers: &mut mpsc::UnboundedReceiver<Answer>,
+    ) -> Result<(), CoordinateError> {
+        self.book = None;
+        let all = async { while tasks.join_next().await.is_some() {} };
+        // What isn't done by then is `xfl settle`'s.
+        let _ = tokio::time::timeout(SETTLING, all).await;
+        while let Ok(answer) = answers.try_recv() {
+            self.answered(answer)?;
+        }
+        Ok(())
     }
 
     fn perform(&mut self) -> Result<(), CoordinateError> {
@@ -341,14 +397,14 @@ impl<T: FnMut(Event)> Shell<T> {
                     });
                 }
                 Output::Admit(joined) => {
-                    // The task ends only with this shell.
-                    let _ = self.commands.send(Command::Admit(joined));
+                    let node = crate::identity::NodeId(joined.binding.node_key);
+                    self.noted(|book| {
+                        book.joined.retain(|(known, _)| *known != node);
+                        book.joined.push((node, *joined));
+                    });
                 }
                 Output::Post { header, signatures } => {
-                    let _ = self.commands.send(Command::Post {
-                        header: Box::new(header),
-                        signatures,
-                    });
+                    self.noted(|book| book.pending = Some(Signed { header, signatures }));
                 }
                 Output::Noise => self.noise(),
                 Output::Finished => self.end = Some(End::Finished),
@@ -380,6 +436,9 @@ impl<T: FnMut(Event)> Shell<T> {
 
     /// Files and progress after an entry is journaled.
     fn recorded(&mut self, entry: &Entry) -> Result<(), CoordinateError> {
+        if matches!(entry, Entry::Posted { .. }) {
+            self.noted(|book| book.rounds.extend(book.pending.take()));
+        }
         for event in self.report.entry(entry, &self.machine) {
             if let Event::RoundDone(metrics) = &event {
                 self.files.round(metrics, self.machine.rounds(), &self.tensors)?;
@@ -387,7 +446,7 @@ impl<T: FnMut(Event)> Shell<T> {
             }
             (self.tell)(event);
         }
-        self.files.status(&self.report.status(&self.machine))
+        self.write_status()
     }
 
     /// Lets members take the end of the transcript before the socket closes, those too that are just coming back.

@@ -12,9 +12,11 @@ use super::{
     journal::{Journal, JournalError},
     peer::{CloseCode, CloseReason, Connection, Dialer, LinkLimits, backoff},
     protect::{Practice, ProtectError},
+    settle,
     tls::TlsError,
 };
 use crate::{
+    challenge::refused,
     identity::{NodeId, NodeKey},
     institution::{Identity, Institution, InstitutionError, Note, Output, Release, Wish},
     message::{Envelope, decode, encode},
@@ -25,6 +27,9 @@ use crate::{
 pub use super::peer::ConnectError;
 
 const MASKED: &[u8] = b"masked attempt";
+
+/// File of an institution's directory with the transcript of the last round that it refused to sign.
+pub const REFUSED: &str = "refused.xfl";
 
 /// File of an institution's directory with the receipts that it holds, a line each.
 pub const RECEIPTS: &str = "receipts.jsonl";
@@ -41,6 +46,8 @@ pub struct Setup {
     pub key: Arc<NodeKey>,
     /// The key that signs headers and receives rewards.
     pub payout: PayoutKey,
+    /// Chain on which rewards are wanted; the federation's home chain where absent.
+    pub payout_chain: Option<u64>,
     /// How long to go on trying to connect.
     pub patience: Duration,
 }
@@ -77,6 +84,11 @@ pub enum Event {
         round: u64,
         /// Own score, parts per million.
         score: Option<i64>,
+    },
+    /// A round wasn't signed; what was shown is kept in [`REFUSED`].
+    Refused {
+        /// The round.
+        round: u64,
     },
     /// Couldn't take part in a round.
     Declined {
@@ -234,6 +246,7 @@ where
         let identity = Identity {
             node: setup.key.clone(),
             payout: setup.payout.clone(),
+            payout_chain: setup.payout_chain,
             rng: Box::new(entropy::generator().map_err(io)?),
         };
         let (mut notes, mut receipts) = (Vec::new(), Vec::new());
@@ -287,7 +300,10 @@ where
             }
             tokio::select! {
                 message = connection.recv() => match message {
-                    Ok(bytes) => self.machine.order(&bytes)?,
+                    Ok(bytes) => if let Err(error) = self.machine.order(&bytes) {
+                        self.keep_refused(&bytes)?;
+                        return Err(error.into());
+                    },
                     Err(CloseReason::Peer(CloseCode::Replaced)) => return Err(JoinError::Replaced),
                     Err(CloseReason::Peer(CloseCode::Malformed)) => {
                         let what = "the coordinator closed the connection: it didn't accept a message of ours";
@@ -349,6 +365,9 @@ where
             // Secrets of an attempt replace those of the one before: nothing of a past round can be opened later.
             Note::Masked(_) => self.journal.keep(MASKED, &encode(note))?,
             Note::Genesis(genesis) => {
+                if let Some(plan) = self.machine.plan() {
+                    settle::check_contracts(plan, genesis).map_err(|error| JoinError::Plan(error.to_string()))?;
+                }
                 self.agree(genesis)?;
                 self.journal.append(&encode(note))?;
                 let plan = self.machine.plan();
@@ -385,6 +404,21 @@ where
     /// Appends to the institution's own copy of the transcript.
     fn copy(&self, frames: &[u8]) -> Result<(), JoinError> {
         self.append("transcript.xfl", frames)
+    }
+
+    /// Keeps what was refused, if it was a round: whoever can be shown it can be held to it.
+    fn keep_refused(&mut self, message: &[u8]) -> Result<(), JoinError> {
+        let Some(federation) = self.machine.plan().map(Plan::federation) else {
+            return Ok(());
+        };
+        let copy = self.setup.dir.join("transcript.xfl");
+        let copy = std::fs::read(&copy).map_err(|source| JoinError::File { path: copy, source })?;
+        if let Some((header, bytes)) = refused(message, self.setup.coordinator_key, federation, &copy) {
+            let path = self.setup.dir.join(REFUSED);
+            std::fs::write(&path, bytes).map_err(|source| JoinError::File { path, source })?;
+            (self.tell)(Event::Refused { round: header.round });
+        }
+        Ok(())
     }
 
     fn append(&self, name: &str, frames: &[u8]) -> Result<(), JoinError> {
@@ -436,7 +470,7 @@ where
         Summary {
             finished: rounds.map_or(0, crate::round::Rounds::finished),
             score: rounds.and_then(|r| r.scores().get(&id).copied()).unwrap_or_default(),
-            earned: rounds.map_or(0, |r| r.ledger().cumulative(&id.0, r.genesis().contracts.chain_id)),
+            earned: rounds.map_or(0, |r| r.ledger().earned(&id.0)),
             declined: self.declined,
             stopped,
         }

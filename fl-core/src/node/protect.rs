@@ -1,9 +1,9 @@
 //! Protect: charge the budget, train, clip, round onto the grid, add OpenDP's noise. In that order: the charge is on disk before the data
-//! are looked at, so that whatever comes of them, a failure too, is paid for.
+//! are looked at, so that whatever comes of them, a failure too, is paid for. The noise is drawn while training runs, and added last.
 
 use std::path::Path;
 
-use xfl_privacy::{Mechanism, OpenDpNoise, ParameterError, Protection, budget};
+use xfl_privacy::{AheadNoise, Mechanism, ParameterError, Protection, budget};
 
 use super::{
     budget::{BudgetError, BudgetFile},
@@ -111,7 +111,7 @@ impl Practice {
             round,
             seed: &self.seed,
         };
-        let mut values = contribution(&task, &mut OpenDpNoise)?.into_release();
+        let mut values = contribution(&task, &mut AheadNoise::start(&mechanism))?.into_release();
         if let Some(attack) = self.attack {
             values = attack.apply(&values, &mechanism, &self.seed.derive("attack", &[round]));
         }

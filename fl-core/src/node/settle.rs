@@ -1,40 +1,65 @@
-//! Settle: the coordinator's hand on the chain. Admissions and postings, one after the other, again until they are there.
+//! Settle: a federation's chains. Where its contracts are, who is admitted, which rounds are posted where, and what waits for what.
+//!
+//! One chain is home: rounds are posted there in sequence, as part of the round, and can be disputed there. The others mirror it: once the home
+//! chain's dispute window is over, the latest final round is posted there too, under the same signatures; totals are cumulative, so
+//! that none in between is missed. Each chain has a task of its own ([`serve`]): one that is down holds up no other, and the home chain alone
+//! holds up a round.
+//!
+//! Nothing of this is remembered: a task compares what the transcript says ([`book`]) with what its chain holds and does the rest. Restarts,
+//! other processes and reorganisations are all the same to it.
+//!
+//! Where contracts are follows from the plan, the coordinator's account and the home chain ([`contracts`]); members check that before they
+//! agree ([`check_contracts`]), with no chain at hand.
 
-use std::{path::Path, time::Duration};
+mod answer;
+pub mod book;
+mod endpoints;
+mod pass;
+mod serve;
 
-use tokio::sync::mpsc;
+use std::path::Path;
+
 use xfl_settlement::{
     chain::{
-        client::{ClientError, Outcome, SettlementClient},
-        connect::Connection,
-        deploy::{self, DeployError, Deployment, Terms},
+        client::ClientError,
+        connect::ConnectionError,
+        deploy::{self, DeployError, Deployment, Home, Terms},
         embedded::{EmbeddedChain, OpenError},
-        genesis::{Genesis, Seed},
+        genesis::{Genesis as ChainGenesis, Seed},
     },
-    payout::{Account, PayoutKey, Signature},
-    statement::{Quorum, QuorumError, RoundHeader},
+    payout::Account,
+    statement::QuorumError,
 };
 
-use crate::{plan::Plan, round::Joined, transcript::Contracts};
+pub use self::{
+    answer::answer_demands,
+    book::{Book, Signed},
+    endpoints::{ChainChoice, Endpoint, Endpoints, connect},
+    pass::{Site, Standing},
+    serve::{Answer, spawn},
+};
+use crate::{
+    plan::Plan,
+    transcript::{Contracts, Genesis},
+};
 
 /// EIP-155 id of the embedded chain.
 pub const EMBEDDED_CHAIN_ID: u64 = 5_885;
 
-/// Where a federation settles, as told by the operator.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChainChoice {
-    /// In this process, kept in the run's directory.
-    Embedded,
-    /// Any chain by its JSON-RPC url.
-    Rpc(String),
-}
-
-/// Why the chain can't be used.
+/// Why a chain can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
     /// The embedded chain's files.
     #[error("the embedded chain: {0}")]
     Open(#[from] OpenError),
+    /// What was given for a chain is none.
+    #[error("{given:?}: {what}")]
+    Choice {
+        /// As it was given.
+        given: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// The coordinator's account can't pay for gas.
     #[error("{} has no coins on chain {chain_id} to pay for gas", hex(.account))]
     Unfunded {
@@ -42,6 +67,30 @@ pub enum SettleError {
         account: Account,
         /// The chain.
         chain_id: u64,
+    },
+    /// The contracts can't be where they are said to be.
+    #[error("the contracts on chain {chain_id} aren't where this program's own code with the plan's terms would be")]
+    OtherContracts {
+        /// The chain.
+        chain_id: u64,
+    },
+    /// A chain outside needs two signers.
+    #[error("chain {chain_id} is not the coordinator's own, and the plan lets {threshold} member sign a round there")]
+    Threshold {
+        /// The chain.
+        chain_id: u64,
+        /// The plan's.
+        threshold: u64,
+    },
+    /// The chain has rounds that the transcript doesn't.
+    #[error("chain {chain_id} has round {posted}, the transcript ends with {known}")]
+    Ahead {
+        /// The chain.
+        chain_id: u64,
+        /// The last round there.
+        posted: u64,
+        /// The last round here.
+        known: u64,
     },
     /// Deploying.
     #[error(transparent)]
@@ -51,51 +100,17 @@ pub enum SettleError {
     Client(#[from] ClientError),
     /// Connecting.
     #[error(transparent)]
-    Connection(#[from] xfl_settlement::chain::connect::ConnectionError),
+    Connection(#[from] ConnectionError),
     /// The signatures aren't a quorum's.
     #[error(transparent)]
     Quorum(#[from] QuorumError),
-}
-
-/// What the chain is to do.
-#[derive(Debug)]
-pub enum Command {
-    /// Admit a member.
-    Admit(Box<Joined>),
-    /// Post a round.
-    Post {
-        /// Its header.
-        header: Box<RoundHeader>,
-        /// Its signatures.
-        signatures: Vec<Signature>,
-    },
-}
-
-/// What the chain said.
-#[derive(Debug)]
-pub enum Answer {
-    /// A member is admitted.
-    Admitted(Account),
-    /// A round is posted.
-    Posted {
-        /// The transaction; zero if it was there already.
-        transaction: [u8; 32],
-        /// Its block.
-        block: u64,
-        /// Gas used; 0 if it was there already.
-        gas: u64,
-    },
-    /// Something failed and is tried again.
-    Retrying {
-        /// What.
-        what: String,
-    },
 }
 
 /// What the contracts are made with, from the plan alone: everybody can compute it.
 pub fn terms(plan: &Plan, embedded: bool) -> Terms {
     let budget = u128::from(plan.terms().reward.budget);
     let rounds = u128::from(plan.terms().rounds.count);
+    // On each chain: members may all be paid on one.
     let funding = budget.saturating_mul(rounds);
     Terms {
         federation: plan.federation().0,
@@ -114,16 +129,94 @@ pub fn terms(plan: &Plan, embedded: bool) -> Terms {
     }
 }
 
-/// The deployment that a plan and its contracts' addresses stand for.
-pub fn deployment(plan: &Plan, contracts: &Contracts) -> Deployment {
+/// Where the contracts of one chain are, or will be; `home` where it is a mirror.
+///
+/// # Errors
+/// [`SettleError::Deploy`] for a chain that mirrors itself, [`SettleError::Threshold`].
+pub fn contracts(
+    plan: &Plan,
+    coordinator: Account,
+    chain_id: u64,
+    embedded: bool,
+    home: Option<Home>,
+) -> Result<Contracts, SettleError> {
+    let terms = terms(plan, embedded);
+    if !embedded && terms.threshold < 2 {
+        let threshold = terms.threshold;
+        return Err(SettleError::Threshold { chain_id, threshold });
+    }
+    let made = deploy::Plan::at(chain_id, coordinator, home, terms)?.deployment();
+    Ok(Contracts {
+        chain_id,
+        registry: made.registry,
+        rounds: made.rounds,
+        vault: made.vault,
+        distributor: made.distributor,
+        token: made.token,
+        coordinator,
+        embedded,
+    })
+}
+
+/// Whether the contracts that a beginning names are where this program's own artefacts with the plan's terms would be, on every chain. An
+/// address commits to the code that can stand there, so that no chain needs to be asked.
+///
+/// # Errors
+/// [`SettleError::OtherContracts`] for the first chain where they aren't.
+pub fn check_contracts(plan: &Plan, genesis: &Genesis) -> Result<(), SettleError> {
+    let main = &genesis.contracts;
+    let home = Home {
+        chain_id: main.chain_id,
+        rounds: main.rounds,
+    };
+    for (place, named) in genesis.chains().enumerate() {
+        let home = (place > 0).then_some(home);
+        let own = contracts(plan, main.coordinator, named.chain_id, named.embedded, home)?;
+        if own != *named {
+            let chain_id = named.chain_id;
+            return Err(SettleError::OtherContracts { chain_id });
+        }
+    }
+    Ok(())
+}
+
+/// The plan of deployment of a chain of a federation, by its place in the beginning: 0 for the home chain.
+///
+/// # Errors
+/// [`SettleError::Deploy`].
+pub fn deployment_plan(plan: &Plan, genesis: &Genesis, contracts: &Contracts) -> Result<deploy::Plan, SettleError> {
+    let main = &genesis.contracts;
+    let home = (contracts.chain_id != main.chain_id).then_some(Home {
+        chain_id: main.chain_id,
+        rounds: main.rounds,
+    });
+    let terms = terms(plan, contracts.embedded);
+    Ok(deploy::Plan::at(
+        contracts.chain_id,
+        contracts.coordinator,
+        home,
+        terms,
+    )?)
+}
+
+/// Where the contracts of a chain of a federation are, as its beginning says.
+pub fn deployment(plan: &Plan, genesis: &Genesis, contracts: &Contracts) -> Deployment {
+    let main = &genesis.contracts;
+    let home = (contracts.chain_id != main.chain_id).then_some(Home {
+        chain_id: main.chain_id,
+        rounds: main.rounds,
+    });
+    let terms = terms(plan, contracts.embedded);
     Deployment {
         chain_id: contracts.chain_id,
         registry: contracts.registry,
         rounds: contracts.rounds,
+        vault: contracts.vault,
         distributor: contracts.distributor,
         token: contracts.token,
         coordinator: contracts.coordinator,
-        terms: terms(plan, contracts.embedded),
+        terms: if home.is_some() { terms.on_mirror() } else { terms },
+        home,
     }
 }
 
@@ -132,7 +225,7 @@ pub fn deployment(plan: &Plan, contracts: &Contracts) -> Deployment {
 /// # Errors
 /// [`OpenError`].
 pub fn embedded(dir: &Path, coordinator: Account) -> Result<EmbeddedChain, OpenError> {
-    let genesis = Genesis {
+    let genesis = ChainGenesis {
         chain_id: EMBEDDED_CHAIN_ID,
         timestamp: super::entropy::now() / 1000,
         seeds: vec![Seed::coins(coordinator, 1_000_000)],
@@ -144,141 +237,8 @@ pub fn embedded(dir: &Path, coordinator: Account) -> Result<EmbeddedChain, OpenE
     )
 }
 
-/// Deploys the contracts, or goes on with a deployment that was begun.
-///
-/// # Errors
-/// [`SettleError`].
-pub async fn deploy(
-    connection: &Connection,
-    plan: &Plan,
-    begun: &Path,
-    embedded: bool,
-) -> Result<Contracts, SettleError> {
-    if let Some(account) = connection.sender()
-        && connection.coin_balance(&account).await? == 0
-    {
-        return Err(SettleError::Unfunded {
-            account,
-            chain_id: connection.chain_id().await?,
-        });
-    }
-    let plan_file = begun.join("deployment.json");
-    let written = std::fs::read(&plan_file)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<deploy::Plan>(&bytes).ok());
-    let steps = match written {
-        Some(steps) => steps,
-        None => {
-            let steps = deploy::Plan::new(connection, terms(plan, embedded)).await?;
-            // Written before the first transaction, so that a crash in the middle deploys nothing twice.
-            if let Ok(bytes) = serde_json::to_vec_pretty(&steps) {
-                std::fs::write(&plan_file, bytes).map_err(|e| SettleError::Open(OpenError::from(e)))?;
-            }
-            steps
-        }
-    };
-    let done = steps.execute(connection).await?;
-    Ok(Contracts {
-        chain_id: done.chain_id,
-        registry: done.registry,
-        rounds: done.rounds,
-        distributor: done.distributor,
-        token: done.token,
-        coordinator: done.coordinator,
-        embedded,
-    })
-}
-
 fn hex(account: &Account) -> String {
     account
         .iter()
         .fold("0x".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-}
-
-/// Performs commands in order until the sender is gone; what fails is tried again with growing pauses.
-pub async fn serve(
-    client: SettlementClient,
-    threshold: usize,
-    embedded: bool,
-    mut commands: mpsc::UnboundedReceiver<Command>,
-    answers: mpsc::UnboundedSender<Answer>,
-) {
-    let mut members: Vec<Account> = Vec::new();
-    while let Some(command) = commands.recv().await {
-        let mut pause = Duration::from_millis(200);
-        loop {
-            match perform(&client, threshold, embedded, &mut members, &command).await {
-                Ok(answer) => {
-                    if answers.send(answer).is_err() {
-                        return;
-                    }
-                    break;
-                }
-                Err(error) => {
-                    if answers
-                        .send(Answer::Retrying {
-                            what: error.to_string(),
-                        })
-                        .is_err()
-                    {
-                        return;
-                    }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(30));
-                }
-            }
-        }
-    }
-}
-
-async fn perform(
-    client: &SettlementClient,
-    threshold: usize,
-    embedded: bool,
-    members: &mut Vec<Account>,
-    command: &Command,
-) -> Result<Answer, SettleError> {
-    match command {
-        Command::Admit(joined) => {
-            let payout = joined.binding.payout;
-            client
-                .admit(&joined.binding, &joined.payout_signature, &joined.node_signature.0)
-                .await?;
-            // On the embedded chain coins mean nothing; members need some to send their own claims.
-            if embedded && client.connection().coin_balance(&payout).await? == 0 {
-                client
-                    .connection()
-                    .send_coin(&payout, 1_000_000_000_000_000_000)
-                    .await?;
-            }
-            members.retain(|m| *m != payout);
-            members.push(payout);
-            Ok(Answer::Admitted(payout))
-        }
-        Command::Post { header, signatures } => {
-            let quorum = Quorum::new(members.clone(), threshold)?;
-            let digest = header.digest(&client.deployment().header_domain());
-            let sorted = quorum.collect(&digest, signatures.iter().copied())?;
-            Ok(match client.post_round(header, &sorted).await? {
-                Outcome::Done(c) => Answer::Posted {
-                    transaction: c.transaction,
-                    block: c.block,
-                    gas: c.gas_used,
-                },
-                Outcome::Already => Answer::Posted {
-                    transaction: [0; 32],
-                    block: 0,
-                    gas: 0,
-                },
-            })
-        }
-    }
-}
-
-/// A connection to a chain by url, with or without a key to send with.
-///
-/// # Errors
-/// The url is none.
-pub fn connect(url: &str, key: Option<&PayoutKey>) -> Result<Connection, SettleError> {
-    Ok(Connection::http(url, key)?)
 }

@@ -20,6 +20,18 @@ pub struct Joined {
     pub payout_signature: xfl_settlement::payout::Signature,
     /// By the node key.
     pub node_signature: Signature,
+    /// Both again for each mirror's registry, in the beginning's order.
+    pub mirrors: Vec<(xfl_settlement::payout::Signature, Signature)>,
+}
+
+impl Joined {
+    /// Both signatures for the registry of the home chain (0) or of a mirror, by its place in the beginning, from 1 on.
+    pub fn signatures(&self, chain: usize) -> Option<(xfl_settlement::payout::Signature, Signature)> {
+        match chain.checked_sub(1) {
+            None => Some((self.payout_signature, self.node_signature)),
+            Some(mirror) => self.mirrors.get(mirror).copied(),
+        }
+    }
 }
 
 impl Rounds {
@@ -32,19 +44,24 @@ impl Rounds {
         if binding.node_key != member.0 || binding.federation != self.plan().federation().0 {
             return Err(wrong("the binding is for another node or federation"));
         }
-        if binding.chain_id != self.genesis().contracts.chain_id {
+        if self.genesis().chains().all(|chain| chain.chain_id != binding.chain_id) {
             return Err(wrong(
                 "the binding names a chain that this federation doesn't settle on",
             ));
         }
-        let payout_signature = join.payout_signature;
-        let domain = self.genesis().contracts.registry_domain(self.plan().federation().0);
-        let digest = binding.digest(&domain);
-        if payout_signature.recover(&digest).ok() != Some(binding.payout) {
-            return Err(wrong("the payout key's signature doesn't fit the binding"));
+        if join.mirrors.len() != self.genesis().mirrors.len() {
+            return Err(wrong("the binding isn't signed for each chain"));
         }
-        if member.verify(BINDING_DOMAIN, &digest, &join.node_signature).is_err() {
-            return Err(wrong("the node key's signature doesn't fit the binding"));
+        let payout_signature = join.payout_signature;
+        let signatures = std::iter::once((payout_signature, join.node_signature)).chain(join.mirrors.iter().copied());
+        for (chain, (payout_signature, node_signature)) in self.genesis().chains().zip(signatures) {
+            let digest = binding.digest(&chain.registry_domain(self.plan().federation().0));
+            if payout_signature.recover(&digest).ok() != Some(binding.payout) {
+                return Err(wrong("the payout key's signature doesn't fit the binding"));
+            }
+            if member.verify(BINDING_DOMAIN, &digest, &node_signature).is_err() {
+                return Err(wrong("the node key's signature doesn't fit the binding"));
+            }
         }
         if self
             .joined
@@ -79,6 +96,7 @@ impl Rounds {
             binding: join.binding,
             payout_signature,
             node_signature: join.node_signature,
+            mirrors: join.mirrors,
         };
         self.joined.insert(member, joined);
         if self.phase == super::Phase::Endorse {

@@ -16,6 +16,9 @@ pub(crate) struct Player {
     pub(crate) payout: PayoutKey,
 }
 
+/// Another chain than the home chain, on which the second member is paid.
+pub(crate) const MIRROR: u64 = 31_338;
+
 pub(crate) static COORDINATOR: LazyLock<Arc<NodeKey>> = LazyLock::new(|| Arc::new(NodeKey::from_seed(&[99; 32])));
 /// The coordinator's account in the contracts.
 pub(crate) static OFFICE_PAYOUT: LazyLock<PayoutKey> = LazyLock::new(|| PayoutKey::from_secret(&[99; 32]).unwrap());
@@ -49,11 +52,22 @@ pub(crate) fn genesis(scenario: &Scenario) -> Genesis {
             chain_id: 31_337,
             registry: [1; 20],
             rounds: [2; 20],
+            vault: Some([6; 20]),
             distributor: [3; 20],
             token: [4; 20],
             coordinator: OFFICE_PAYOUT.account(),
             embedded: true,
         },
+        mirrors: vec![Contracts {
+            chain_id: MIRROR,
+            registry: [1; 20],
+            rounds: [7; 20],
+            vault: None,
+            distributor: [8; 20],
+            token: [4; 20],
+            coordinator: [5; 20],
+            embedded: false,
+        }],
         at: 0,
         signature: Signature([0; 64]),
     };

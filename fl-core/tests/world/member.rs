@@ -12,9 +12,10 @@ use xfl_core::{
     round::commit::Protected,
     transcript::{Entry, Head},
 };
+use xfl_settlement::receipt::SignedReceipt;
 
 use crate::{
-    cast::{COORDINATOR, PLAYERS},
+    cast::{COORDINATOR, MIRROR, PLAYERS},
     scenario::Character,
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Host {
     /// What it must stand by.
     pub(crate) releases: BTreeMap<Charge, Vec<i32>>,
     signed: BTreeMap<u64, [u8; 32]>,
+    /// The coordinator's receipts.
+    pub(crate) receipts: Vec<SignedReceipt>,
     committed: BTreeMap<(u64, u32), [u8; 32]>,
     opened: BTreeMap<Charge, Vec<u8>>,
 }
@@ -66,6 +69,7 @@ impl Host {
             charges: Vec::new(),
             releases: BTreeMap::new(),
             signed: BTreeMap::new(),
+            receipts: Vec::new(),
             committed: BTreeMap::new(),
             opened: BTreeMap::new(),
         }
@@ -86,6 +90,7 @@ impl Host {
         let identity = Identity {
             node: player.key.clone(),
             payout: player.payout.clone(),
+            payout_chain: (self.place == 1).then_some(MIRROR),
             rng: Box::new(ChaCha20Rng::from_seed(seed)),
         };
         let notes = self
@@ -123,6 +128,7 @@ impl Host {
                     own.is_none_or(|root| *root == signed.receipt.commitment),
                     "a receipt for another update"
                 );
+                self.receipts.push(signed);
             }
             Note::Signed { round, digest } => {
                 let before = self.signed.insert(*round, *digest);

@@ -25,7 +25,7 @@ use crate::parameter::{Rho, SampleRate};
 use crate::quantise::Quantised;
 
 /// Coordinates per invocation: large enough to hide its cost, small enough to spread over threads.
-const CHUNK: usize = 2048;
+pub(super) const CHUNK: usize = 2048;
 
 /// Coins per call for entropy.
 const COINS: usize = 512;
@@ -95,14 +95,15 @@ impl Noise for OpenDpNoise {
 }
 
 /// zCDP of one discrete Gaussian by itself, rounded up.
-fn rho_alone(sigma: u32, sensitivity: u64) -> Rho {
+pub(super) fn rho_alone(sigma: u32, sensitivity: u64) -> Rho {
     Rho::result(ratio_up(u128::from(sensitivity).pow(2), 2 * u128::from(sigma).pow(2)))
 }
 
-type Gaussian = Measurement<VectorDomain<AtomDomain<i64>>, L2Distance<f64>, ZeroConcentratedDivergence, Vec<i64>>;
+pub(super) type Gaussian =
+    Measurement<VectorDomain<AtomDomain<i64>>, L2Distance<f64>, ZeroConcentratedDivergence, Vec<i64>>;
 
 /// OpenDP's measurement, its privacy map at the sensitivity checked against what is charged.
-fn measurement(sigma: u32, sensitivity: u64, rho: Rho) -> Result<Gaussian, NoiseError> {
+pub(super) fn measurement(sigma: u32, sensitivity: u64, rho: Rho) -> Result<Gaussian, NoiseError> {
     let make = || {
         let measurement: Gaussian = make_gaussian(
             VectorDomain::new(AtomDomain::<i64>::default()),
@@ -122,7 +123,7 @@ fn measurement(sigma: u32, sensitivity: u64, rho: Rho) -> Result<Gaussian, Noise
     Ok(measurement)
 }
 
-fn refused(error: opendp::error::Error) -> NoiseError {
+pub(super) fn refused(error: opendp::error::Error) -> NoiseError {
     NoiseError::OpenDp {
         message: format!("{:?}: {}", error.variant, error.message.unwrap_or_default()),
     }

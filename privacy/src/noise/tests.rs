@@ -62,6 +62,45 @@ fn opendp_noise_is_the_discrete_gaussian() {
     assert_distribution(&mut OpenDpNoise);
 }
 
+/// As above.
+#[test]
+fn noise_drawn_ahead_is_the_discrete_gaussian() {
+    struct Fresh;
+    impl Noise for Fresh {
+        type Source = Os;
+        fn noise(&mut self, quantised: Quantised) -> Result<Noised<Os>, NoiseError> {
+            AheadNoise::start(&quantised.mechanism).noise(quantised)
+        }
+        fn noise_sum(&mut self, sum: ClearSum) -> Result<NoisedSum<Os>, NoiseError> {
+            OpenDpNoise.noise_sum(sum)
+        }
+        fn draw(&mut self, records: usize, rate: SampleRate) -> Result<Vec<usize>, NoiseError> {
+            OpenDpNoise.draw(records, rate)
+        }
+    }
+    assert_distribution(&mut Fresh);
+}
+
+#[test]
+fn noise_drawn_ahead_serves_once_and_its_own_mechanism() {
+    let (mine, other) = (
+        testing::institution(500, 1000, 0.05),
+        testing::institution(500, 1000, 0.1),
+    );
+    let zeros = |mechanism: &Mechanism| clip(vec![0.0; 500], mechanism).unwrap().quantise().unwrap();
+    let mut ahead = AheadNoise::start(&mine);
+    let spread = |noised: Noised<Os>| noised.values().iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / 500.0;
+    // 500 draws: the variance's relative standard error is 6.3 %; seven of them are allowed.
+    assert!((spread(ahead.noise(zeros(&other)).unwrap()) / 1e4 - 1.0).abs() < 0.45);
+    let first = ahead.noise(zeros(&mine)).unwrap();
+    let second = ahead.noise(zeros(&mine)).unwrap();
+    // Equal with probability about (1/177)^500.
+    assert_ne!(first.values(), second.values());
+    assert!((spread(first) / 2500.0 - 1.0).abs() < 0.45 && (spread(second) / 2500.0 - 1.0).abs() < 0.45);
+    let none = testing::institution(500, 1000, 0.0);
+    assert_eq!(AheadNoise::start(&none).noise(zeros(&none)).unwrap().values(), [0; 500]);
+}
+
 /// A fixed seed: passes or fails once and for all.
 #[test]
 fn rehearsal_noise_is_the_discrete_gaussian() {

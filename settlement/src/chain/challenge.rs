@@ -220,30 +220,6 @@ impl SettlementClient {
         Ok(call.call().await.map_err(ConnectionError::rpc)?)
     }
 
-    /// Names the vault whose stakes are slashed for lies: once, before the first round. Coordinator only.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn attach_vault(&self, vault: &Account) -> Result<Outcome, ClientError> {
-        let attached = || async { self.vault().await.map(|known| known == Some(*vault)) };
-        if attached().await? {
-            return Ok(Outcome::Already);
-        }
-        match self.send(self.rounds.attachVault(vault.into())).await {
-            Err(_) if attached().await? => Ok(Outcome::Already),
-            sent => sent.map(Outcome::Done),
-        }
-    }
-
-    /// The vault whose stakes are slashed; none where nothing is at stake.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn vault(&self) -> Result<Option<Account>, ClientError> {
-        let vault = self.rounds.vault().call().await.map_err(ConnectionError::rpc)?;
-        Ok((!vault.is_zero()).then_some(vault.into()))
-    }
-
     /// What a call would cost in gas if it were sent now by `sender`, by the node's estimate.
     ///
     /// # Errors

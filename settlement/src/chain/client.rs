@@ -7,18 +7,22 @@
 //! [`SettlementClient::connect`] checks code and wiring of the contracts before anything else is asked of them.
 
 mod queries;
+mod stake;
 
 use std::fmt::Debug;
 
 use alloy::contract::{CallBuilder, CallDecoder};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::DynProvider;
+use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolInterface;
 
-use super::connect::{Confirmed, Connection, ConnectionError, succeeded};
+use super::connect::{Confirmed, Connection, ConnectionError, TransactError, succeeded};
 use super::contracts::bindings::FederationRegistry::{FederationRegistryErrors, FederationRegistryInstance};
 use super::contracts::bindings::RewardDistributor::{RewardDistributorErrors, RewardDistributorInstance};
 use super::contracts::bindings::RoundManager::{RoundManagerErrors, RoundManagerInstance};
+use super::contracts::bindings::RoundMirror::RoundMirrorErrors;
+use super::contracts::bindings::StakeVault::{StakeVaultErrors, StakeVaultInstance};
 use super::contracts::bindings::XflToken::{XflTokenErrors, XflTokenInstance};
 use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
 use super::deploy::{DeployError, Deployment};
@@ -29,6 +33,7 @@ use crate::payout::Signature;
 use crate::statement::RoundHeader;
 
 pub use queries::Member;
+pub use stake::Stake;
 
 /// The same header for each contract that takes one: bindings have a type of their own for every contract.
 macro_rules! on_chain {
@@ -80,6 +85,14 @@ pub enum ClientError {
         /// The contract's error with its arguments.
         reason: String,
     },
+    /// Stakes are on the home chain.
+    #[error("chain {chain_id} has no stakes, they are on the home chain {home}")]
+    NoVault {
+        /// This one.
+        chain_id: u64,
+        /// The home.
+        home: u64,
+    },
     /// An answer that no honest contract gives.
     #[error("the contract answered {what} that does not fit")]
     Answer {
@@ -117,9 +130,11 @@ pub struct SettlementClient {
     connection: Connection,
     deployment: Deployment,
     pub(crate) registry: FederationRegistryInstance<DynProvider>,
+    /// On a mirror too, which has the same functions as far as both have them.
     pub(crate) rounds: RoundManagerInstance<DynProvider>,
     pub(crate) distributor: RewardDistributorInstance<DynProvider>,
     token: XflTokenInstance<DynProvider>,
+    vault: Option<StakeVaultInstance<DynProvider>>,
 }
 
 impl SettlementClient {
@@ -140,7 +155,10 @@ impl SettlementClient {
             registry: FederationRegistry::new(deployment.registry.into(), provider.clone()),
             rounds: RoundManager::new(deployment.rounds.into(), provider.clone()),
             distributor: RewardDistributor::new(deployment.distributor.into(), provider.clone()),
-            token: XflTokenInstance::new(deployment.token.into(), provider),
+            token: XflTokenInstance::new(deployment.token.into(), provider.clone()),
+            vault: deployment
+                .vault
+                .map(|vault| StakeVaultInstance::new(vault.into(), provider)),
             connection,
             deployment,
         }
@@ -253,7 +271,11 @@ impl SettlementClient {
         Ok(if enough { counting } else { signatures.to_vec() })
     }
 
-    async fn is_posted(&self, header: &RoundHeader) -> Result<bool, ClientError> {
+    /// Whether this very header stands for its round.
+    ///
+    /// # Errors
+    /// [`ClientError::Equivocation`] if another one does, and the others.
+    pub async fn is_posted(&self, header: &RoundHeader) -> Result<bool, ClientError> {
         let ours = header.digest(&self.deployment.header_domain());
         match self.header_digest(header.round).await? {
             None => Ok(false),
@@ -361,6 +383,9 @@ impl SettlementClient {
 
     /// After a round was voided the contract knows the last good one by its digest alone: brings its budget back, if need be.
     async fn recall(&self) -> Result<(), ClientError> {
+        if !self.deployment.is_home() {
+            return Ok(());
+        }
         if self
             .rounds
             .latestBudget()
@@ -411,15 +436,15 @@ impl SettlementClient {
         &self,
         call: CallBuilder<&DynProvider, D>,
     ) -> Result<Confirmed, ClientError> {
-        let turn = self.connection.turn().await?;
-        let call = call.from(self.connection.sender().unwrap_or_default().into());
-        let sent = call.send().await.map_err(|error| match error.as_revert_data() {
-            Some(data) => refused(&data),
-            None => ConnectionError::rpc(error).into(),
-        })?;
-        let receipt = self.connection.confirm(*sent.tx_hash()).await?;
-        drop(turn);
-        Ok(succeeded(&receipt)?)
+        self.transact(call.into_transaction_request()).await
+    }
+
+    pub(super) async fn transact(&self, request: TransactionRequest) -> Result<Confirmed, ClientError> {
+        match self.connection.transact(request).await {
+            Ok(receipt) => Ok(succeeded(&receipt)?),
+            Err(TransactError::Revert(data)) => Err(refused(&data)),
+            Err(TransactError::Connection(error)) => Err(error.into()),
+        }
     }
 }
 
@@ -428,13 +453,15 @@ pub(super) fn refused(data: &Bytes) -> ClientError {
     ClientError::Refused { reason: refusal(data) }
 }
 
-/// The name and arguments of a revert. It may come from any of the four: a distributor passes on what its source says.
+/// The name and arguments of a revert. It may come from any contract: a distributor passes on what its source says.
 fn refusal(data: &Bytes) -> String {
     fn decoded<E: SolInterface + Debug>(data: &Bytes) -> Option<String> {
         E::abi_decode(data).ok().map(|error| format!("{error:?}"))
     }
     decoded::<RoundManagerErrors>(data)
+        .or_else(|| decoded::<RoundMirrorErrors>(data))
         .or_else(|| decoded::<RewardDistributorErrors>(data))
+        .or_else(|| decoded::<StakeVaultErrors>(data))
         .or_else(|| decoded::<FederationRegistryErrors>(data))
         .or_else(|| decoded::<XflTokenErrors>(data))
         .unwrap_or_else(|| format!("unknown error {data}"))

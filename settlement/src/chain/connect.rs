@@ -2,7 +2,10 @@
 //!
 //! Transactions are confirmed by asking for their receipt, at once and then ever more slowly, so that a chain which mines
 //! at once costs no waiting. Nonces are asked for each time, never cached, and transactions of one connection go one after
-//! another: a failed one can't leave a gap.
+//! another: a failed one can't leave a gap. Stuck, dropped and reorganised ones are sent again under their nonce.
+
+mod agree;
+mod send;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +17,9 @@ use alloy::rpc::client::RpcClient;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::transports::http::{Http, reqwest};
 use tokio::sync::Mutex;
-use tokio::time::sleep;
 
+use self::agree::{Agreeing, Node};
+pub(crate) use self::send::TransactError;
 use super::embedded::EmbeddedChain;
 use super::transport::EmbeddedTransport;
 use crate::merkle::Digest;
@@ -23,12 +27,18 @@ use crate::payout::{Account, PayoutKey};
 
 /// How long a request to a URL may take.
 pub const REQUEST_PATIENCE: Duration = Duration::from_secs(20);
-/// How long a transaction may take to be mined, unless told otherwise.
-pub const MINING_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a transaction may take to be mined before it is sent again at a higher fee, unless told otherwise.
+pub const MINING_PATIENCE: Duration = Duration::from_secs(45);
 
 /// Why a chain couldn't be asked, or a transaction not be confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionError {
+    /// Nodes of one chain say different things: at least one of them lies, or is on another branch.
+    #[error("{what}")]
+    Disagreement {
+        /// Which node says what.
+        what: String,
+    },
     /// Not an http or https URL.
     #[error("{url:?} is not an http or https url")]
     Url {
@@ -52,6 +62,12 @@ pub enum ConnectionError {
         /// How long was waited.
         seconds: u64,
     },
+    /// The sender's nonce was used by a transaction that isn't this one: another process has the same key.
+    #[error("nonce {nonce} was used by another transaction of this account")]
+    Overtaken {
+        /// The nonce.
+        nonce: u64,
+    },
     /// It is in a block and failed.
     #[error("transaction {} reverted", B256::from(*.transaction))]
     Reverted {
@@ -62,8 +78,13 @@ pub enum ConnectionError {
 
 impl ConnectionError {
     pub(crate) fn rpc(error: impl std::fmt::Display) -> Self {
-        Self::Rpc {
-            reason: error.to_string(),
+        let reason = error.to_string();
+        // Through the client's layers an error comes as its words.
+        match reason.find(agree::DISAGREE) {
+            Some(at) => Self::Disagreement {
+                what: reason[at..].to_owned(),
+            },
+            None => Self::Rpc { reason },
         }
     }
 }
@@ -83,8 +104,10 @@ pub struct Confirmed {
 #[derive(Debug, Clone)]
 pub struct Connection {
     provider: DynProvider,
+    wallet: Option<EthereumWallet>,
     sender: Option<Account>,
     patience: Duration,
+    confirmations: u64,
     turn: Arc<Mutex<()>>,
 }
 
@@ -100,54 +123,54 @@ impl Connection {
     /// # Errors
     /// [`ConnectionError::Url`], and [`ConnectionError::Rpc`] if TLS can't be set up.
     pub fn http(url: &str, key: Option<&PayoutKey>) -> Result<Self, ConnectionError> {
-        let malformed = || ConnectionError::Url { url: url.into() };
-        let parsed: reqwest::Url = url.parse().map_err(|_| malformed())?;
-        if !matches!(parsed.scheme(), "http" | "https") {
-            return Err(malformed());
+        Self::several(&[url.to_owned()], key)
+    }
+
+    /// To several nodes of one chain by URL: what is read is asked of all of them, and differing answers are an error. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ConnectionError::Url`], also where there is none, and [`ConnectionError::Rpc`] if TLS can't be set up.
+    pub fn several(urls: &[String], key: Option<&PayoutKey>) -> Result<Self, ConnectionError> {
+        let mut nodes = Vec::with_capacity(urls.len());
+        let mut local = true;
+        for url in urls {
+            let (node, loopback) = node(url)?;
+            local &= loopback;
+            nodes.push(node);
         }
-        let mut builder = reqwest::Client::builder().timeout(REQUEST_PATIENCE);
-        let loopback = parsed
-            .host_str()
-            .is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
-        if loopback {
-            // A proxy for the outside has no way to this machine's own ports.
-            builder = builder.no_proxy();
-        }
-        let client = builder.build().map_err(ConnectionError::rpc)?;
-        Ok(Self::new(
-            RpcClient::new(Http::with_client(client, parsed), loopback),
-            key,
-        ))
+        let client = match nodes.len() {
+            0 => return Err(ConnectionError::Url { url: String::new() }),
+            1 => RpcClient::new(nodes.remove(0).http, local),
+            _ => RpcClient::new(Agreeing::new(nodes), local),
+        };
+        Ok(Self::new(client, key))
     }
 
     fn new(client: RpcClient, key: Option<&PayoutKey>) -> Self {
-        let provider = match key {
-            None => ProviderBuilder::new()
-                .disable_recommended_fillers()
-                .connect_client(client)
-                .erased(),
-            Some(key) => ProviderBuilder::new()
-                .disable_recommended_fillers()
-                .with_gas_estimation()
-                .with_simple_nonce_management()
-                .fetch_chain_id()
-                .wallet(EthereumWallet::from(key.signer()))
-                .connect_client(client)
-                .erased(),
-        };
-        let sender = key.map(PayoutKey::account);
+        let provider = ProviderBuilder::new()
+            .disable_recommended_fillers()
+            .connect_client(client)
+            .erased();
         Self {
             provider,
-            sender,
+            wallet: key.map(|key| EthereumWallet::from(key.signer())),
+            sender: key.map(PayoutKey::account),
             patience: MINING_PATIENCE,
+            confirmations: 1,
             turn: Arc::default(),
         }
     }
 
-    /// The same with another limit on how long a transaction may take to be mined.
+    /// The same with another limit on how long a transaction may take to be mined before it is sent again.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same, waiting until a transaction has this many blocks, its own included.
+    #[must_use]
+    pub fn with_confirmations(self, confirmations: u64) -> Self {
+        Self { confirmations, ..self }
     }
 
     /// The provider, for anything that isn't here.
@@ -215,57 +238,32 @@ impl Connection {
         let request = TransactionRequest::default()
             .to(Address::from(*to))
             .value(U256::from(wei));
-        let turn = self.turn().await?;
-        let sent = self
-            .provider
-            .send_transaction(self.from(request))
-            .await
-            .map_err(ConnectionError::rpc)?;
-        let receipt = self.confirm(*sent.tx_hash()).await?;
-        drop(turn);
+        let receipt = self.transact(request).await.map_err(ConnectionError::from)?;
         succeeded(&receipt)
     }
+}
 
-    pub(crate) fn from(&self, request: TransactionRequest) -> TransactionRequest {
-        TransactionRequest {
-            from: self.sender.map(Address::from),
-            ..request
-        }
+/// A node by its URL, and whether it is on this machine.
+fn node(url: &str) -> Result<(Node, bool), ConnectionError> {
+    let malformed = || ConnectionError::Url { url: url.into() };
+    let parsed: reqwest::Url = url.parse().map_err(|_| malformed())?;
+    if !matches!(parsed.scheme(), "http" | "https") {
+        return Err(malformed());
     }
-
-    /// Held while a transaction is made, sent and confirmed.
-    pub(crate) async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, ConnectionError> {
-        if self.sender.is_none() {
-            return Err(ConnectionError::NoKey);
-        }
-        Ok(self.turn.lock().await)
+    let mut builder = reqwest::Client::builder().timeout(REQUEST_PATIENCE);
+    let host = parsed.host_str().unwrap_or_default();
+    let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    if loopback {
+        // A proxy for the outside has no way to this machine's own ports.
+        builder = builder.no_proxy();
     }
-
-    /// Waits until the transaction is in a block.
-    pub(crate) async fn confirm(&self, transaction: B256) -> Result<TransactionReceipt, ConnectionError> {
-        let mut pause = Duration::from_millis(20);
-        let mut waited = Duration::ZERO;
-        loop {
-            let receipt = self
-                .provider
-                .get_transaction_receipt(transaction)
-                .await
-                .map_err(ConnectionError::rpc)?;
-            if let Some(receipt) = receipt.filter(|receipt| receipt.block_number.is_some()) {
-                return Ok(receipt);
-            }
-            if waited >= self.patience {
-                let seconds = waited.as_secs();
-                return Err(ConnectionError::NotMined {
-                    transaction: transaction.0,
-                    seconds,
-                });
-            }
-            sleep(pause).await;
-            waited = waited.saturating_add(pause);
-            pause = pause.saturating_mul(2).min(Duration::from_secs(2));
-        }
-    }
+    let name = match parsed.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    };
+    let client = builder.build().map_err(ConnectionError::rpc)?;
+    let http = Http::with_client(client, parsed);
+    Ok((Node { name, http }, loopback))
 }
 
 pub(crate) fn succeeded(receipt: &TransactionReceipt) -> Result<Confirmed, ConnectionError> {

@@ -29,15 +29,29 @@ pub mod bindings {
         XflToken,
         "contracts/artifacts/XflToken.json"
     );
+    alloy::sol!(
+        #[sol(rpc, extra_derives(Debug))]
+        StakeVault,
+        "contracts/artifacts/StakeVault.json"
+    );
+    alloy::sol!(
+        #[sol(rpc, extra_derives(Debug))]
+        RoundMirror,
+        "contracts/artifacts/RoundMirror.json"
+    );
 }
 
-/// One of the four contracts.
+/// One of a federation's contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Contract {
     /// Members and their bindings.
     Registry,
-    /// Headers and quorum.
+    /// Headers, quorum and disputes; home chain.
     Rounds,
+    /// Headers and quorum; other chains.
+    Mirror,
+    /// Stakes; home chain.
+    Vault,
     /// Claims.
     Distributor,
     /// The ERC-20 that rewards are paid in.
@@ -58,8 +72,15 @@ struct Deployed {
 }
 
 impl Contract {
-    /// All four, in the order of deployment.
-    pub const ALL: [Self; 4] = [Self::Registry, Self::Rounds, Self::Token, Self::Distributor];
+    /// All there are; which of them a chain has says [`crate::chain::deploy::Deployment::contracts`].
+    pub const ALL: [Self; 6] = [
+        Self::Registry,
+        Self::Rounds,
+        Self::Mirror,
+        Self::Vault,
+        Self::Token,
+        Self::Distributor,
+    ];
 
     /// Its name in the sources.
     #[must_use]
@@ -67,6 +88,8 @@ impl Contract {
         match self {
             Self::Registry => "FederationRegistry",
             Self::Rounds => "RoundManager",
+            Self::Mirror => "RoundMirror",
+            Self::Vault => "StakeVault",
             Self::Distributor => "RewardDistributor",
             Self::Token => "XflToken",
         }
@@ -94,6 +117,8 @@ impl Contract {
         let artifact = match self {
             Self::Registry => include_str!("../../contracts/artifacts/FederationRegistry.json"),
             Self::Rounds => include_str!("../../contracts/artifacts/RoundManager.json"),
+            Self::Mirror => include_str!("../../contracts/artifacts/RoundMirror.json"),
+            Self::Vault => include_str!("../../contracts/artifacts/StakeVault.json"),
             Self::Distributor => include_str!("../../contracts/artifacts/RewardDistributor.json"),
             Self::Token => include_str!("../../contracts/artifacts/XflToken.json"),
         };

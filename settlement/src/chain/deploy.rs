@@ -1,21 +1,27 @@
-//! Deployment: registry, round manager, token and distributor, in this order, and the distributor's first funding.
+//! Deployment: where a federation's contracts are on each chain, and how they get there.
 //!
-//! A [`Plan`] fixes who deploys and from which nonce; contract addresses follow from those two (CREATE), so they are
-//! known before the first transaction. Keep the plan on disk, then [`Plan::execute`]: started again after a crash at any
-//! point it looks at what stands at each address and goes on with the rest, and nothing is deployed or paid twice.
+//! The home chain has registry, round manager, stake vault, token and distributor; every other chain has registry, a mirror of the rounds, token and
+//! distributor. All are made by CREATE2 ([`super::create2`]) with the federation's id as salt: their addresses follow from the artefacts, the
+//! [`Terms`], the coordinator and the home chain, before anything is sent and without asking a chain.
 //!
-//! [`Deployment::check`] compares the code at all four addresses with the artefacts (immutables aside) and asks each
-//! contract what its immutables hold: clients do this before they trust an address.
+//! [`Plan::execute`] looks at what stands at each address and does the rest: code, the vault's attachment, the first funding. It keeps nothing on
+//! disk. Stopped at any point, by two processes at once or after a reorganisation, it goes on; nothing is made or paid twice.
+//!
+//! [`Deployment::check`] compares the code at all addresses with the artefacts (immutables aside) and asks each contract what its immutables
+//! hold: clients do this before they trust a chain.
 
-use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::providers::Provider;
+mod check;
+mod creation;
+
+use alloy::primitives::{Address, U256};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use serde::{Deserialize, Serialize};
 
 use super::connect::{Connection, ConnectionError, succeeded};
 use super::contracts::Contract;
-use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager, XflToken};
+use super::contracts::bindings::{RewardDistributor, RoundManager, XflToken};
+use super::create2;
 use crate::claim::Venue;
 use crate::domain::Domain;
 use crate::merkle::Digest;
@@ -40,29 +46,39 @@ pub struct Terms {
     pub token_name: String,
     /// Symbol of the token.
     pub token_symbol: String,
-    /// All tokens there will ever be, in the smallest unit (18 decimals), created for the deployer.
+    /// All tokens there will ever be, in the smallest unit (18 decimals), created for the coordinator.
     #[serde(with = "crate::bytes::amount")]
     pub supply: u128,
-    /// What the deployer pays into the distributor, of the supply.
+    /// What the coordinator pays into the distributor, of the supply: all that this chain can come to owe.
     #[serde(with = "crate::bytes::amount")]
     pub funding: u128,
 }
 
-/// A deployment that is about to happen or under way.
+/// The round manager that a mirror takes its rounds from, by signatures alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Home {
+    /// EIP-155 id of its chain.
+    pub chain_id: u64,
+    /// Its address there.
+    #[serde(with = "crate::bytes")]
+    pub rounds: Account,
+}
+
+/// What is to stand on one chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// EIP-155 id.
     pub chain_id: u64,
-    /// Who deploys: also coordinator of the registry and treasury of the token.
+    /// Coordinator of the registry and treasury of the token; it alone attaches the vault and funds the distributor.
     #[serde(with = "crate::bytes")]
-    pub deployer: Account,
-    /// Nonce of the first transaction; contracts take it and the three after it.
-    pub first_nonce: u64,
+    pub coordinator: Account,
+    /// The home of a mirror; none for the home chain itself.
+    pub home: Option<Home>,
     /// What the contracts are made with.
     pub terms: Terms,
 }
 
-/// Where a federation's contracts are.
+/// Where a federation's contracts are on one chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deployment {
     /// EIP-155 id.
@@ -70,9 +86,11 @@ pub struct Deployment {
     /// The registry.
     #[serde(with = "crate::bytes")]
     pub registry: Account,
-    /// The round manager.
+    /// The round manager, or its mirror.
     #[serde(with = "crate::bytes")]
     pub rounds: Account,
+    /// The stake vault; none on a mirror.
+    pub vault: Option<Account>,
     /// The distributor.
     #[serde(with = "crate::bytes")]
     pub distributor: Account,
@@ -82,6 +100,8 @@ pub struct Deployment {
     /// Coordinator of the registry, treasury of the token.
     #[serde(with = "crate::bytes")]
     pub coordinator: Account,
+    /// The home of a mirror; none for the home chain itself.
+    pub home: Option<Home>,
     /// What they were made with.
     pub terms: Terms,
 }
@@ -109,19 +129,32 @@ pub enum DeployError {
         got: u64,
     },
     /// Another key than the plan's.
-    #[error("the connection's key is not the plan's deployer")]
+    #[error("the connection's key is not the plan's coordinator")]
     WrongDeployer,
-    /// The deployer's nonces were used for something else.
-    #[error("{contract} cannot be deployed with nonce {nonce}, the deployer's next is {next}")]
-    NonceTaken {
-        /// Which contract, or the funding.
-        contract: &'static str,
-        /// The nonce planned.
-        nonce: u64,
-        /// The nonce of the deployer.
-        next: u64,
+    /// A mirror of a chain on itself.
+    #[error("chain {chain_id} is the home chain, it can't be a mirror too")]
+    MirrorsItself {
+        /// The chain.
+        chain_id: u64,
     },
-    /// Other code than the artefact's.
+    /// The deterministic deployment proxy is missing and can't be published.
+    #[error(
+        "the deterministic deployment proxy {} is missing on this chain: {reason}",
+        Address::from(create2::PROXY)
+    )]
+    NoProxy {
+        /// What the chain said to its publication.
+        reason: String,
+    },
+    /// Rounds were posted without a vault, or with another one.
+    #[error("the round manager has the vault {}, expected {}", Address::from(*.got), Address::from(*.expected))]
+    Vault {
+        /// The deployment's.
+        expected: Account,
+        /// The manager's.
+        got: Account,
+    },
+    /// Other code than the artefact's, or none.
     #[error("the code at {} is not {contract}'s", Address::from(*.address))]
     Code {
         /// Which contract.
@@ -143,6 +176,9 @@ pub enum DeployError {
 
 /// A limit of the contracts on timelock and time to answer: 90 days, in seconds.
 const LONGEST: u64 = 90 * 24 * 3_600;
+
+/// A limit of the vault on the time that stakes unbond: 730 days, in seconds.
+const LONGEST_UNBONDING: u64 = 730 * 24 * 3_600;
 
 impl Terms {
     /// Seconds before the signature of a member that is no founder counts: as long as a round can be disputed, so that strangers can't make a quorum
@@ -171,29 +207,65 @@ impl Terms {
         }
     }
 
-    /// What a signer of a lie loses at most, in the stakes' currency: what one round can pay.
+    /// What a signer of a lie loses at most, in the stakes' currency, which is the chain's coin: a tenth of one.
     #[must_use]
     pub fn penalty(&self) -> u128 {
-        self.per_round_cap
+        100_000_000_000_000_000
+    }
+
+    /// Seconds that a stake unbonds: twice the longest that a round can be disputed, so that nobody leaves before the proof.
+    #[must_use]
+    pub fn unbonding_time(&self) -> u64 {
+        let longest = self
+            .activation_delay
+            .saturating_add(self.answer_time().saturating_mul(2));
+        longest
+            .saturating_mul(2)
+            .saturating_add(1)
+            .min(LONGEST_UNBONDING)
+            .max(longest.saturating_add(1))
+    }
+
+    /// The same for a chain that isn't the home, which has a delay in any case.
+    #[must_use]
+    pub fn on_mirror(&self) -> Self {
+        Self {
+            activation_delay: self.activation_delay.max(1),
+            ..self.clone()
+        }
     }
 }
 
 impl Plan {
-    /// A plan from the connection's chain and its key's next nonce.
+    /// The home chain's, which is the connection's, with its key as the coordinator's.
     ///
     /// # Errors
     /// [`DeployError`].
     pub async fn new(connection: &Connection, terms: Terms) -> Result<Self, DeployError> {
+        let coordinator = connection.sender().ok_or(ConnectionError::NoKey)?;
+        Self::at(connection.chain_id().await?, coordinator, None, terms)
+    }
+
+    /// The plan of one chain, without asking anybody. A mirror has a delay of a second at least.
+    ///
+    /// # Errors
+    /// [`DeployError::Funding`] and [`DeployError::MirrorsItself`].
+    pub fn at(chain_id: u64, coordinator: Account, home: Option<Home>, terms: Terms) -> Result<Self, DeployError> {
         let (funding, supply) = (terms.funding, terms.supply);
         if funding > supply {
             return Err(DeployError::Funding { funding, supply });
         }
-        let deployer = connection.sender().ok_or(ConnectionError::NoKey)?;
-        let first_nonce = connection.nonce(&deployer).await?;
+        if home.is_some_and(|home| home.chain_id == chain_id) {
+            return Err(DeployError::MirrorsItself { chain_id });
+        }
+        let terms = match home {
+            None => terms,
+            Some(_) => terms.on_mirror(),
+        };
         Ok(Self {
-            chain_id: connection.chain_id().await?,
-            deployer,
-            first_nonce,
+            chain_id,
+            coordinator,
+            home,
             terms,
         })
     }
@@ -201,20 +273,27 @@ impl Plan {
     /// Where everything will be, or is.
     #[must_use]
     pub fn deployment(&self) -> Deployment {
-        let [registry, rounds, token, distributor] =
-            [0, 1, 2, 3].map(|offset| Address::from(self.deployer).create(self.nonce(offset)).into());
+        let creations = self.creations();
+        let address = |contract| {
+            let made = creations.iter().find(|made| made.contract == contract);
+            made.map(|made| made.address)
+        };
         Deployment {
             chain_id: self.chain_id,
-            registry,
-            rounds,
-            distributor,
-            token,
-            coordinator: self.deployer,
+            registry: address(Contract::Registry).unwrap_or_default(),
+            rounds: address(Contract::Rounds)
+                .or(address(Contract::Mirror))
+                .unwrap_or_default(),
+            vault: address(Contract::Vault),
+            distributor: address(Contract::Distributor).unwrap_or_default(),
+            token: address(Contract::Token).unwrap_or_default(),
+            coordinator: self.coordinator,
+            home: self.home,
             terms: self.terms.clone(),
         }
     }
 
-    /// Deploys and funds what isn't yet, checks everything, and says where it is.
+    /// Deploys, attaches and funds what isn't yet, checks everything, and says where it is.
     ///
     /// # Errors
     /// [`DeployError`]; call again to go on.
@@ -223,125 +302,48 @@ impl Plan {
         if expected != got {
             return Err(DeployError::WrongChain { expected, got });
         }
-        if connection.sender() != Some(self.deployer) {
+        if connection.sender() != Some(self.coordinator) {
             return Err(DeployError::WrongDeployer);
         }
-        let deployment = self.deployment();
-        for (offset, contract) in (0..).zip(Contract::ALL) {
-            let code = connection.code(&deployment.address(contract)).await?;
-            if code.is_empty() {
-                let request = TransactionRequest::default()
-                    .create()
-                    .input(self.creation(contract).into());
-                self.send(connection, contract.name(), offset, request).await?;
-            }
+        create2::publish(connection).await?;
+        for made in self.creations() {
+            create2::create(connection, &self.terms.federation, &made.code).await?;
         }
-        self.fund(connection, &deployment).await?;
+        let deployment = self.deployment();
+        deployment.attach(connection).await?;
+        deployment.fund(connection, self.terms.funding).await?;
         deployment.check(connection).await?;
         Ok(deployment)
-    }
-
-    async fn fund(&self, connection: &Connection, deployment: &Deployment) -> Result<(), DeployError> {
-        if self.terms.funding == 0 || connection.nonce(&self.deployer).await? > self.nonce(4) {
-            return Ok(());
-        }
-        let to = Address::from(deployment.distributor);
-        let call = XflToken::transferCall {
-            to,
-            value: U256::from(self.terms.funding),
-        };
-        let request = TransactionRequest::default()
-            .to(Address::from(deployment.token))
-            .input(call.abi_encode().into());
-        self.send(connection, "the funding", 4, request).await
-    }
-
-    async fn send(
-        &self,
-        connection: &Connection,
-        contract: &'static str,
-        offset: u64,
-        request: TransactionRequest,
-    ) -> Result<(), DeployError> {
-        let turn = connection.turn().await?;
-        let (nonce, next) = (self.nonce(offset), connection.nonce(&self.deployer).await?);
-        if nonce != next {
-            return Err(DeployError::NonceTaken { contract, nonce, next });
-        }
-        let request = connection.from(request.nonce(nonce));
-        let sent = connection
-            .provider()
-            .send_transaction(request)
-            .await
-            .map_err(ConnectionError::rpc)?;
-        succeeded(&connection.confirm(*sent.tx_hash()).await?)?;
-        drop(turn);
-        Ok(())
-    }
-
-    fn nonce(&self, offset: u64) -> u64 {
-        self.first_nonce.saturating_add(offset)
-    }
-
-    /// Creation code with its arguments.
-    fn creation(&self, contract: Contract) -> Bytes {
-        use alloy::sol_types::SolConstructor;
-        let (terms, deployment) = (&self.terms, self.deployment());
-        let (code, arguments) = match contract {
-            Contract::Registry => {
-                let arguments = FederationRegistry::constructorCall {
-                    federation_: B256::from(terms.federation),
-                    coordinator_: Address::from(self.deployer),
-                    threshold_: U256::from(terms.threshold),
-                    timelock_: terms.signer_timelock(),
-                    embedded_: terms.embedded,
-                };
-                (&FederationRegistry::BYTECODE, arguments.abi_encode())
-            }
-            Contract::Rounds => {
-                let arguments = RoundManager::constructorCall {
-                    terms: RoundManager::RoundTerms {
-                        registry: Address::from(deployment.registry),
-                        perRoundCap: U256::from(terms.per_round_cap),
-                        activationDelay: terms.activation_delay,
-                        answerTime: terms.answer_time(),
-                        demandBond: U256::from(terms.demand_bond()),
-                        penalty: U256::from(terms.penalty()),
-                    },
-                };
-                (&RoundManager::BYTECODE, arguments.abi_encode())
-            }
-            Contract::Token => {
-                let arguments = XflToken::constructorCall {
-                    name_: terms.token_name.clone(),
-                    symbol_: terms.token_symbol.clone(),
-                    treasury: Address::from(self.deployer),
-                    supply: U256::from(terms.supply),
-                };
-                (&XflToken::BYTECODE, arguments.abi_encode())
-            }
-            Contract::Distributor => {
-                let arguments = RewardDistributor::constructorCall {
-                    source_: Address::from(deployment.rounds),
-                    token_: Address::from(deployment.token),
-                };
-                (&RewardDistributor::BYTECODE, arguments.abi_encode())
-            }
-        };
-        [code.as_ref(), &arguments].concat().into()
     }
 }
 
 impl Deployment {
-    /// Where a contract is.
+    /// The contracts of this chain and where they are, in the order of deployment.
     #[must_use]
-    pub fn address(&self, contract: Contract) -> Account {
-        match contract {
-            Contract::Registry => self.registry,
-            Contract::Rounds => self.rounds,
-            Contract::Distributor => self.distributor,
-            Contract::Token => self.token,
-        }
+    pub fn contracts(&self) -> Vec<(Contract, Account)> {
+        let rounds = match self.home {
+            None => Contract::Rounds,
+            Some(_) => Contract::Mirror,
+        };
+        let mut contracts = vec![(Contract::Registry, self.registry), (rounds, self.rounds)];
+        contracts.extend(self.vault.map(|vault| (Contract::Vault, vault)));
+        contracts.extend([(Contract::Token, self.token), (Contract::Distributor, self.distributor)]);
+        contracts
+    }
+
+    /// Whether this is where rounds are posted first and disputed.
+    #[must_use]
+    pub fn is_home(&self) -> bool {
+        self.home.is_none()
+    }
+
+    /// The home that this chain's mirrors name: itself, or its own home.
+    #[must_use]
+    pub fn home(&self) -> Home {
+        self.home.unwrap_or(Home {
+            chain_id: self.chain_id,
+            rounds: self.rounds,
+        })
     }
 
     /// The domain that bindings are signed under.
@@ -354,12 +356,13 @@ impl Deployment {
         }
     }
 
-    /// The domain that headers are signed under.
+    /// The domain that headers are signed under, the same on every chain.
     #[must_use]
     pub fn header_domain(&self) -> Domain {
+        let home = self.home();
         Domain {
-            chain_id: self.chain_id,
-            contract: self.rounds,
+            chain_id: home.chain_id,
+            contract: home.rounds,
             federation: self.terms.federation,
         }
     }
@@ -374,124 +377,111 @@ impl Deployment {
         }
     }
 
-    /// Whether the chain is this one and the four contracts are these, made with these terms.
-    ///
-    /// # Errors
-    /// [`DeployError`] for the first that isn't.
-    pub async fn check(&self, connection: &Connection) -> Result<(), DeployError> {
-        let (expected, got) = (self.chain_id, connection.chain_id().await?);
-        if expected != got {
-            return Err(DeployError::WrongChain { expected, got });
+    /// Attaches the vault to the round manager, once and for all. Coordinator only.
+    async fn attach(&self, connection: &Connection) -> Result<(), DeployError> {
+        let Some(vault) = self.vault else { return Ok(()) };
+        if self.attached(connection).await? == vault {
+            return Ok(());
         }
-        for contract in Contract::ALL {
-            self.check_code(connection, contract).await?;
+        let call = RoundManager::attachVaultCall {
+            stakes: Address::from(vault),
+        };
+        let request = TransactionRequest::default()
+            .to(Address::from(self.rounds))
+            .input(call.abi_encode().into());
+        let sent = connection.transact(request).await;
+        let got = self.attached(connection).await?;
+        match sent {
+            _ if got == vault => Ok(()),
+            Ok(receipt) => Ok(succeeded(&receipt).map(|_| ())?),
+            Err(_) if got != [0; 20] => Err(DeployError::Vault { expected: vault, got }),
+            Err(error) => Err(ConnectionError::from(error).into()),
         }
-        self.check_wiring(connection).await
     }
 
-    /// Whether the code at a contract's address is its own.
-    ///
-    /// # Errors
-    /// [`DeployError::Code`] and [`DeployError::Connection`].
-    pub async fn check_code(&self, connection: &Connection, contract: Contract) -> Result<(), DeployError> {
-        let address = self.address(contract);
-        if !contract.matches(&connection.code(&address).await?) {
-            return Err(DeployError::Code {
-                contract: contract.name(),
-                address,
-            });
-        }
-        Ok(())
+    async fn attached(&self, connection: &Connection) -> Result<Account, DeployError> {
+        let rounds = RoundManager::new(self.rounds.into(), connection.provider());
+        let vault = rounds.vault().call().await.map_err(ConnectionError::rpc)?;
+        Ok(vault.into())
     }
 
-    /// Whether the contracts name each other and hold the terms.
+    /// Tops the distributor up until what it holds and has paid is `amount`, from the connection's account; what was sent.
     ///
     /// # Errors
-    /// [`DeployError::Wiring`] and [`DeployError::Connection`].
-    pub async fn check_wiring(&self, connection: &Connection) -> Result<(), DeployError> {
+    /// [`DeployError`].
+    pub async fn fund(&self, connection: &Connection, amount: u128) -> Result<u128, DeployError> {
         let provider = connection.provider();
-        let registry = FederationRegistry::new(self.registry.into(), provider);
-        let rounds = RoundManager::new(self.rounds.into(), provider);
+        let token = XflToken::new(self.token.into(), provider);
         let distributor = RewardDistributor::new(self.distributor.into(), provider);
-        macro_rules! same {
-            ($what:literal, $call:expr, $expected:expr) => {{
-                let got = $call.call().await.map_err(ConnectionError::rpc)?;
-                let expected = $expected;
-                if got != expected {
-                    let (expected, got) = (expected.to_string(), got.to_string());
-                    return Err(DeployError::Wiring {
-                        what: $what,
-                        expected,
-                        got,
-                    });
-                }
-            }};
+        let held = token.balanceOf(self.distributor.into()).call().await;
+        let paid = distributor.totalPaid().call().await;
+        let (held, paid) = (held.map_err(ConnectionError::rpc)?, paid.map_err(ConnectionError::rpc)?);
+        let missing = U256::from(amount).saturating_sub(held.saturating_add(paid));
+        if missing.is_zero() {
+            return Ok(0);
         }
-        let terms = &self.terms;
-        same!(
-            "the registry's federation",
-            registry.federation(),
-            B256::from(terms.federation)
+        let call = XflToken::transferCall {
+            to: Address::from(self.distributor),
+            value: missing,
+        };
+        let request = TransactionRequest::default()
+            .to(Address::from(self.token))
+            .input(call.abi_encode().into());
+        let receipt = connection.transact(request).await.map_err(ConnectionError::from)?;
+        succeeded(&receipt)?;
+        Ok(missing.saturating_to())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms() -> Terms {
+        Terms {
+            federation: [7; 32],
+            threshold: 2,
+            embedded: false,
+            per_round_cap: 1_000,
+            activation_delay: 3_600,
+            token_name: "reward".into(),
+            token_symbol: "R".into(),
+            supply: 10_000,
+            funding: 10_000,
+        }
+    }
+
+    #[test]
+    fn addresses_follow_from_the_terms_alone_and_mirrors_are_alike() {
+        let home = Plan::at(1, [3; 20], None, terms()).unwrap().deployment();
+        assert_eq!(home, Plan::at(1, [3; 20], None, terms()).unwrap().deployment());
+        let mirror = |id| Plan::at(id, [3; 20], Some(home.home()), terms()).unwrap().deployment();
+        let (first, second) = (mirror(2), mirror(3));
+        assert_eq!((first.registry, first.token), (home.registry, home.token));
+        assert_eq!((first.rounds, first.distributor), (second.rounds, second.distributor));
+        assert_ne!((first.rounds, first.distributor), (home.rounds, home.distributor));
+        assert_eq!(first.header_domain(), home.header_domain());
+        assert_ne!(first.binding_domain(), home.binding_domain());
+        assert_eq!(
+            (first.vault, home.contracts().len(), first.contracts().len()),
+            (None, 5, 4)
         );
-        same!(
-            "the registry's coordinator",
-            registry.coordinator(),
-            Address::from(self.coordinator)
-        );
-        same!(
-            "the registry's threshold",
-            registry.threshold(),
-            U256::from(terms.threshold)
-        );
-        same!("the registry's timelock", registry.timelock(), terms.signer_timelock());
-        same!("the registry's mode", registry.embedded(), terms.embedded);
-        same!(
-            "the round manager's registry",
-            rounds.registry(),
-            Address::from(self.registry)
-        );
-        same!(
-            "the round manager's home chain",
-            rounds.homeChainId(),
-            U256::from(self.chain_id)
-        );
-        same!(
-            "the round manager's cap",
-            rounds.perRoundCap(),
-            U256::from(terms.per_round_cap)
-        );
-        same!(
-            "the round manager's delay",
-            rounds.activationDelay(),
-            terms.activation_delay
-        );
-        same!("the time to answer", rounds.answerTime(), terms.answer_time());
-        same!(
-            "the bond of a demand",
-            rounds.demandBond(),
-            U256::from(terms.demand_bond())
-        );
-        same!("the penalty", rounds.penalty(), U256::from(terms.penalty()));
-        same!(
-            "the header domain",
-            rounds.domainSeparator(),
-            B256::from(self.header_domain().separator())
-        );
-        same!(
-            "the binding domain",
-            registry.domainSeparator(),
-            B256::from(self.binding_domain().separator())
-        );
-        same!(
-            "the distributor's source",
-            distributor.source(),
-            Address::from(self.rounds)
-        );
-        same!(
-            "the distributor's token",
-            distributor.token(),
-            Address::from(self.token)
-        );
-        Ok(())
+        let other = Plan::at(1, [4; 20], None, terms()).unwrap().deployment();
+        assert!(other.registry != home.registry && other.token != home.token && other.rounds != home.rounds);
+        let itself = Plan::at(1, [3; 20], Some(home.home()), terms());
+        assert_eq!(itself, Err(DeployError::MirrorsItself { chain_id: 1 }));
+    }
+
+    #[test]
+    fn stakes_unbond_longer_than_any_dispute_lasts() {
+        for delay in [0, 1, 3_600, 90 * 86_400, 365 * 86_400] {
+            let terms = Terms {
+                activation_delay: delay,
+                embedded: delay == 0,
+                ..terms()
+            };
+            let longest = delay + 2 * terms.answer_time();
+            assert!(longest < terms.unbonding_time() && terms.unbonding_time() <= LONGEST_UNBONDING);
+        }
     }
 }

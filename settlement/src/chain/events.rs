@@ -10,11 +10,44 @@ use alloy::sol_types::SolEvent;
 
 use super::client::{ClientError, SettlementClient};
 use super::connect::ConnectionError;
-use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
+use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager, RoundMirror};
 use crate::binding::Binding;
 use crate::merkle::Digest;
 use crate::payout::{Account, Signature};
 use crate::statement::RoundHeader;
+
+/// A posting from the event of either contract: bindings have types of their own for each.
+macro_rules! posted {
+    ($event:expr) => {{
+        let (event, transaction) = $event;
+        let header = event.header;
+        let cumulative_budget = header.cumulativeBudget.try_into();
+        Ok(Posted {
+            header: RoundHeader {
+                federation: header.federation.0,
+                round: header.round,
+                plan_hash: header.planHash.0,
+                parent: header.parent.0,
+                model_root: header.modelRoot.0,
+                row_root: header.rowRoot.0,
+                aggregate_root: header.aggregateRoot.0,
+                transcript_root: header.transcriptRoot.0,
+                reward_root: header.rewardRoot.0,
+                cumulative_budget: cumulative_budget.map_err(|_| ClientError::Answer { what: "a budget" })?,
+                cohort: header.cohort,
+                dimension: header.dimension,
+                rule: header.rule,
+                rule_parameter: header.ruleParameter.0,
+                input_root: header.inputRoot.0,
+                attempt: header.attempt,
+            },
+            digest: event.digest.0,
+            signers: event.signers.into_iter().map(Into::into).collect(),
+            active_at: event.activeAt,
+            transaction,
+        })
+    }};
+}
 
 /// Blocks asked for at once, halved where a node refuses.
 const RANGE: u64 = 5_000;
@@ -95,41 +128,18 @@ impl SettlementClient {
             .collect())
     }
 
-    /// All posted rounds, oldest first; vetoed ones included.
+    /// All posted rounds, oldest first; vetoed ones included. On a mirror those that were mirrored.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn posted(&self) -> Result<Vec<Posted>, ClientError> {
-        let logs = self.told::<RoundManager::RoundPosted>(self.deployment().rounds).await?;
-        let posted = |(event, transaction): (RoundManager::RoundPosted, Digest)| {
-            let header = event.header;
-            let cumulative_budget = header.cumulativeBudget.try_into();
-            Ok(Posted {
-                header: RoundHeader {
-                    federation: header.federation.0,
-                    round: header.round,
-                    plan_hash: header.planHash.0,
-                    parent: header.parent.0,
-                    model_root: header.modelRoot.0,
-                    row_root: header.rowRoot.0,
-                    aggregate_root: header.aggregateRoot.0,
-                    transcript_root: header.transcriptRoot.0,
-                    reward_root: header.rewardRoot.0,
-                    cumulative_budget: cumulative_budget.map_err(|_| ClientError::Answer { what: "a budget" })?,
-                    cohort: header.cohort,
-                    dimension: header.dimension,
-                    rule: header.rule,
-                    rule_parameter: header.ruleParameter.0,
-                    input_root: header.inputRoot.0,
-                    attempt: header.attempt,
-                },
-                digest: event.digest.0,
-                signers: event.signers.into_iter().map(Into::into).collect(),
-                active_at: event.activeAt,
-                transaction,
-            })
-        };
-        logs.into_iter().map(posted).collect()
+        let rounds = self.deployment().rounds;
+        if self.deployment().is_home() {
+            let logs = self.told::<RoundManager::RoundPosted>(rounds).await?;
+            return logs.into_iter().map(|event| posted!(event)).collect();
+        }
+        let logs = self.told::<RoundMirror::RoundMirrored>(rounds).await?;
+        logs.into_iter().map(|event| posted!(event)).collect()
     }
 
     /// All payments, oldest first.

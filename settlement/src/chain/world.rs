@@ -14,6 +14,7 @@ use alloy::trie::{EMPTY_ROOT_HASH, TrieAccount};
 use revm::DatabaseRef;
 use revm::state::{Account as Change, AccountInfo, Bytecode, EvmState};
 
+use super::create2::{PROXY, PROXY_CODE};
 use super::genesis::Genesis;
 
 #[derive(Debug, Clone)]
@@ -60,7 +61,16 @@ impl World {
             stored.balance = stored.balance.saturating_add(seed.balance());
         }
         world.accounts.retain(|_, stored| !stored.is_empty());
+        world.place(Address::from(PROXY), Bytecode::new_raw(PROXY_CODE.into()));
         world
+    }
+
+    /// Puts code at an address, as if it had been deployed before the chain began.
+    fn place(&mut self, address: Address, code: Bytecode) {
+        let code_hash = code.hash_slow();
+        let stored = self.accounts.entry(address).or_default();
+        (stored.nonce, stored.code_hash) = (1, code_hash);
+        Arc::make_mut(&mut self.code).insert(code_hash, code);
     }
 
     pub(crate) fn nonce(&self, address: &Address) -> u64 {

@@ -1,4 +1,4 @@
-//! Starts anvil from npm's `@foundry-rs/anvil`; installs it into `.ci/chain-nodes` if it isn't there.
+//! Starts nodes that others wrote: anvil from npm's `@foundry-rs/anvil` and hardhat's; installs them into `.ci/chain-nodes` if they aren't there.
 //!
 //! Where Node is missing the test is listed as skipped, by name; in CI that counts as a failure.
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
-/// A running node, stopped on drop.
+/// A running node, killed on drop.
 pub(crate) struct Node {
     child: Child,
     port: u16,
@@ -16,6 +16,13 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Power off, without a chance to tidy up.
+    #[allow(dead_code)]
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -28,42 +35,92 @@ impl Drop for Node {
 
 /// A fresh anvil of the Prague fork on a port of its own; none where Node is missing.
 pub(crate) fn start(test: &str, chain_id: u64) -> Option<Node> {
-    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let binary = match BINARY.get_or_init(install) {
-        Ok(binary) => binary,
+    start_with(test, chain_id, 0, &[])
+}
+
+/// An anvil on a port (0 for any free one) with arguments of its own.
+pub(crate) fn start_with(test: &str, chain_id: u64, port: u16, more: &[&str]) -> Option<Node> {
+    let folder = installed(test)?;
+    let scope = std::fs::read_dir(folder.join("node_modules/@foundry-rs")).unwrap();
+    let mut binaries = scope.flatten().map(|package| package.path().join("bin").join("anvil"));
+    let binary = binaries.find(|binary| binary.is_file()).unwrap();
+    let (port, chain_id) = (port.to_string(), chain_id.to_string());
+    let mut command = Command::new(binary);
+    command
+        .args(["--port", &port, "--hardfork", "prague", "--chain-id", &chain_id])
+        .args(more);
+    Some(listening(&mut command, "Listening on 127.0.0.1:"))
+}
+
+/// A fresh hardhat node.
+#[allow(dead_code)]
+pub(crate) fn start_hardhat(test: &str, chain_id: u64) -> Option<Node> {
+    let folder = installed(test)?;
+    let place = std::env::temp_dir().join(format!("xfl-hardhat-{}", std::process::id()));
+    std::fs::create_dir_all(&place).unwrap();
+    // Its configuration must lie beside its modules' resolution, and its caches must not lie in the repository.
+    let config = folder.join(format!("hardhat-{}.tmp.js", std::process::id()));
+    let text = format!(
+        "module.exports = {{ networks: {{ hardhat: {{ chainId: {chain_id}, hardfork: 'prague' }} }}, paths: {{ root: {place:?}, cache: {place:?}, artifacts: {place:?} }} }};"
+    );
+    std::fs::write(&config, text).unwrap();
+    // It prints the port that it was given, not the one it got.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let mut command = Command::new("node");
+    command
+        .arg(folder.join("node_modules/hardhat/internal/cli/bootstrap.js"))
+        .args([
+            "--config",
+            config.to_str().unwrap(),
+            "node",
+            "--hostname",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+        ])
+        .env("HARDHAT_DISABLE_TELEMETRY_PROMPT", "true")
+        .current_dir(&folder);
+    let node = listening(
+        &mut command,
+        "Started HTTP and WebSocket JSON-RPC server at http://127.0.0.1:",
+    );
+    let _ = std::fs::remove_file(config);
+    Some(node)
+}
+
+/// Starts a node and waits until it says where it listens; the rest of its output is read and dropped.
+fn listening(command: &mut Command, says: &str) -> Node {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let port = lines
+        .by_ref()
+        .find_map(|line| line.strip_prefix(says)?.trim_end_matches('/').trim().parse().ok());
+    std::thread::spawn(move || lines.for_each(drop));
+    let mut node = Node { child, port: 0 };
+    node.port = port.expect("the node ended before it listened");
+    node
+}
+
+/// The folder with the nodes; none where they can't be had, and then the test is listed as skipped.
+fn installed(test: &str) -> Option<PathBuf> {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match FOLDER.get_or_init(install) {
+        Ok(folder) => Some(folder.clone()),
         Err(reason) => {
             eprintln!("skipped: {test} ({reason})");
             assert!(
                 std::env::var_os("CI").is_none(),
                 "a skipped test is a failure in CI: {test} ({reason})"
             );
-            return None;
+            None
         }
-    };
-    let mut child = Command::new(binary)
-        .args([
-            "--port",
-            "0",
-            "--hardfork",
-            "prague",
-            "--chain-id",
-            &chain_id.to_string(),
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    // It says where it listens, since the port is chosen by the system; the rest of its output is read and dropped.
-    let mut lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    let port = lines
-        .by_ref()
-        .find_map(|line| line.strip_prefix("Listening on 127.0.0.1:")?.trim().parse().ok());
-    std::thread::spawn(move || lines.for_each(drop));
-    let mut node = Node { child, port: 0 };
-    node.port = port.expect("anvil ended before it listened");
-    Some(node)
+    }
 }
 
 fn install() -> Result<PathBuf, String> {
@@ -73,11 +130,12 @@ fn install() -> Result<PathBuf, String> {
     }
     let found = || {
         let scope = std::fs::read_dir(folder.join("node_modules/@foundry-rs")).ok()?;
-        let binaries = scope.flatten().map(|package| package.path().join("bin").join("anvil"));
-        binaries.into_iter().find(|binary| binary.is_file())
+        let mut binaries = scope.flatten().map(|package| package.path().join("bin").join("anvil"));
+        let hardhat = folder.join("node_modules/hardhat/internal/cli/bootstrap.js");
+        (binaries.any(|binary| binary.is_file()) && hardhat.is_file()).then(|| folder.clone())
     };
-    if let Some(binary) = found() {
-        return Ok(binary);
+    if let Some(folder) = found() {
+        return Ok(folder);
     }
     // npm can't install into one folder twice at once.
     let status = Command::new("npm")
@@ -86,7 +144,7 @@ fn install() -> Result<PathBuf, String> {
         .output();
     match status {
         Ok(output) if output.status.success() => {
-            found().ok_or_else(|| "npm installed no anvil for this platform".into())
+            found().ok_or_else(|| "npm installed no nodes for this platform".into())
         }
         Ok(output) => Err(format!(
             "npm ci failed: {}",

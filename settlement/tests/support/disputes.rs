@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use alloy::primitives::{Address, U256};
-use alloy::providers::DynProvider;
 use proptest::prelude::*;
 use xfl_settlement::chain::challenge::{Call, Lie};
 use xfl_settlement::chain::client::{ClientError, Outcome};
@@ -25,14 +23,9 @@ use xfl_settlement::statement::RoundHeader;
 use super::embedded::{clock, genesis};
 use super::story::{COIN, FEDERATION, Federation, coordinator, member, terms};
 
-alloy::sol!(
-    #[sol(rpc)]
-    StakeVault,
-    "contracts/artifacts/StakeVault.json"
-);
-
 const DELAY: u64 = 3_600;
-const STAKE: u128 = 10 * COIN;
+/// As much as one lie costs.
+const STAKE: u128 = COIN / 10;
 
 /// What a cohort sent, and where everything stands.
 #[derive(Debug, Clone)]
@@ -134,7 +127,6 @@ impl Received {
 struct Court {
     federation: Federation,
     hand: Arc<AtomicU64>,
-    vault: StakeVault::StakeVaultInstance<DynProvider>,
     template: RoundHeader,
     _chain: EmbeddedChain,
 }
@@ -150,31 +142,14 @@ impl Court {
         };
         let connection = Connection::embedded(&chain, Some(&coordinator()));
         let mut federation = Federation::found(connection, strict).await;
-        let provider = federation.client.connection().provider().clone();
-        let deployment = federation.client.deployment().clone();
-        let vault = StakeVault::deploy(
-            provider.clone(),
-            Address::from(deployment.rounds),
-            Address::ZERO,
-            4 * DELAY,
-            Address::repeat_byte(0x51),
-        );
-        let vault = vault.await.unwrap();
-        federation
-            .client
-            .attach_vault(&(*vault.address()).into())
-            .await
-            .unwrap();
-        let staked = [member(1), member(2), member(3), coordinator()];
-        for account in staked.map(|key| Address::from(key.account())) {
-            let deposit = vault.deposit(account, U256::from(STAKE)).value(U256::from(STAKE));
-            deposit.send().await.unwrap().get_receipt().await.unwrap();
+        assert_eq!(federation.client.deployment().terms.penalty(), STAKE);
+        for key in [member(1), member(2), member(3), coordinator()] {
+            federation.client.deposit(&key.account(), STAKE).await.unwrap();
         }
         let template = federation.next_round(COIN, [1, 1, 1, 1]).header;
         Self {
             federation,
             hand,
-            vault,
             template,
             _chain: chain,
         }
@@ -196,8 +171,7 @@ impl Court {
     }
 
     async fn stake(&self, account: [u8; 20]) -> u128 {
-        let stake = self.vault.stakeOf(Address::from(account)).call().await.unwrap();
-        stake.to()
+        self.federation.client.stake_of(&account).await.unwrap().total
     }
 
     /// All signers of a convicted header lose their stakes, once, half of them to the prover.
@@ -215,7 +189,7 @@ impl Court {
             assert_eq!(client.punish(&digest, signature).await.unwrap(), Outcome::Already);
         }
         let prover = coordinator().account();
-        let owed: u128 = self.vault.owedTo(Address::from(prover)).call().await.unwrap().to();
+        let owed = self.federation.client.stake_of(&prover).await.unwrap().owed;
         assert_eq!(owed, 3 * STAKE / 2, "half of what was slashed");
     }
 
@@ -396,6 +370,11 @@ async fn a_row_on_demand_is_shown_and_proves_what_it_hides_or_the_round_is_void(
         assert_eq!(client.demand_row(&header, chunk).await.unwrap(), Outcome::Already);
         assert_eq!(client.demand_of(&digest, chunk).await.unwrap().unwrap().demander, me);
     }
+    let (from, until) = client.held_back().await.unwrap().unwrap();
+    assert!(
+        from == 1 && until > client.time().await.unwrap() + DELAY,
+        "{from} {until}"
+    );
     let refused = client.demand_row(&header, 2).await.unwrap_err();
     assert!(refused.to_string().contains("NoChunk"), "{refused}");
     let early = client.expire_demand(&header, 0).await.unwrap_err();

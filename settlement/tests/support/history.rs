@@ -11,7 +11,7 @@ use xfl_settlement::chain::genesis::Genesis;
 use xfl_settlement::payout::Account;
 use xfl_settlement::statement::RoundHeader;
 
-use super::embedded::{CHAIN_ID, clock, ephemeral, genesis};
+use super::embedded::{CHAIN_ID, START, clock, ephemeral, genesis};
 use super::story::{COIN, Federation, Round, coordinator, member, play, terms};
 
 #[tokio::test]
@@ -86,7 +86,9 @@ async fn a_chain_that_is_dropped_and_opened_again_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn a_deployment_that_was_cut_short_is_finished_without_doing_anything_twice() {
-    for done in 0..5 {
+    // Registry, round manager, vault, token, distributor; the vault's attachment; the funding.
+    const STEPS: u64 = 7;
+    for done in 0..=STEPS {
         let chain = ephemeral();
         let connection = Connection::embedded(&chain, Some(&coordinator()));
         let plan = Plan::new(&connection, terms()).await.unwrap();
@@ -101,13 +103,46 @@ async fn a_deployment_that_was_cut_short_is_finished_without_doing_anything_twic
             chain.send(&raw).unwrap();
         }
         let deployment = plan.execute(&connection).await.unwrap();
-        assert_eq!(chain.head().0, 5, "five transactions in all");
+        assert_eq!(deployment, plan.deployment(), "addresses are known before");
+        assert_eq!(chain.head().0, STEPS, "so many transactions in all");
         let client = SettlementClient::connect(connection, deployment.clone()).await.unwrap();
         assert_eq!(
             client.token_balance(&deployment.distributor).await.unwrap(),
             terms().funding
         );
     }
+}
+
+/// Stakes go in, unbond, can be put back, and come out when the time is over.
+#[tokio::test]
+async fn stakes_unbond_before_they_are_paid_back() {
+    let (clock, hand) = clock();
+    let chain = EmbeddedChain::ephemeral(genesis(), clock).unwrap();
+    let slow = Terms {
+        activation_delay: 3_600,
+        ..terms()
+    };
+    let federation = Federation::found(Connection::embedded(&chain, Some(&coordinator())), slow.clone()).await;
+    let (client, account) = (&federation.client, coordinator().account());
+    client.deposit(&account, 3 * COIN).await.unwrap();
+    client.exit(COIN).await.unwrap();
+    let stake = client.stake_of(&account).await.unwrap();
+    assert_eq!(
+        (stake.total, stake.unbonding, stake.bonded()),
+        (3 * COIN, COIN, 2 * COIN)
+    );
+    assert!(stake.release_at >= START + slow.unbonding_time());
+    client.cancel_exit().await.unwrap();
+    assert_eq!(client.stake_of(&account).await.unwrap().bonded(), 3 * COIN);
+    client.exit(3 * COIN).await.unwrap();
+    let early = client.withdraw(&account).await.unwrap_err();
+    assert!(
+        matches!(&early, ClientError::Refused { reason } if reason.contains("StillUnbonding")),
+        "{early}"
+    );
+    hand.fetch_add(slow.unbonding_time(), Ordering::SeqCst);
+    client.withdraw(&account).await.unwrap();
+    assert_eq!(client.stake_of(&account).await.unwrap().total, 0);
 }
 
 async fn requests_raw(connection: &Connection, block: u64) -> Vec<u8> {
@@ -140,7 +175,11 @@ async fn code_and_wiring_are_checked_before_an_address_is_trusted() {
         swapped.check(&connection).await,
         Err(DeployError::Code { .. })
     ));
-    let other = Plan::new(&connection, terms())
+    let strict = Terms {
+        threshold: 2,
+        ..terms()
+    };
+    let other = Plan::new(&connection, strict)
         .await
         .unwrap()
         .execute(&connection)
@@ -266,8 +305,8 @@ async fn the_audit_passes_on_the_truth_and_names_what_differs() {
     let client = SettlementClient::unchecked(connection, federation.client.deployment().clone());
     let checks = audited(&client, &federation, &federation.rounds).await;
     assert_eq!(failing(&checks), [""; 0]);
-    // Four codes, wiring, members, count; two a round; one a payment, and the totals.
-    assert_eq!(checks.len(), 4 + 3 + 2 * 2 + 5 + 1);
+    // Five codes, wiring, members, count; two a round; one a payment, and the totals.
+    assert_eq!(checks.len(), 5 + 3 + 2 * 2 + 5 + 1);
 
     let mut other = federation.rounds.clone();
     other[1].header = RoundHeader {

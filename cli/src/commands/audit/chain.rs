@@ -1,9 +1,12 @@
 //! The chain's side: what the contracts hold against what the transcript says.
 
+use std::collections::BTreeMap;
+
 use xfl_core::{
     audit::{Audit, Check, Posted, Verdict},
     node::settle,
     round::Rounds,
+    transcript::Contracts,
 };
 use xfl_settlement::{
     audit::{Expected, ExpectedRound, Finding, audit},
@@ -15,25 +18,67 @@ use xfl_settlement::{
 use super::{Args, evidence::Evidence};
 use crate::failure::{Code, Failure};
 
-/// Compares; where no chain is at hand, one check says so.
+/// Compares each chain; where one isn't at hand, a check says so.
 pub(super) async fn checks(args: &Args, evidence: &Evidence, replayed: &Audit) -> Result<Vec<Check>, Failure> {
     let Some(rounds) = &replayed.rounds else {
         return Ok(Vec::new());
     };
-    let connection = match (&args.rpc, &evidence.chain) {
-        (Some(url), _) => {
-            let connection = settle::connect(url, None)?;
-            // Nobody there is a matter of the network; a node that answers wrongly is the audit's.
-            connection.chain_id().await?;
-            connection
+    // Nobody there is a matter of the network; a node that answers wrongly is the audit's.
+    let mut ways = BTreeMap::new();
+    for endpoint in &args.rpc {
+        let connection = settle::connect(endpoint, None)?;
+        let id = connection.chain_id().await?;
+        if rounds.genesis().chains().all(|chain| chain.chain_id != id) {
+            let what = format!("{endpoint} is chain {id}, which is none of this federation's");
+            return Err(Failure::new(Code::Network, what).hint("name the url of one that the transcript begins with"));
         }
-        (None, Some((_, chain))) => Connection::embedded(chain, None),
-        (None, None) => {
-            let text = "the chain isn't at hand: give --rpc URL, or the coordinator's directory or exported file";
-            return Ok(vec![check(None, text.into(), Verdict::Unchecked)]);
+        ways.insert(id, connection);
+    }
+    if let Some((_, chain)) = &evidence.chain {
+        ways.entry(chain.chain_id())
+            .or_insert_with(|| Connection::embedded(chain, None));
+    }
+    let mut checks = Vec::new();
+    for chain in rounds.genesis().chains() {
+        match ways.get(&chain.chain_id) {
+            Some(connection) => checks.extend(on_chain(replayed, rounds, chain, connection.clone()).await?),
+            None => checks.push(missing(rounds, chain)),
         }
+    }
+    Ok(checks)
+}
+
+fn missing(rounds: &Rounds, chain: &Contracts) -> Check {
+    let home = chain.chain_id == rounds.genesis().contracts.chain_id;
+    let (stage, text) = match home {
+        true => (
+            "chain".to_owned(),
+            "the chain isn't at hand: give --rpc URL, or the coordinator's directory or exported file".to_owned(),
+        ),
+        false => (
+            format!("chain {}", chain.chain_id),
+            format!("the chain isn't at hand: give --rpc {}=URL", chain.chain_id),
+        ),
     };
-    let deployment = settle::deployment(rounds.plan(), &rounds.genesis().contracts);
+    Check {
+        round: None,
+        stage,
+        text,
+        verdict: Verdict::Unchecked,
+    }
+}
+
+async fn on_chain(
+    replayed: &Audit,
+    rounds: &Rounds,
+    chain: &Contracts,
+    connection: Connection,
+) -> Result<Vec<Check>, Failure> {
+    let deployment = settle::deployment(rounds.plan(), rounds.genesis(), chain);
+    let stage = match deployment.is_home() {
+        true => "chain".to_owned(),
+        false => format!("chain {}", chain.chain_id),
+    };
     let signatures: Vec<_> = replayed
         .posted
         .iter()
@@ -56,7 +101,8 @@ pub(super) async fn checks(args: &Args, evidence: &Evidence, replayed: &Audit) -
         members: &bindings,
     };
     let client = SettlementClient::unchecked(connection, deployment);
-    audit(&client, &expected).await.into_iter().map(told).collect()
+    let found = audit(&client, &expected).await.into_iter();
+    found.map(|found| told(&stage, found)).collect()
 }
 
 /// The signatures as the contract takes them: ascending by signer.
@@ -72,22 +118,22 @@ fn admitted(rounds: &Rounds) -> Vec<xfl_settlement::binding::Binding> {
     rounds.joined().values().map(|joined| joined.binding).collect()
 }
 
-fn told(found: xfl_settlement::audit::Check) -> Result<Check, Failure> {
+fn told(stage: &str, found: xfl_settlement::audit::Check) -> Result<Check, Failure> {
+    let check = |text: String, verdict| Check {
+        round: found.round,
+        stage: stage.to_owned(),
+        text,
+        verdict,
+    };
     match found.result {
-        Ok(()) => Ok(check(found.round, found.name, Verdict::Holds)),
+        Ok(()) => Ok(check(found.name, Verdict::Holds)),
+        Err(Finding::Chain(xfl_settlement::chain::client::ClientError::Connection(
+            error @ xfl_settlement::chain::connect::ConnectionError::Disagreement { .. },
+        ))) => Err(error.into()),
         Err(Finding::Chain(xfl_settlement::chain::client::ClientError::Connection(error))) => {
             let what = format!("{}: {error}", found.name);
             Err(Failure::new(Code::Network, what).hint("nothing is known either way; try again, or ask another node"))
         }
-        Err(error) => Ok(check(found.round, format!("{}: {error}", found.name), Verdict::Fails)),
-    }
-}
-
-fn check(round: Option<u64>, text: String, verdict: Verdict) -> Check {
-    Check {
-        round,
-        stage: "chain".into(),
-        text,
-        verdict,
+        Err(error) => Ok(check(format!("{}: {error}", found.name), Verdict::Fails)),
     }
 }

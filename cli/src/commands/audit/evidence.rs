@@ -54,8 +54,14 @@ impl Evidence {
 fn directory(args: &Args, dir: &Path) -> Result<Result<Evidence, Check>, Failure> {
     let transcript = files::read(&dir.join("transcript.xfl"), files::MAX_FILE)
         .map_err(|failure| failure.hint("name the directory of a run or of an institution, or an exported file"))?;
-    let contracts = beginning(&transcript).map(|(genesis, _)| genesis.contracts);
-    let chain = match contracts.filter(|contracts| contracts.embedded && args.rpc.is_none()) {
+    let contracts = beginning(&transcript).and_then(|(genesis, _)| {
+        genesis
+            .chains()
+            .find(|chain| chain.chain_id == settle::EMBEDDED_CHAIN_ID)
+            .copied()
+    });
+    // Where one is asked by url, the coordinator runs, and its file is in use.
+    let chain = match contracts.filter(|_| args.rpc.is_empty()) {
         Some(contracts) => match embedded(dir, &contracts)? {
             Ok(chain) => chain,
             Err(what) => return Ok(Err(failed("chain", what))),

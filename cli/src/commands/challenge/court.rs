@@ -64,11 +64,13 @@ impl Court<'_> {
         heard
             .unknown
             .extend(hidden.map(|what| format!("nobody has shown {what}")));
-        heard.doubts.extend(found.doubts);
-        if heard.lies.is_empty() {
-            heard
-                .doubts
-                .extend(self.material.differs(&posted.digest, &posted.header));
+        // What was taken back needn't be doubted.
+        if standing {
+            heard.doubts.extend(found.doubts);
+        }
+        if standing && heard.lies.is_empty() {
+            let differs = self.material.differs(&posted.digest, &posted.header);
+            heard.doubts.extend(differs);
         }
         Ok(heard)
     }
@@ -181,7 +183,9 @@ impl Court<'_> {
     ) -> Result<(), Failure> {
         let sent = async { self.client.convict(&posted.header, call).await };
         let what = format!("prove {} and void round {}", name(lie), posted.header.round);
-        self.act(call, what, sent, heard).await?;
+        if !self.act(call, what, sent, heard).await? {
+            return Ok(());
+        }
         self.punish(posted, lie, signatures, heard).await
     }
 
@@ -218,14 +222,14 @@ impl Court<'_> {
         Ok(())
     }
 
-    /// Sends a call, or says what it would be.
+    /// Sends a call, or says what it would be; false where it came too late.
     pub(super) async fn act(
         &self,
         call: &Call,
         what: String,
         sent: impl Future<Output = Result<Outcome, ClientError>>,
         heard: &mut Heard,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let mut step = Step {
             function: call.function,
             what,
@@ -240,22 +244,43 @@ impl Court<'_> {
                 Ok(gas) => Some(gas),
                 // Possible only once the proof before it is in.
                 Err(ClientError::Refused { .. }) if call.function == "punish" => None,
-                Err(error) => return Err(error.into()),
+                Err(error) => return late(error, &step, heard),
             };
             step.unsent = Some((self.client.deployment().rounds, call.calldata.clone(), call.value));
             heard.steps.push(step);
-            return Ok(());
+            return Ok(true);
         }
-        match sent.await? {
-            Outcome::Already => step.what += " (done already)",
-            Outcome::Done(confirmed) => {
+        match sent.await {
+            Err(error) => return late(error, &step, heard),
+            Ok(Outcome::Already) => step.what += " (done already)",
+            Ok(Outcome::Done(confirmed)) => {
                 step.gas = Some(confirmed.gas_used);
                 step.transaction = Some(confirmed.transaction);
                 step.slashed = self.client.slashed_in(&confirmed).await?;
             }
         }
         heard.steps.push(step);
-        Ok(())
+        Ok(true)
+    }
+}
+
+/// A call that the contract doesn't take any more is no failure of this command: it is said, and the other rounds are heard.
+fn late(error: ClientError, step: &Step, heard: &mut Heard) -> Result<bool, Failure> {
+    const LATE: [&str; 6] = [
+        "NotStanding",
+        "RoundAlreadyActive",
+        "TooLate",
+        "DeadlinePassed",
+        "NotDemanded",
+        "VoidedIsExempt",
+    ];
+    match &error {
+        ClientError::Refused { reason } if LATE.iter().any(|late| reason.starts_with(late)) => {
+            let what = format!("too late to {}: {reason}", step.what);
+            heard.unknown.push(what);
+            Ok(false)
+        }
+        _ => Err(error.into()),
     }
 }
 

@@ -5,13 +5,21 @@ use std::path::{Path, PathBuf};
 use xfl_core::{
     audit::{self, Verdict},
     challenge::{Dossier, DossierError},
-    node::{bundle::Bundle, institution::RECEIPTS, settle},
+    node::{
+        bundle::Bundle,
+        institution::{RECEIPTS, REFUSED},
+        settle,
+    },
+    round::{Phase, Rounds},
     train::Device,
 };
-use xfl_settlement::{chain::deploy::Deployment, receipt::SignedReceipt, statement::RoundHeader};
+use xfl_settlement::{
+    chain::client::SettlementClient, payout::PayoutKey, receipt::SignedReceipt, statement::RoundHeader,
+};
 
 use super::Args;
 use crate::{
+    chains,
     failure::{Code, Failure},
     files,
 };
@@ -25,6 +33,8 @@ pub(super) struct Material {
     pub(super) others: Vec<(PathBuf, Vec<u8>)>,
     pub(super) receipts: Vec<SignedReceipt>,
     models: Option<PathBuf>,
+    /// Lengths of the files that grow, when they were read.
+    lengths: [u64; 2],
     dossier: Dossier,
     /// What replaying the transcript says: headers that follow, and the first thing that doesn't.
     follows: Vec<([u8; 32], RoundHeader)>,
@@ -34,6 +44,7 @@ pub(super) struct Material {
 impl Material {
     pub(super) fn gather(args: &Args) -> Result<Self, Failure> {
         let directory = args.target.is_dir().then_some(&args.target);
+        let lengths = lengths(args);
         let transcript = transcript(&args.target)?;
         let others = args
             .other
@@ -51,24 +62,40 @@ impl Material {
         let fails = failed.map(|check| (check.round, format!("stage {}: {}", check.stage, check.text)));
         let mut follows: Vec<_> = audit.posted.iter().map(|p| (p.digest, p.header)).collect();
         // The last one may be signed and on the chain before the transcript says so.
-        let under_way = audit.rounds.as_ref().and_then(|rounds| rounds.settled());
-        follows.extend(under_way.map(|settled| (settled.digest, settled.header)));
+        follows.extend(audit.rounds.as_ref().and_then(under_way));
         Ok(Self {
             transcript,
             others,
             receipts,
             models: args.models.clone().or_else(|| beside("models")),
+            lengths,
             dossier,
             follows,
             fails,
         })
     }
 
-    /// The contracts and the number of rounds.
-    pub(super) fn federation(&self) -> Result<(Deployment, u64), Failure> {
-        let plan = self.dossier.plan();
-        let contracts = &self.dossier.genesis().contracts;
-        Ok((settle::deployment(plan, contracts), plan.terms().rounds.count))
+    /// Whether there is more to read than was.
+    pub(super) fn is_stale(&self, args: &Args) -> bool {
+        lengths(args) != self.lengths
+    }
+
+    /// The contracts on the home chain, where rounds are disputed, and the number of rounds planned.
+    pub(super) async fn home(&self, args: &Args, key: Option<&PayoutKey>) -> Result<(SettlementClient, u64), Failure> {
+        let (plan, genesis) = (self.dossier.plan(), self.dossier.genesis());
+        let home = &genesis.contracts;
+        let rounds = Rounds::begin(genesis.clone())?;
+        let given = args.rpc.as_slice();
+        let ways = chains::ways(&args.target, &rounds, given).await?;
+        let way = ways.get(&home.chain_id).ok_or_else(|| {
+            let id = home.chain_id;
+            Failure::usage(format!("no url of the home chain, {id}, is known"))
+                .hint(format!("name one with --rpc {id}=URL"))
+        })?;
+        let connection = settle::connect(way, key)?;
+        let deployment = settle::deployment(plan, genesis, home);
+        let client = SettlementClient::connect(connection, deployment).await?;
+        Ok((client, plan.terms().rounds.count))
     }
 
     /// The coordinator's account in the contracts.
@@ -115,14 +142,37 @@ impl Material {
     }
 }
 
+/// The header of the round under way, if it is known: where the transcript tells another one, what follows instead.
+fn under_way(rounds: &Rounds) -> Option<([u8; 32], RoundHeader)> {
+    let mut header = rounds.settled()?.header;
+    if rounds.phase() == Phase::Settle {
+        header.transcript_root = rounds.head().hash;
+    }
+    let genesis = rounds.genesis();
+    let domain = genesis.contracts.rounds_domain(header.federation);
+    Some((header.digest(&domain), header))
+}
+
+/// The transcript's file; in an institution's directory what it refused to sign, where that goes further.
+fn file(target: &Path) -> PathBuf {
+    if !target.is_dir() {
+        return target.to_owned();
+    }
+    let length = |name: &str| target.join(name).metadata().map_or(0, |found| found.len());
+    let refused = length(REFUSED) > length("transcript.xfl");
+    target.join(if refused { REFUSED } else { "transcript.xfl" })
+}
+
+/// How long transcript and receipts are by now.
+fn lengths(args: &Args) -> [u64; 2] {
+    let receipts = args.receipts.clone().unwrap_or_else(|| args.target.join(RECEIPTS));
+    [file(&args.target), receipts].map(|path| path.metadata().map_or(0, |found| found.len()))
+}
+
 /// The transcript of a directory, a file, or an exported file.
 fn transcript(target: &Path) -> Result<Vec<u8>, Failure> {
     let hint = "name the directory of a run or of an institution, a transcript, or an exported file";
-    let path = if target.is_dir() {
-        target.join("transcript.xfl")
-    } else {
-        target.to_owned()
-    };
+    let path = file(target);
     let bytes = files::read(&path, files::MAX_FILE).map_err(|failure| failure.hint(hint))?;
     if !Bundle::is_one(&bytes) {
         return Ok(bytes);

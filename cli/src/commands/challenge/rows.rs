@@ -43,7 +43,9 @@ impl Court<'_> {
             let call = Call::demand(header, chunk, bond);
             let sent = async { self.client.demand_row(header, chunk).await };
             let what = format!("demand row {chunk} of {all} against a bond of {bond}");
-            self.act(&call, what, sent, heard).await?;
+            if !self.act(&call, what, sent, heard).await? {
+                break;
+            }
             asked.push(chunk);
         }
         if self.args.dry_run || asked.is_empty() {
@@ -78,6 +80,10 @@ impl Court<'_> {
                     Err(ClientError::Refused { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
+            }
+            if self.args.watch {
+                // The next look goes on; other rounds aren't kept waiting.
+                return Ok(found);
             }
             if !told {
                 told = true;

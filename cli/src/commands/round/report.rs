@@ -6,6 +6,7 @@ use serde_json::json;
 use xfl_core::node::coordinator::{RoundMetrics, Summary};
 
 use crate::{
+    chains,
     failure::Failure,
     files,
     printer::{Outcome, table},
@@ -77,6 +78,12 @@ pub(super) fn outcome(dir: &Path, summary: &Summary) -> Result<Outcome, Failure>
         ""
     };
     text += &format!("{} of {} rounds finished{how}\n", summary.finished, summary.planned);
+    if summary.chains.len() > 1 {
+        text += &chains::lines(&summary.chains);
+    }
+    if summary.chains.iter().any(|standing| !standing.done()) {
+        text += &format!("the rest is posted by `xfl settle --dir {}`\n", dir.display());
+    }
     let members: Vec<_> = members
         .iter()
         .map(
@@ -91,6 +98,7 @@ pub(super) fn outcome(dir: &Path, summary: &Summary) -> Result<Outcome, Failure>
         "evaluation": summary.evaluation,
         "rounds": rounds.values().collect::<Vec<_>>(),
         "members": members,
+        "chains": summary.chains,
         "dir": dir,
         "model": dir.join("model.safetensors"),
         "transcript": dir.join("transcript.xfl"),

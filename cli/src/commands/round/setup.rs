@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use xfl_core::{
-    node::{coordinator::Setup, settle::ChainChoice},
+    node::coordinator::Setup,
     plan::Plan,
     seed::Seed,
     train::{Device, HeldOut, Model, data::Limits},
@@ -63,10 +63,6 @@ pub(super) fn prepare(args: &Args, printer: Printer) -> Result<Setup, Failure> {
         Some((name, bytes)) => Some((read(&plan, &name, &bytes)?, bytes)),
         None => None,
     };
-    let chain = match args.chain.as_str() {
-        "embedded" => ChainChoice::Embedded,
-        url => ChainChoice::Rpc(url.to_owned()),
-    };
     Ok(Setup {
         dir: args.dir.clone(),
         listen: args.listen,
@@ -78,7 +74,9 @@ pub(super) fn prepare(args: &Args, printer: Printer) -> Result<Setup, Failure> {
         tensors,
         held_out,
         judge,
-        chain,
+        chain: args.chain.clone(),
+        mirrors: args.mirror.clone(),
+        confirmations: args.confirmations,
         rpc_listen: args.rpc_listen,
     })
 }

@@ -8,7 +8,7 @@ use xfl_core::{
     node::coordinator::{Event, RoundMetrics},
 };
 
-use crate::progress::Progress;
+use crate::{chains, progress::Progress};
 
 /// Shows one event.
 pub(super) fn event(event: Event, names: &BTreeMap<NodeId, String>, progress: &mut Progress) {
@@ -51,7 +51,7 @@ pub(super) fn event(event: Event, names: &BTreeMap<NodeId, String>, progress: &m
         Event::RoundDone(metrics) => progress.finished(metrics.round, &note(&metrics)),
         Event::Left { node, why } => progress.line(&format!("{} left: {why}", name(&node))),
         Event::Dropped { node, why } => progress.line(&format!("{} dropped: {why}", name(&node))),
-        Event::ChainTrouble(what) => progress.line(&format!("the chain: {what}; trying again")),
+        Event::Standing(standing) => progress.line(&chains::line(&standing)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Opening a run: what the journal holds is replayed; without a journal, contracts are deployed and a beginning is signed.
 
-use xfl_settlement::chain::{client::SettlementClient, connect::Connection, server::ServerHandle};
+use xfl_settlement::chain::{connect::Connection, server::ServerHandle};
 
 use super::{CoordinateError, Event, Setup, files::Files};
 use crate::{
@@ -10,18 +10,20 @@ use crate::{
     node::{
         entropy,
         journal::{Journal, shares_key},
-        settle::{self, ChainChoice},
+        settle::{self, Book, ChainChoice, Endpoint, Endpoints, SettleError, Site},
     },
     round::{Phase, Rounds},
     train::held_out,
-    transcript::{Entry, Genesis, Head, Reader},
+    transcript::{Contracts, Entry, Genesis, Head},
 };
 
 pub(super) struct Opened {
     pub(super) journal: Journal,
     pub(super) rounds: Rounds,
     pub(super) kept: Vec<(NodeId, Vec<u8>)>,
-    pub(super) client: SettlementClient,
+    /// The home chain's first.
+    pub(super) sites: Vec<Site>,
+    pub(super) book: Book,
     pub(super) chain: Option<ServerHandle>,
     pub(super) files: Files,
 }
@@ -33,24 +35,25 @@ pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<
     };
     crate::node::private_dir(&setup.dir).map_err(io)?;
     let mut journal = Journal::open(&setup.dir.join("journal.redb"))?;
-    let (connection, chain) = connect(setup, tell).await?;
+    let mut lines = Lines::new(setup);
+    let chain = lines.embedded(setup, tell).await?;
     let records = journal.records()?;
-    let rounds = if records.is_empty() {
-        let rounds = begin(setup, &connection).await?;
+    let (book, rounds) = if records.is_empty() {
+        let rounds = begin(setup, &mut lines).await?;
         let frame = Head::START
             .append(&Entry::Genesis(Box::new(rounds.genesis().clone())))
             .0;
         journal.append(&frame)?;
-        rounds
+        (Book::default(), rounds)
     } else {
-        let rounds = replay(&records.concat())?;
+        let (book, rounds) = replay(&records.concat())?;
         same_federation(setup, &rounds)?;
         tell(Event::Resumed {
             round: rounds.position().0,
             phase: rounds.phase(),
             finished: rounds.finished(),
         });
-        rounds
+        (book, rounds)
     };
     let mut kept = Vec::new();
     if matches!(rounds.phase(), Phase::Deal | Phase::Mask) {
@@ -60,43 +63,128 @@ pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<
             }
         }
     }
-    let deployment = settle::deployment(rounds.plan(), &rounds.genesis().contracts);
-    let client = SettlementClient::connect(connection, deployment)
-        .await
-        .map_err(settle::SettleError::from)?;
+    let mut sites = sites(setup, &rounds, &mut lines).await?;
+    if let Some(home) = sites.first_mut() {
+        home.prepare().await?;
+    }
+    lines.known.write(&setup.dir).map_err(io)?;
     let files = Files::open(&setup.dir, &journal.records()?)?;
     Ok(Opened {
         journal,
         rounds,
         kept,
-        client,
+        sites,
+        book,
         chain,
         files,
     })
 }
 
-async fn connect(
-    setup: &Setup,
-    tell: &mut impl FnMut(Event),
-) -> Result<(Connection, Option<ServerHandle>), CoordinateError> {
-    match &setup.chain {
-        ChainChoice::Rpc(url) => Ok((settle::connect(url, Some(&setup.payout))?, None)),
-        ChainChoice::Embedded => {
-            let chain = settle::embedded(&setup.dir, setup.payout.account()).map_err(settle::SettleError::from)?;
-            let io = |source| CoordinateError::File {
-                path: format!("rpc address {}", setup.rpc_listen).into(),
-                source,
-            };
-            let listener = tokio::net::TcpListener::bind(setup.rpc_listen).await.map_err(io)?;
-            let server = xfl_settlement::chain::server::serve(listener, chain.clone()).map_err(io)?;
-            tell(Event::Chain { url: server.url() });
-            Ok((Connection::embedded(&chain, Some(&setup.payout)), Some(server)))
+/// The ways to the federation's chains.
+struct Lines {
+    known: Endpoints,
+    embedded: Option<Connection>,
+}
+
+impl Lines {
+    fn new(setup: &Setup) -> Self {
+        Self {
+            known: Endpoints::read(&setup.dir),
+            embedded: None,
         }
+    }
+
+    /// Opens and serves the embedded chain, if it is one of the federation's.
+    async fn embedded(
+        &mut self,
+        setup: &Setup,
+        tell: &mut impl FnMut(Event),
+    ) -> Result<Option<ServerHandle>, CoordinateError> {
+        if !std::iter::once(&setup.chain)
+            .chain(&setup.mirrors)
+            .any(|choice| *choice == ChainChoice::Embedded)
+        {
+            return Ok(None);
+        }
+        let chain = settle::embedded(&setup.dir, setup.payout.account()).map_err(SettleError::from)?;
+        let io = |source| CoordinateError::File {
+            path: format!("rpc address {}", setup.rpc_listen).into(),
+            source,
+        };
+        let listener = tokio::net::TcpListener::bind(setup.rpc_listen).await.map_err(io)?;
+        let server = xfl_settlement::chain::server::serve(listener, chain.clone()).map_err(io)?;
+        tell(Event::Chain { url: server.url() });
+        self.embedded = Some(Connection::embedded(&chain, Some(&setup.payout)));
+        Ok(Some(server))
+    }
+
+    /// The id of a chain: as given, as remembered, or as it says.
+    async fn id(&mut self, choice: &ChainChoice) -> Result<u64, CoordinateError> {
+        let endpoint = match choice {
+            ChainChoice::Embedded => return Ok(settle::EMBEDDED_CHAIN_ID),
+            ChainChoice::Rpc(endpoint) => endpoint,
+        };
+        let id = match endpoint.chain_id.or_else(|| self.known.id_of(&endpoint.urls)) {
+            Some(id) => id,
+            None => endpoint.id().await?,
+        };
+        self.known.put(Endpoint {
+            chain_id: Some(id),
+            urls: endpoint.urls.clone(),
+        });
+        Ok(id)
+    }
+
+    /// A connection to a chain of the beginning; none where nobody said how it is reached.
+    fn to(&self, setup: &Setup, chain: &Contracts) -> Result<Option<Connection>, CoordinateError> {
+        if chain.chain_id == settle::EMBEDDED_CHAIN_ID
+            && let Some(embedded) = &self.embedded
+        {
+            return Ok(Some(embedded.clone()));
+        }
+        let Some(endpoint) = self.known.of(chain.chain_id) else {
+            return Ok(None);
+        };
+        let connection = settle::connect(endpoint, Some(&setup.payout))?;
+        Ok(Some(connection.with_confirmations(setup.confirmations)))
     }
 }
 
-async fn begin(setup: &Setup, connection: &Connection) -> Result<Rounds, CoordinateError> {
-    let embedded = setup.chain == ChainChoice::Embedded;
+/// A site for each chain of the beginning. The home chain must be the one that was named now.
+async fn sites(setup: &Setup, rounds: &Rounds, lines: &mut Lines) -> Result<Vec<Site>, CoordinateError> {
+    let (plan, genesis) = (rounds.plan(), rounds.genesis());
+    let mut named = vec![lines.id(&setup.chain).await?];
+    for mirror in &setup.mirrors {
+        named.push(lines.id(mirror).await?);
+    }
+    if named.first() != Some(&genesis.contracts.chain_id) {
+        return Err(CoordinateError::OtherFederation(format!(
+            "this run's home chain is {}, not the one of --chain; name its url with --chain, or begin a new run with another --dir",
+            genesis.contracts.chain_id
+        )));
+    }
+    if let Some(stranger) = named
+        .iter()
+        .find(|id| genesis.chains().all(|chain| chain.chain_id != **id))
+    {
+        return Err(CoordinateError::OtherFederation(format!(
+            "chain {stranger} is none of this run's; a federation's chains are fixed when it begins: begin a new run with another --dir"
+        )));
+    }
+    let mut sites = Vec::new();
+    for (place, chain) in genesis.chains().enumerate() {
+        let Some(connection) = lines.to(setup, chain)? else {
+            tracing::warn!(chain_id = chain.chain_id, "no url is known; name one with --mirror");
+            continue;
+        };
+        let steps = settle::deployment_plan(plan, genesis, chain)?;
+        sites.push(Site::new(steps, place, connection));
+    }
+    Ok(sites)
+}
+
+/// Deploys and signs a beginning. A mirror that doesn't answer and whose id is given is deployed to later.
+async fn begin(setup: &Setup, lines: &mut Lines) -> Result<Rounds, CoordinateError> {
     setup.plan.check(setup.model.len(), setup.members.len())?;
     let held_out = match &setup.held_out {
         None => None,
@@ -105,19 +193,39 @@ async fn begin(setup: &Setup, connection: &Connection) -> Result<Rounds, Coordin
             Some(held_out::commitment(&salt, bytes))
         }
     };
-    let contracts = settle::deploy(connection, &setup.plan, &setup.dir, embedded).await?;
+    let mut chains = Vec::new();
+    let mut home = None;
+    for choice in std::iter::once(&setup.chain).chain(&setup.mirrors) {
+        let id = lines.id(choice).await?;
+        let embedded = *choice == ChainChoice::Embedded;
+        let contracts = settle::contracts(&setup.plan, setup.payout.account(), id, embedded, home)?;
+        home = home.or(Some(xfl_settlement::chain::deploy::Home {
+            chain_id: id,
+            rounds: contracts.rounds,
+        }));
+        chains.push(contracts);
+    }
     let mut members = setup.members.clone();
     members.sort();
+    let mirrors = chains.split_off(1);
     let genesis = Genesis {
         plan: setup.plan.text().to_owned(),
         members,
         model: setup.model.clone(),
         held_out,
-        contracts,
+        contracts: chains[0],
+        mirrors,
         at: entropy::now(),
         signature: Signature([0; 64]),
     };
-    Ok(Rounds::begin(genesis.sign(&setup.key))?)
+    let rounds = Rounds::begin(genesis.sign(&setup.key))?;
+    for mut site in sites(setup, &rounds, lines).await? {
+        let answers = site.client().connection().chain_id().await;
+        if site.is_home() || answers.is_ok() {
+            site.prepare().await?;
+        }
+    }
+    Ok(rounds)
 }
 
 /// The salt of the held-out commitment, drawn once and kept for the auditor beside the data.
@@ -141,20 +249,13 @@ fn held_out_salt(setup: &Setup) -> Result<[u8; 32], CoordinateError> {
     }
 }
 
-fn replay(transcript: &[u8]) -> Result<Rounds, CoordinateError> {
-    let mut reader = Reader::new(transcript);
-    let mut rounds = match reader.next()? {
-        Some(Entry::Genesis(genesis)) => Rounds::begin(*genesis)?,
-        _ => {
-            return Err(CoordinateError::OtherFederation(
-                "the journal doesn't begin with a plan".into(),
-            ));
-        }
-    };
-    while let Some(entry) = reader.next()? {
-        rounds.apply(&entry, None)?;
-    }
-    Ok(rounds)
+fn replay(transcript: &[u8]) -> Result<(Book, Rounds), CoordinateError> {
+    use settle::book::BookError;
+    Book::read(transcript).map_err(|error| match error {
+        BookError::Transcript(error) => error.into(),
+        BookError::Round(error) => error.into(),
+        BookError::NoBeginning => CoordinateError::OtherFederation("the journal doesn't begin with a plan".into()),
+    })
 }
 
 fn same_federation(setup: &Setup, rounds: &Rounds) -> Result<(), CoordinateError> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     coordinator::{Coordinator, Millis},
     identity::NodeId,
+    node::settle::Standing,
     round::Phase,
     train::{HeldOut, model::Evaluation},
     transcript::Entry,
@@ -88,8 +89,8 @@ pub enum Event {
         /// Why.
         why: String,
     },
-    /// The chain doesn't answer as it should; it is asked again.
-    ChainTrouble(String),
+    /// Where a chain stands now.
+    Standing(Standing),
 }
 
 /// A round in numbers; one line of `metrics.jsonl`.
@@ -154,6 +155,9 @@ pub struct Status {
     pub misbehaved: u64,
     /// Tokens earned so far, by member's name.
     pub earned: BTreeMap<String, String>,
+    /// Where each chain stands, the home chain first.
+    #[serde(default)]
+    pub chains: Vec<Standing>,
     /// When this was written, milliseconds since 1970.
     pub at: Millis,
 }
@@ -276,7 +280,7 @@ impl Reporter {
         }
     }
 
-    pub(super) fn status(&self, machine: &Coordinator) -> Status {
+    pub(super) fn status(&self, machine: &Coordinator, chains: Vec<Standing>) -> Status {
         let rounds = machine.rounds();
         let name = |id: &NodeId| {
             rounds
@@ -285,7 +289,6 @@ impl Reporter {
                 .unwrap_or_else(|| id.to_string())
         };
         let (round, attempt) = rounds.position();
-        let chain = rounds.genesis().contracts.chain_id;
         Status {
             name: rounds.plan().terms().federation.name.clone(),
             finished: rounds.finished(),
@@ -300,8 +303,9 @@ impl Reporter {
                 .genesis()
                 .members
                 .iter()
-                .map(|m| (m.name.clone(), rounds.ledger().cumulative(&m.id.0, chain).to_string()))
+                .map(|m| (m.name.clone(), rounds.ledger().earned(&m.id.0).to_string()))
                 .collect(),
+            chains,
             at: crate::node::entropy::now(),
         }
     }

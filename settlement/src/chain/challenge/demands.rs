@@ -102,6 +102,15 @@ impl SettlementClient {
         }))
     }
 
+    /// From which round on rounds wait for a dispute, and until when (Unix seconds); none where none does.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn held_back(&self) -> Result<Option<(u64, u64)>, ClientError> {
+        let held = self.rounds.heldBack().call().await.map_err(ConnectionError::rpc)?;
+        Ok((held.until != 0).then_some((held.fromRound, held.until)))
+    }
+
     /// Bonds owed to an account, in the coin's smallest unit.
     ///
     /// # Errors

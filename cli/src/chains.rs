@@ -1,0 +1,162 @@
+//! A federation's chains as commands see them: where they are reached, and where they stand.
+
+use std::{collections::BTreeMap, path::Path};
+
+use xfl_core::{
+    node::settle::{self, Book, Endpoint, Endpoints, Site, Standing},
+    round::Rounds,
+    transcript::Contracts,
+};
+use xfl_settlement::{chain::client::SettlementClient, chain::connect::Connection, payout::PayoutKey};
+
+use crate::{
+    commands::status,
+    failure::{Code, Failure},
+    files,
+};
+
+/// Where the embedded chain of a coordinator on this machine is served unless told otherwise.
+const LOCAL: &str = "http://127.0.0.1:7701";
+
+/// Where a chain stands, in a line.
+pub(crate) fn line(standing: &Standing) -> String {
+    let Standing {
+        chain_id,
+        home,
+        posted,
+        signed,
+        ..
+    } = standing;
+    let role = if *home { "home" } else { "mirror" };
+    let posted = posted.map_or_else(|| "?".to_owned(), |posted| posted.to_string());
+    let mut text = format!("chain {chain_id} ({role}): round {posted} of {signed}");
+    if let Some(what) = &standing.waits_for {
+        text += &format!(", waits for {what}");
+    }
+    if let Some(until) = standing.until {
+        text += &format!(" (not before Unix time {until})");
+    }
+    if let Some(trouble) = &standing.trouble {
+        text += &format!(": {trouble}; trying again");
+    }
+    text
+}
+
+/// Where chains stand, a line each.
+pub(crate) fn lines(standings: &[Standing]) -> String {
+    standings.iter().map(|standing| line(standing) + "\n").collect()
+}
+
+/// A federation as a copy of its transcript tells it, and the ways to its chains.
+pub(crate) struct Federation {
+    pub(crate) rounds: Rounds,
+    pub(crate) book: Book,
+    ways: BTreeMap<u64, Endpoint>,
+}
+
+impl Federation {
+    /// Reads a run's or an institution's directory, or a bare transcript. Chains are reached by what is given, else as the directory remembers,
+    /// else, the embedded one, on this machine.
+    pub(crate) async fn read(path: &Path, given: &[Endpoint]) -> Result<Self, Failure> {
+        let file = match path.is_dir() {
+            true => path.join("transcript.xfl"),
+            false => path.to_owned(),
+        };
+        let transcript = files::read(&file, files::MAX_FILE).map_err(|failure| {
+            failure.hint("name the directory of a run or of an institution with --dir, or a copy of the transcript")
+        })?;
+        let (book, rounds) = Book::read(&transcript).map_err(|error| {
+            Failure::new(Code::Audit, format!("{}: {error}", file.display()))
+                .hint("take another copy of the transcript; `xfl audit` says what is wrong with this one")
+        })?;
+        let ways = ways(path, &rounds, given).await?;
+        Ok(Self { rounds, book, ways })
+    }
+
+    /// The chains of the federation and their places in its beginning, all or one.
+    pub(crate) fn chains(&self, only: Option<u64>) -> Result<Vec<(usize, Contracts)>, Failure> {
+        let genesis = self.rounds.genesis();
+        let all = genesis.chains().copied().enumerate();
+        let chains: Vec<_> = all
+            .filter(|(_, chain)| only.is_none_or(|only| only == chain.chain_id))
+            .collect();
+        match only {
+            Some(id) if chains.is_empty() => Err(stranger(id, &self.rounds)),
+            _ => Ok(chains),
+        }
+    }
+
+    /// A connection to a chain.
+    pub(crate) fn connection(&self, chain: &Contracts, key: Option<&PayoutKey>) -> Result<Connection, Failure> {
+        let way = self.ways.get(&chain.chain_id).ok_or_else(|| {
+            let id = chain.chain_id;
+            Failure::usage(format!("no url of chain {id} is known")).hint(format!("name one with --rpc {id}=URL"))
+        })?;
+        Ok(settle::connect(way, key)?)
+    }
+
+    /// A client that has checked the contracts of a chain.
+    pub(crate) async fn client(&self, chain: &Contracts, key: Option<&PayoutKey>) -> Result<SettlementClient, Failure> {
+        let connection = self.connection(chain, key)?;
+        let deployment = settle::deployment(self.rounds.plan(), self.rounds.genesis(), chain);
+        Ok(SettlementClient::connect(connection, deployment).await?)
+    }
+
+    /// A chain to be settled on.
+    pub(crate) fn site(
+        &self,
+        place: usize,
+        chain: &Contracts,
+        key: Option<&PayoutKey>,
+        confirmations: u64,
+    ) -> Result<Site, Failure> {
+        let connection = self.connection(chain, key)?.with_confirmations(confirmations);
+        let steps = settle::deployment_plan(self.rounds.plan(), self.rounds.genesis(), chain)?;
+        Ok(Site::new(steps, place, connection))
+    }
+}
+
+/// The ways to a federation's chains.
+pub(crate) async fn ways(path: &Path, rounds: &Rounds, given: &[Endpoint]) -> Result<BTreeMap<u64, Endpoint>, Failure> {
+    let genesis = rounds.genesis();
+    let mut ways = BTreeMap::new();
+    if genesis
+        .chains()
+        .any(|chain| chain.chain_id == settle::EMBEDDED_CHAIN_ID)
+    {
+        let local = status::address(path)
+            .and_then(|address| address.rpc)
+            .unwrap_or_else(|| LOCAL.into());
+        let way = Endpoint {
+            chain_id: Some(settle::EMBEDDED_CHAIN_ID),
+            urls: vec![local],
+        };
+        ways.insert(settle::EMBEDDED_CHAIN_ID, way);
+    }
+    for known in Endpoints::read(path).chains {
+        if let Some(id) = known.chain_id {
+            ways.insert(id, known);
+        }
+    }
+    for endpoint in given {
+        let id = endpoint.id().await?;
+        if genesis.chains().all(|chain| chain.chain_id != id) {
+            return Err(stranger(id, rounds));
+        }
+        ways.insert(id, endpoint.clone());
+    }
+    Ok(ways)
+}
+
+fn stranger(id: u64, rounds: &Rounds) -> Failure {
+    let chains: Vec<String> = rounds
+        .genesis()
+        .chains()
+        .map(|chain| chain.chain_id.to_string())
+        .collect();
+    Failure::usage(format!(
+        "chain {id} is none of this federation's, which are {}",
+        chains.join(", ")
+    ))
+    .hint("name one of them")
+}
