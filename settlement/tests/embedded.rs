@@ -11,6 +11,8 @@ mod disputes;
 mod embedded;
 #[path = "support/history.rs"]
 mod history;
+#[path = "support/honest.rs"]
+mod honest;
 #[path = "support/kill.rs"]
 mod kill;
 #[path = "support/requests.rs"]

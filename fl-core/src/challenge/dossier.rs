@@ -13,6 +13,9 @@ use crate::{
     update,
 };
 
+/// Signatures over headers that are kept in one attempt, for each member.
+const WORDS: usize = 4;
+
 /// What was signed in a federation, and what the transcript says of it.
 #[derive(Debug)]
 pub struct Dossier {
@@ -151,7 +154,9 @@ impl Dossier {
                 received.commits.entry(member).or_insert(commit);
             }
             Report::Upload(part) => received.upload(member, &part, length),
-            Report::Endorse(signature) => received.endorsements.push(signature),
+            Report::Endorse(signature) if received.endorsements.len() < WORDS * members.len() => {
+                received.endorsements.push(signature);
+            }
             _ => {}
         }
     }

@@ -1,5 +1,7 @@
 //! A header against what was signed: what follows, what doesn't, and the evidence.
 
+use std::collections::BTreeSet;
+
 use xfl_aggregation::{Rule, limits::Limits};
 use xfl_settlement::{
     domain::Domain,
@@ -127,14 +129,17 @@ impl Dossier {
     /// The inputs under the header's root, of those that this transcript could make.
     fn listed(&self, header: &RoundHeader, received: &Received, receipts: &[SignedReceipt]) -> Option<Listed> {
         let mut lists: Vec<(Vec<NodeId>, Vec<NodeId>)> = Vec::new();
-        if let Some(told) = &received.told {
+        // A transcript may say anything: more than there are members can't be right.
+        let most = self.genesis().members.len();
+        let told = received.told.as_ref();
+        if let Some(told) = told.filter(|told| told.members.len().saturating_add(told.refused.len()) <= most) {
             lists.push((told.members.clone(), told.refused.clone()));
         }
         lists.push(self.partition(received, header));
         let whole = lists.clone();
         // Whoever was left out: somebody with a receipt, or any one.
         let with_receipts = receipts.iter().map(|signed| NodeId(signed.receipt.node_key));
-        let left_out: Vec<NodeId> = with_receipts.chain(received.whole()).collect();
+        let left_out: BTreeSet<NodeId> = with_receipts.chain(received.whole()).collect();
         for (members, refused) in &whole {
             for who in &left_out {
                 let without = |list: &[NodeId]| list.iter().copied().filter(|m| m != who).collect();

@@ -1,10 +1,8 @@
-//! A coordinator and a quorum that lie in every way that a contract can be shown, and what it costs them; and honest rounds, which nobody can
-//! do anything about.
+//! A coordinator and a quorum that lie in every way that a contract can be shown, and what it costs them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use proptest::prelude::*;
 use xfl_settlement::chain::challenge::{Call, Lie};
 use xfl_settlement::chain::client::{ClientError, Outcome};
 use xfl_settlement::chain::connect::Connection;
@@ -29,9 +27,9 @@ const STAKE: u128 = COIN / 10;
 
 /// What a cohort sent, and where everything stands.
 #[derive(Debug, Clone)]
-struct Received {
-    updates: Vec<Vec<i32>>,
-    inputs: Vec<Input>,
+pub(crate) struct Received {
+    pub(crate) updates: Vec<Vec<i32>>,
+    pub(crate) inputs: Vec<Input>,
 }
 
 fn salt(member: usize, chunk: u64) -> [u8; 16] {
@@ -57,7 +55,7 @@ fn commitment(member: usize, values: &[i32]) -> Tree {
     Tree::new((0..values.len().div_ceil(CHUNK) as u64).map(leaf).collect())
 }
 
-fn opening(member: usize, values: &[i32], chunk: u64) -> Opening {
+pub(crate) fn opening(member: usize, values: &[i32], chunk: u64) -> Opening {
     Opening {
         salt: salt(member, chunk),
         values: word(values, chunk),
@@ -65,13 +63,13 @@ fn opening(member: usize, values: &[i32], chunk: u64) -> Opening {
     }
 }
 
-fn views(updates: &[Vec<i32>]) -> Vec<&[i32]> {
+pub(crate) fn views(updates: &[Vec<i32>]) -> Vec<&[i32]> {
     updates.iter().map(Vec::as_slice).collect()
 }
 
 impl Received {
     /// Members with these updates, node keys 1, 2, 3 and so on; one more, after them, was refused.
-    fn of(updates: Vec<Vec<i32>>) -> Self {
+    pub(crate) fn of(updates: Vec<Vec<i32>>) -> Self {
         let input = |(place, values): (usize, &Vec<i32>)| Input {
             node_key: [place as u8 + 1; 32],
             commitment: commitment(place, values).root(),
@@ -87,7 +85,7 @@ impl Received {
     }
 
     /// The honest header and its aggregate.
-    fn header(
+    pub(crate) fn header(
         &self,
         template: &RoundHeader,
         rule: u8,
@@ -109,7 +107,7 @@ impl Received {
         (header, aggregate)
     }
 
-    fn receipt(&self, federation: &Federation, place: usize, header: &RoundHeader) -> SignedReceipt {
+    pub(crate) fn receipt(&self, federation: &Federation, place: usize, header: &RoundHeader) -> SignedReceipt {
         let receipt = Receipt {
             federation: FEDERATION,
             round: header.round,
@@ -124,15 +122,15 @@ impl Received {
 }
 
 /// A federation whose members and coordinator have something to lose.
-struct Court {
-    federation: Federation,
+pub(crate) struct Court {
+    pub(crate) federation: Federation,
     hand: Arc<AtomicU64>,
-    template: RoundHeader,
+    pub(crate) template: RoundHeader,
     _chain: EmbeddedChain,
 }
 
 impl Court {
-    async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let (clock, hand) = clock();
         let chain = EmbeddedChain::ephemeral(genesis(), clock).unwrap();
         let strict = Terms {
@@ -156,7 +154,7 @@ impl Court {
     }
 
     /// Posts a header that members 1 to 3 sign; their signatures.
-    async fn post(&self, header: &RoundHeader) -> Vec<Signature> {
+    pub(crate) async fn post(&self, header: &RoundHeader) -> Vec<Signature> {
         let signatures = self.federation.sign(header, &[1, 2, 3]);
         self.federation.client.post_round(header, &signatures).await.unwrap();
         let posted = self.federation.client.posted().await.unwrap().pop().unwrap();
@@ -166,7 +164,7 @@ impl Court {
         signatures
     }
 
-    fn digest(&self, header: &RoundHeader) -> [u8; 32] {
+    pub(crate) fn digest(&self, header: &RoundHeader) -> [u8; 32] {
         header.digest(&self.federation.client.deployment().header_domain())
     }
 
@@ -194,7 +192,7 @@ impl Court {
     }
 
     /// What a call costs if sent now, or the contract's reason to refuse it.
-    async fn tried(&self, call: &Call) -> Result<u64, String> {
+    pub(crate) async fn tried(&self, call: &Call) -> Result<u64, String> {
         match self.federation.client.estimate(&coordinator().account(), call).await {
             Ok(gas) => Ok(gas),
             Err(ClientError::Refused { reason }) => Err(reason),
@@ -489,124 +487,4 @@ async fn two_headers_under_one_signature_cost_their_signer_alone() {
     assert!(client.is_voided(&court.digest(&first)).await.unwrap());
     let refused = client.prove_equivocation(&pair(&first, &second, 3, 3).unwrap()).await;
     assert!(refused.unwrap_err().to_string().contains("VoidedIsExempt"));
-}
-
-fn cohort() -> impl Strategy<Value = Vec<Vec<i32>>> {
-    let value = prop_oneof![
-        4 => -2i32..3,
-        1 => prop::sample::select(vec![i32::MIN, i32::MIN + 1, -1, 0, 1, i32::MAX - 1, i32::MAX]),
-        1 => any::<i32>(),
-    ];
-    (1usize..20).prop_flat_map(move |d| prop::collection::vec(prop::collection::vec(value.clone(), d), 1..9))
-}
-
-/// Over rules, cohorts, ties and extremes: no evidence about an honest round is taken, by Rust or by the contract.
-#[test]
-fn an_honest_round_is_never_slashable() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let court = runtime.block_on(Court::open());
-    let attempts = AtomicU64::new(0);
-    let config = ProptestConfig {
-        cases: 24,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
-    let cases = (
-        cohort(),
-        prop::sample::select(vec![1u8, 2, 3, 5, 18]),
-        any::<[u64; 9]>(),
-        0usize..5,
-    );
-    let mut runner = proptest::test_runner::TestRunner::new(config);
-    let result = runner.run(&cases, |(updates, rule, draws, cut)| {
-        let n = updates.len();
-        // At least one weighs something.
-        let mut weights: Vec<u64> = draws[..n].to_vec();
-        weights[0] = weights[0].max(1);
-        let mut parameter = [0; 32];
-        match rule {
-            3 => parameter[31] = cut.min((n - 1) / 2) as u8,
-            18 => {
-                let packed: Vec<u8> = weights.iter().flat_map(|w| w.to_be_bytes()).collect();
-                parameter = xfl_settlement::keccak256(&packed);
-            }
-            _ => {}
-        }
-        let weights = if rule == 18 { weights } else { Vec::new() };
-        let received = Received::of(updates);
-        let template = RoundHeader {
-            attempt: attempts.fetch_add(1, Ordering::SeqCst) as u32,
-            ..court.template
-        };
-        let (header, aggregate) = received.header(&template, rule, parameter, &weights);
-        runtime.block_on(honest(&court, &received, &header, &aggregate, &weights));
-        Ok(())
-    });
-    if let Err(error) = result {
-        panic!("{error}");
-    }
-}
-
-async fn honest(court: &Court, received: &Received, header: &RoundHeader, aggregate: &[i32], weights: &[u64]) {
-    let client = &court.federation.client;
-    let signatures = court.post(header).await;
-    let (domain, account) = (client.deployment().header_domain(), coordinator().account());
-    let views = views(&received.updates);
-    let tree = input_tree(&received.inputs).unwrap();
-    for chunk in 0..aggregate.len().div_ceil(CHUNK) {
-        let evidence = Evidence::new(header, &views, aggregate, chunk).unwrap();
-        assert_eq!(RuleProof::in_chunk(header, &evidence, weights), Ok(None));
-        for place in (0..CHUNK).take_while(|place| chunk * CHUNK + place < aggregate.len()) {
-            let round = xfl_settlement::refute::Round {
-                header,
-                updates: &views,
-                aggregate,
-                weights,
-            };
-            let proof = RuleProof::new(&round, (chunk * CHUNK + place) as u64).unwrap();
-            assert_eq!(proof.check(header), Err(RefuteError::Follows { value: proof.got }));
-            let refused = court.tried(&Call::rule(header, &proof)).await.unwrap_err();
-            assert!(refused.contains("FollowsTheRule"), "{refused}");
-        }
-        for (place, values) in received.updates.iter().enumerate() {
-            let proof = InputProof {
-                evidence: evidence.clone(),
-                count: received.inputs.len() as u32,
-                input: received.inputs[place],
-                place: tree.proof(place).unwrap(),
-                opening: opening(place, values, chunk as u64),
-            };
-            assert_eq!(proof.check(header), Err(RefuteError::Matches));
-            let refused = court.tried(&Call::input(header, &proof)).await.unwrap_err();
-            assert!(refused.contains("MatchesTheInput"), "{refused}");
-        }
-    }
-    for place in 0..received.inputs.len() {
-        let receipt = received.receipt(&court.federation, place, header);
-        let made = OmissionProof::new(header, &domain, &account, &receipt, &received.inputs);
-        assert_eq!(made, Err(RefuteError::Listed));
-        let beside = place.saturating_sub(1)..received.inputs.len().min(place + 1);
-        let proof = OmissionProof {
-            receipt,
-            count: received.inputs.len() as u32,
-            index: place as u64,
-            neighbours: beside.map(|i| (received.inputs[i], tree.proof(i).unwrap())).collect(),
-        };
-        let refused = court.tried(&Call::omission(header, &proof)).await.unwrap_err();
-        assert!(refused.contains("NoGap"), "{refused}");
-    }
-    for signature in &signatures {
-        let digest = court.digest(header);
-        assert!(
-            court
-                .tried(&Call::punish(&digest, signature))
-                .await
-                .unwrap_err()
-                .contains("NoLie")
-        );
-    }
-    client.veto(1).await.unwrap();
 }

@@ -133,7 +133,7 @@ impl Report {
 
     /// The first thing that doesn't follow and can't be shown.
     pub(super) fn doubt(&self) -> Option<(u64, &str)> {
-        let first = |heard: &'_ Heard| heard.doubts.first().is_some() && heard.lies.is_empty();
+        let first = |heard: &Heard| !heard.doubts.is_empty() && heard.lies.is_empty();
         let heard = self.0.iter().find(|heard| first(heard))?;
         Some((heard.round, heard.doubts.first()?))
     }

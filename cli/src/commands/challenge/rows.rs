@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn few_rows_are_all_asked_for_and_many_are_drawn() {
         assert_eq!(choose(4, 8, &[2]).unwrap(), [0, 1, 3]);
-        assert_eq!(choose(4, 0, &[]).unwrap(), []);
+        assert!(choose(4, 0, &[]).unwrap().is_empty());
         let drawn = choose(1_000_000, 8, &[1, 2]).unwrap();
         assert_eq!(drawn.len(), 8);
         assert_ne!(drawn, choose(1_000_000, 8, &[1, 2]).unwrap());
