@@ -27,10 +27,10 @@ pub(crate) struct Args {
     /// A run's or an institution's directory, a transcript, or a file that `xfl audit --export` wrote.
     #[arg(default_value = "run")]
     target: PathBuf,
-    /// The home chain's JSON-RPC url, or several of them (URL,URL) that must agree; where the directory remembers it, or the embedded chain of
-    /// a coordinator on this machine, where absent.
-    #[arg(long, env = "XFL_RPC", hide_env_values = true)]
-    rpc: Option<Endpoint>,
+    /// The home chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree (other chains' may be named too, in XFL_RPC after
+    /// a semicolon). Where the directory remembers it, or the embedded chain of a coordinator on this machine, where absent.
+    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
+    rpc: Vec<Endpoint>,
     /// The key that pays the gas and earns half of what is slashed; any account will do.
     #[arg(long, default_value = "payout.key", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
     payout_key: PathBuf,

@@ -85,8 +85,7 @@ impl Material {
         let (plan, genesis) = (self.dossier.plan(), self.dossier.genesis());
         let home = &genesis.contracts;
         let rounds = Rounds::begin(genesis.clone())?;
-        let given = args.rpc.as_slice();
-        let ways = chains::ways(&args.target, &rounds, given).await?;
+        let ways = chains::ways(&args.target, &rounds, &args.rpc).await?;
         let way = ways.get(&home.chain_id).ok_or_else(|| {
             let id = home.chain_id;
             Failure::usage(format!("no url of the home chain, {id}, is known"))
