@@ -5,6 +5,7 @@ pub(crate) mod attack;
 pub(crate) mod audit;
 pub(crate) mod budget;
 pub(crate) mod chain;
+pub(crate) mod challenge;
 pub(crate) mod claim;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Evaluate(evaluate::Args),
     /// Replay a federation's transcript and check everything in it.
     Audit(audit::Args),
+    /// Find lies in rounds that aren't final, prove them on the chain, and have their signers slashed.
+    Challenge(Box<challenge::Args>),
     /// Collect the rewards that an institution has earned, on every chain where it has.
     Claim(claim::Args),
     /// Post what a run's members signed and its chains don't hold yet, without running rounds.
@@ -83,6 +86,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<Outcome, Failur
         Command::Status(args) => status::run(&args, printer),
         Command::Evaluate(args) => evaluate::run(&args, printer),
         Command::Audit(args) => audit::run(&args, printer),
+        Command::Challenge(args) => challenge::run(&args, printer),
         Command::Claim(args) => claim::run(&args, printer),
         Command::Settle(args) => settle::run(&args, printer),
         Command::Stake(args) => stake::run(&args, printer),

@@ -328,7 +328,7 @@ impl From<JoinError> for Failure {
             }
             JoinError::Protocol(InstitutionError::Round(_) | InstitutionError::Transcript(_)) => {
                 Self::new(Code::Audit, error.to_string())
-                    .hint("nothing was signed; keep this directory and ask the coordinator for its transcript")
+                    .hint("nothing was signed; what was shown is in refused.xfl: `xfl challenge DIR --dry-run` says what can be proved of it")
             }
             JoinError::Protocol(InstitutionError::RefusedByCoordinator(_) | InstitutionError::Message(_)) => {
                 Self::new(Code::Network, error.to_string())

@@ -19,11 +19,14 @@ use std::{
     sync::Arc,
 };
 
-use xfl_settlement::{payout, statement::RoundHeader};
+use xfl_settlement::{
+    payout::{self, PayoutKey},
+    statement::RoundHeader,
+};
 
 use crate::{
     identity::{NodeId, NodeKey},
-    message::{Envelope, Order, Parcel, Report},
+    message::{Envelope, Parcel, Report},
     round::{Joined, Phase, Referee, RoundError, Rounds},
     transcript::{Entry, Head},
 };
@@ -94,6 +97,7 @@ pub enum Output {
 pub struct Coordinator {
     rounds: Rounds,
     key: Arc<NodeKey>,
+    payout: PayoutKey,
     referee: Option<Box<dyn Referee + Send>>,
     peers: BTreeMap<NodeId, Peer>,
     since: Millis,
@@ -119,8 +123,15 @@ struct Peer {
 }
 
 impl Coordinator {
-    /// A coordinator whose journal holds the entries that `rounds` went through.
-    pub fn restore(rounds: Rounds, key: Arc<NodeKey>, referee: Option<Box<dyn Referee + Send>>, now: Millis) -> Self {
+    /// A coordinator whose journal holds the entries that `rounds` went through. `payout` is the key of its account in the contracts, which signs
+    /// receipts.
+    pub fn restore(
+        rounds: Rounds,
+        key: Arc<NodeKey>,
+        payout: PayoutKey,
+        referee: Option<Box<dyn Referee + Send>>,
+        now: Millis,
+    ) -> Self {
         let gone = Peer {
             connected: false,
             ready: false,
@@ -138,6 +149,7 @@ impl Coordinator {
         let mut this = Self {
             rounds,
             key,
+            payout,
             referee,
             peers,
             since: now,
@@ -340,7 +352,7 @@ impl Coordinator {
         let uploaded = matches!(report, Report::Upload(_) | Report::Masked(_));
         let root = self.rounds.work().commits.get(&from).map(|c| c.commit.root);
         if let Some(root) = root.filter(|_| uploaded && self.rounds.complete().contains(&from)) {
-            self.order(from, &Order::Receipt { root });
+            self.receipt(from, root);
         }
         Ok(())
     }

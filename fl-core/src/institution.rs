@@ -222,7 +222,7 @@ impl Institution {
             Order::Survivors(commitments) => self.survivors(at, &commitments),
             Order::Opening(agreements) => self.opening(at, &agreements),
             Order::Statement { header, from } => self.statement(at, &header, from, &parcel.attachment),
-            Order::Receipt { root } => self.receipt(at, root, &parcel.envelope),
+            Order::Receipt { root, signature } => self.receipt(at, root, signature, &parcel.envelope),
             Order::Done { from } => self.done(from, &parcel.attachment),
             Order::Refused(reason) => Err(InstitutionError::RefusedByCoordinator(reason)),
         }

@@ -7,6 +7,7 @@
 #[cfg(feature = "train")]
 pub mod attack;
 pub mod audit;
+pub mod challenge;
 pub mod coordinator;
 mod digest;
 pub mod identity;

@@ -174,6 +174,8 @@ pub enum Order {
     Receipt {
         /// The committed root.
         root: [u8; 32],
+        /// The coordinator's account over the [`Receipt`](xfl_settlement::receipt::Receipt) that says so: what a contract checks.
+        signature: payout::Signature,
     },
     /// "That was the last round"; the rest of the transcript is attached.
     Done {

@@ -324,6 +324,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// What follows the first frame, by its length alone; none where there is no whole one.
+pub(crate) fn after_first(frames: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = frames.split_first_chunk::<4>()?;
+    rest.get((u32::from_le_bytes(*len) as usize).checked_add(32)?..)
+}
+
 impl Genesis {
     /// Signs the beginning.
     pub fn sign(mut self, key: &NodeKey) -> Self {

@@ -8,7 +8,7 @@
 //!
 //! Uploads travel in parts of [`PART`] values, so that a broken connection costs one part.
 
-use xfl_settlement::{keccak256_many, merkle::Tree, row::CHUNK};
+use xfl_settlement::{keccak256_many, merkle::Tree, refute::Opening, row::CHUNK};
 
 /// Bytes of a leaf.
 const LEAF: usize = 17 + 4 * CHUNK;
@@ -18,10 +18,29 @@ pub const PART: usize = 1 << 16;
 
 /// The root over an update in the clear.
 pub fn root(values: &[i32], salt_key: &[u8; 32]) -> [u8; 32] {
+    tree(values, salt_key).root()
+}
+
+/// One chunk of an update in the clear, opened from its root; none past the last.
+pub fn open(values: &[i32], salt_key: &[u8; 32], chunk: u64) -> Option<Opening> {
+    let place = usize::try_from(chunk).ok()?;
+    let mut bytes = [0; 4 * CHUNK];
+    let chunk_values = values.chunks(CHUNK).nth(place)?;
+    for (word, value) in bytes.chunks_exact_mut(4).zip(chunk_values) {
+        word.copy_from_slice(&value.to_be_bytes());
+    }
+    Some(Opening {
+        salt: salt(salt_key, chunk),
+        values: bytes,
+        proof: tree(values, salt_key).proof(place)?,
+    })
+}
+
+fn tree(values: &[i32], salt_key: &[u8; 32]) -> Tree {
     let leaves = keccak256_many(values.len().div_ceil(CHUNK), LEAF, |k, bytes| {
         write_leaf(chunk(values, k), &salt(salt_key, k as u64), bytes);
     });
-    Tree::new(leaves).root()
+    Tree::new(leaves)
 }
 
 /// The root over a ciphertext.

@@ -4,6 +4,7 @@
 
 use proptest::prelude::*;
 use xfl_core::{
+    challenge::refused,
     identity::{NodeKey, Signature},
     message::{Commit, Envelope, Join, Order, Parcel, Report, Upload},
     plan::FederationId,
@@ -11,7 +12,7 @@ use xfl_core::{
     transcript::{Aggregated, Contracts, Entry, Genesis, Head, Member, Reader, Scored},
 };
 use xfl_privacy::{Mode, Relation, Unit};
-use xfl_settlement::binding::Binding;
+use xfl_settlement::{binding::Binding, statement::RoundHeader};
 
 fn digest(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..16].to_owned()
@@ -79,6 +80,12 @@ fn messages_are_pinned() {
     };
     let envelope = Envelope::seal(&key, FederationId([9; 32]), 1, 0, &order);
     assert_eq!(digest(&Parcel::bare(envelope).encode()), "cf7663f93711e377");
+    let order = Order::Receipt {
+        root: [1; 32],
+        signature: xfl_settlement::payout::Signature([2; 65]),
+    };
+    let envelope = Envelope::seal(&key, FederationId([9; 32]), 1, 0, &order);
+    assert_eq!(digest(&Parcel::bare(envelope).encode()), "102e189ad1901831");
 }
 
 #[test]
@@ -180,6 +187,64 @@ fn transcripts_are_pinned() {
         assert_eq!(reader.next().unwrap().as_ref(), Some(entry));
     }
     assert_eq!((reader.next().unwrap(), reader.head()), (None, head));
+}
+
+/// What an institution refuses to sign is kept after its own copy, once.
+#[test]
+fn refused_rounds_follow_the_copy_that_is_there() {
+    let (key, other) = (NodeKey::from_seed(&[1; 32]), NodeKey::from_seed(&[2; 32]));
+    let federation = FederationId([9; 32]);
+    let mut head = Head::START;
+    let frames: Vec<Vec<u8>> = (0..6)
+        .map(|at| {
+            let reason = "nobody came".into();
+            let (frame, next) = head.append(&Entry::Abandoned { reason, at });
+            head = next;
+            frame
+        })
+        .collect();
+    let header = RoundHeader {
+        federation: [9; 32],
+        round: 2,
+        plan_hash: [0; 32],
+        parent: [0; 32],
+        model_root: [0; 32],
+        row_root: [0; 32],
+        aggregate_root: [0; 32],
+        transcript_root: [0; 32],
+        reward_root: [0; 32],
+        cumulative_budget: 0,
+        cohort: 1,
+        dimension: 1,
+        rule: 1,
+        rule_parameter: [0; 32],
+        input_root: [0; 32],
+        attempt: 0,
+    };
+    let said = |key: &NodeKey, order: &Order, attachment: Vec<u8>| {
+        let envelope = Envelope::seal(key, federation, 2, 0, order);
+        Parcel { envelope, attachment }.encode()
+    };
+    let statement = |from| Order::Statement {
+        header: Box::new(header),
+        from,
+    };
+    let copy = frames[..4].concat();
+    for from in 0..=4 {
+        let message = said(&key, &statement(from as u64), frames[from..].concat());
+        let kept = refused(&message, key.node_id(), federation, &copy);
+        assert_eq!(kept, Some((header, frames.concat())), "from {from}");
+    }
+    // What is no frame is kept too, and breaks the chain where it stands.
+    let torn = said(&key, &statement(4), b"torn".to_vec());
+    let kept = refused(&torn, key.node_id(), federation, &copy).unwrap().1;
+    assert_eq!(kept, [&copy[..], b"torn"].concat());
+    // Somebody else's word, or another message, is nothing to keep.
+    let stranger = said(&other, &statement(4), Vec::new());
+    assert_eq!(refused(&stranger, key.node_id(), federation, &copy), None);
+    let done = said(&key, &Order::Done { from: 4 }, Vec::new());
+    assert_eq!(refused(&done, key.node_id(), federation, &copy), None);
+    assert_eq!(refused(b"noise", key.node_id(), federation, &copy), None);
 }
 
 proptest! {

@@ -6,6 +6,8 @@
 //! `XFL_WORLD_SEEDS=10000` runs more.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
+#[path = "world/accuser.rs"]
+mod accuser;
 #[path = "world/cast.rs"]
 mod cast;
 #[path = "world/liar.rs"]

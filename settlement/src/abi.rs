@@ -1,8 +1,8 @@
-//! What contracts read of Rust, in their own types: the header that is signed and proved against, and evidence.
+//! What contracts read of Rust, in their own types: the header that is signed and proved against, evidence, and what the round manager is called with.
 
 use alloy::primitives::U256;
 
-use crate::statement;
+use crate::{input, receipt, statement};
 
 alloy::sol! {
     struct RoundHeader {
@@ -39,7 +39,80 @@ alloy::sol! {
         bytes weights;
     }
 
+    struct Input {
+        bytes32 nodeKey;
+        bytes32 commitment;
+        uint32 position;
+    }
+
+    struct Opening {
+        uint256 index;
+        bytes32[] inputProof;
+        bytes16 salt;
+        bytes32 values;
+        bytes32[] proof;
+    }
+
+    struct Receipt {
+        bytes32 federation;
+        uint64 round;
+        uint32 attempt;
+        bytes32 nodeKey;
+        bytes32 commitment;
+    }
+
     function proveRule(RoundHeader header, Row evidence, Hints hints);
+
+    function proveInput(RoundHeader header, Row evidence, uint32 count, Input input, Opening opening);
+
+    function proveOmission(
+        RoundHeader header,
+        Receipt receipt,
+        bytes signature,
+        uint32 count,
+        uint256 index,
+        Input[] neighbours,
+        bytes32[][] proofs
+    );
+
+    function proveEquivocation(
+        RoundHeader first,
+        RoundHeader second,
+        bytes firstSignature,
+        bytes secondSignature
+    );
+
+    function punish(bytes32 digest, bytes signature);
+
+    function demandRow(RoundHeader header, uint64 chunk);
+
+    function answerRow(RoundHeader header, Row evidence);
+
+    function expireDemand(RoundHeader header, uint64 chunk);
+
+    function postRound(RoundHeader header, bytes[] signatures);
+}
+
+impl From<&input::Input> for Input {
+    fn from(input: &input::Input) -> Self {
+        Self {
+            nodeKey: input.node_key.into(),
+            commitment: input.commitment.into(),
+            position: input.position,
+        }
+    }
+}
+
+impl From<&receipt::Receipt> for Receipt {
+    fn from(receipt: &receipt::Receipt) -> Self {
+        Self {
+            federation: receipt.federation.into(),
+            round: receipt.round,
+            attempt: receipt.attempt,
+            nodeKey: receipt.node_key.into(),
+            commitment: receipt.commitment.into(),
+        }
+    }
 }
 
 impl From<&statement::RoundHeader> for RoundHeader {

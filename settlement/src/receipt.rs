@@ -4,23 +4,13 @@
 //! inputs ([`crate::input`]) with this commitment proves the omission on chain, and the coordinator's stake is cut. A receipt
 //! names its attempt, so that those of an attempt given up say nothing about the one that counts.
 
+use alloy::primitives::Address;
 use serde::{Deserialize, Serialize};
 
+use crate::abi;
 use crate::domain::Domain;
 use crate::merkle::Digest;
 use crate::payout::{Account, PayoutError, PayoutKey, Signature};
-
-mod eip712 {
-    alloy::sol! {
-        struct Receipt {
-            bytes32 federation;
-            uint64 round;
-            uint32 attempt;
-            bytes32 nodeKey;
-            bytes32 commitment;
-        }
-    }
-}
 
 /// What the coordinator signs for an update that is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,13 +34,7 @@ impl Receipt {
     /// The 32 bytes that are signed, the contract's `receiptDigest`. `domain.contract` is the round manager.
     #[must_use]
     pub fn digest(&self, domain: &Domain) -> Digest {
-        domain.digest(&eip712::Receipt {
-            federation: self.federation.into(),
-            round: self.round,
-            attempt: self.attempt,
-            nodeKey: self.node_key.into(),
-            commitment: self.commitment.into(),
-        })
+        domain.digest(&abi::Receipt::from(self))
     }
 
     /// The coordinator's signature.
@@ -67,6 +51,49 @@ impl Receipt {
     /// As [`Signature::recover`].
     pub fn recover(&self, domain: &Domain, signature: &Signature) -> Result<Account, PayoutError> {
         signature.recover(&self.digest(domain))
+    }
+}
+
+/// A receipt with its signature, as a member keeps it and hands it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SignedReceipt {
+    /// What was signed.
+    #[serde(flatten)]
+    pub receipt: Receipt,
+    /// By the coordinator's payout key.
+    pub signature: Signature,
+}
+
+/// Why a receipt is worth nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptError {
+    /// Signed by somebody else, or over something else.
+    #[error("the receipt is signed by {}, not by the coordinator's account {}", Address::from(*.got), Address::from(*.expected))]
+    Signer {
+        /// The coordinator.
+        expected: Account,
+        /// Who signed, should the signature be over this very receipt.
+        got: Account,
+    },
+    /// Not a signature.
+    #[error("the receipt's signature is not valid: {0}")]
+    Signature(#[from] PayoutError),
+}
+
+impl SignedReceipt {
+    /// Whether the coordinator's account signed it.
+    ///
+    /// # Errors
+    /// [`ReceiptError`].
+    pub fn check(&self, domain: &Domain, coordinator: &Account) -> Result<(), ReceiptError> {
+        let got = self.receipt.recover(domain, &self.signature)?;
+        match got == *coordinator {
+            true => Ok(()),
+            false => Err(ReceiptError::Signer {
+                expected: *coordinator,
+                got,
+            }),
+        }
     }
 }
 
@@ -91,6 +118,14 @@ mod tests {
         let key = PayoutKey::from_secret(&[1; 32]).unwrap();
         let signature = receipt.sign(&domain, &key).unwrap();
         assert_eq!(receipt.recover(&domain, &signature).unwrap(), key.account());
+        let signed = SignedReceipt { receipt, signature };
+        assert_eq!(signed.check(&domain, &key.account()), Ok(()));
+        assert!(matches!(
+            signed.check(&domain, &[3; 20]),
+            Err(ReceiptError::Signer { .. })
+        ));
+        let line = serde_json::to_string(&signed).unwrap();
+        assert_eq!(serde_json::from_str::<SignedReceipt>(&line).unwrap(), signed);
         let changed = [
             Receipt {
                 federation: [8; 32],

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::row::{aggregate_tree, row_tree};
 
 fn header(rule: u8, parameter: [u8; 32], updates: &[&[i32]], aggregate: &[i32]) -> RoundHeader {
     RoundHeader {
@@ -110,18 +111,19 @@ proptest! {
         let cut = if rule == 3 { (n as u64 - 1) / 2 } else { 0 };
         let column = |k: usize| views.iter().map(|update| update[k]).collect::<Vec<_>>();
         let mut aggregate: Vec<i32> = (0..d).map(|k| expected(rule, cut, &column(k), &weights)).collect();
-        let honest = header(rule, parameter(cut), &views, &aggregate);
+        let parameter = if rule == 18 { keccak256(&packed(&weights)) } else { parameter(cut) };
+        let honest = header(rule, parameter, &views, &aggregate);
         let round = Round { header: &honest, updates: &views, aggregate: &aggregate, weights: &weights };
         prop_assert_eq!(wrong_coordinate(&round), Ok(None));
 
         let place = pick.index(d);
         aggregate[place] += 1;
-        let lying = header(rule, parameter(cut), &views, &aggregate);
+        let lying = header(rule, parameter, &views, &aggregate);
         let round = Round { header: &lying, updates: &views, aggregate: &aggregate, weights: &weights };
         prop_assert_eq!(wrong_coordinate(&round), Ok(Some(place as u64)));
         let proof = RuleProof::new(&round, place as u64).unwrap();
         prop_assert_eq!(proof.got, proof.expected + 1);
-        prop_assert_eq!(proof.row.verify::<i32>(&lying.row_root, lying.cohort, lying.dimension), Ok(()));
+        prop_assert_eq!(proof.evidence.verify(&lying), Ok(()));
         if rule < 5 {
             let values = column(place);
             let below = |limit: i32| values.iter().filter(|value| **value < limit).count();
@@ -131,5 +133,13 @@ proptest! {
             prop_assert!(below(proof.high) < n - cut && up_to(proof.high) >= n - cut);
         }
         prop_assert_eq!(&proof.calldata(&lying)[..4], abi::proveRuleCall::SELECTOR);
+        prop_assert_eq!(proof.check(&lying), Ok(()));
+        let shown = Evidence::from_answer(&lying, &proof.evidence.answer(&lying)).unwrap();
+        prop_assert_eq!(RuleProof::in_chunk(&lying, &shown, &weights).unwrap(), Some(proof));
+        let other = (place / CHUNK).checked_sub(1);
+        if let Some(chunk) = other {
+            let shown = Evidence::new(&lying, &views, &aggregate, chunk).unwrap();
+            prop_assert_eq!(RuleProof::in_chunk(&lying, &shown, &weights), Ok(None));
+        }
     }
 }

@@ -5,10 +5,14 @@
 
 #[path = "support/challenge.rs"]
 mod challenge;
+#[path = "support/disputes.rs"]
+mod disputes;
 #[path = "support/embedded.rs"]
 mod embedded;
 #[path = "support/history.rs"]
 mod history;
+#[path = "support/honest.rs"]
+mod honest;
 #[path = "support/kill.rs"]
 mod kill;
 #[path = "support/requests.rs"]

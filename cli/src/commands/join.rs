@@ -15,7 +15,7 @@ use xfl_core::{
     identity::NodeId,
     node::{
         endpoint,
-        institution::{self, Event, Setup, Summary},
+        institution::{self, Event, REFUSED, Setup, Summary},
     },
     plan::Plan,
 };
@@ -192,6 +192,9 @@ fn tell(event: Event, progress: &mut Progress) {
             let score = score.map(|score| format!("score {score} ppm")).unwrap_or_default();
             progress.finished(round, &score);
         }
+        Event::Refused { round } => progress.line(&format!(
+            "round {round}: not signed; what was shown is kept in {REFUSED}"
+        )),
         Event::Declined { round, reason } => progress.line(&format!("round {round}: not taking part: {reason}")),
     }
 }

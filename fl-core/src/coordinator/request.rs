@@ -103,6 +103,15 @@ impl Coordinator {
         self.outputs.push_back(Output::Send { to, parcel });
     }
 
+    /// The word that a member's update came in whole, for it to keep: what a contract holds the coordinator to.
+    pub(super) fn receipt(&mut self, to: NodeId, root: [u8; 32]) {
+        let (receipt, domain) = self.rounds.receipt(self.rounds.position(), &to, root);
+        match receipt.sign(&domain, &self.payout) {
+            Ok(signature) => self.order(to, &Order::Receipt { root, signature }),
+            Err(error) => self.fail(format!("the coordinator's payout key can't sign a receipt: {error}")),
+        }
+    }
+
     fn seal(&self, order: &Order) -> Envelope {
         let (round, attempt) = self.rounds.position();
         Envelope::seal(&self.key, self.rounds.plan().federation(), round, attempt, order)

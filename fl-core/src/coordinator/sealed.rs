@@ -5,7 +5,7 @@ use xfl_privacy::NoisedSum;
 use super::{Coordinator, Millis, Output};
 use crate::{
     identity::NodeId,
-    message::{Envelope, Order, Report},
+    message::{Envelope, Report},
     round::RoundError,
     transcript::Entry,
 };
@@ -39,7 +39,7 @@ impl Coordinator {
         self.rounds.apply(&entry, None)?;
         self.journal(entry);
         if let Some(root) = self.rounds.work().commits.get(&from).map(|c| c.commit.root) {
-            self.order(from, &Order::Receipt { root });
+            self.receipt(from, root);
         }
         Ok(())
     }

@@ -3,11 +3,11 @@
 use super::{Institution, InstitutionError, Note, Output, refuse};
 use crate::{
     identity::NodeId,
-    message::{Commit, Envelope, Report},
+    message::{Commit, Envelope, Order, Report},
     round::{Phase, Rounds, aggregate::model_root, past::SMALLEST_SCALE},
-    transcript::{Entry, Reader},
+    transcript::{Entry, Reader, after_first},
 };
-use xfl_settlement::statement::RoundHeader;
+use xfl_settlement::{payout, receipt::SignedReceipt, statement::RoundHeader};
 
 /// Whether a round may begin like this: one of the plan's, a cohort of members that a sum hides in, and a clip norm that can be.
 pub(super) fn begun(rounds: &Rounds, at: (u64, u32), cohort: &[NodeId], scale: f64) -> Result<(), InstitutionError> {
@@ -119,14 +119,16 @@ impl Institution {
         Ok(())
     }
 
-    /// Keeps the coordinator's signed word that the committed update arrived: whoever leaves it out lies.
+    /// Keeps the coordinator's word that the committed update arrived, which a contract takes: whoever leaves it out lies, and pays for it.
     pub(super) fn receipt(
         &mut self,
         at: (u64, u32),
         root: [u8; 32],
+        signature: payout::Signature,
         envelope: &Envelope,
     ) -> Result<(), InstitutionError> {
-        let own = if self.rounds_ref()?.plan().masked() {
+        let rounds = self.rounds_ref()?;
+        let own = if rounds.plan().masked() {
             self.masked.root(at)
         } else {
             self.memory.release((at.0, 0)).map(|r| r.root(at))
@@ -135,7 +137,25 @@ impl Institution {
             // Delayed on its way, or said before.
             return Ok(());
         }
+        let (receipt, domain) = rounds.receipt(at, &self.id(), root);
+        let signed = SignedReceipt { receipt, signature };
+        if let Err(error) = signed.check(&domain, &rounds.genesis().contracts.coordinator) {
+            return refuse(format!("a receipt that no contract would take: {error}"));
+        }
         self.remember(Note::Receipt(envelope.clone()))
+    }
+
+    /// The receipt in a coordinator's message that this institution keeps; none in any other message.
+    pub fn receipt_in(&self, envelope: &Envelope) -> Option<SignedReceipt> {
+        let rounds = self.rounds()?;
+        let at = (envelope.round, envelope.attempt);
+        match envelope.open(rounds.plan().federation()).ok()? {
+            Order::Receipt { root, signature } => {
+                let (receipt, _) = rounds.receipt(at, &self.id(), root);
+                Some(SignedReceipt { receipt, signature })
+            }
+            _ => None,
+        }
     }
 
     /// Replays frames that follow what is known; the chain of hashes ties them to it.
@@ -155,7 +175,7 @@ impl Institution {
                 // A message that others overtook on the way: everything in it is known.
                 break;
             }
-            rest = skip(rest).ok_or(crate::transcript::TranscriptError::Torn(index))?;
+            rest = after_first(rest).ok_or(crate::transcript::TranscriptError::Torn(index))?;
         }
         let mut reader = Reader::after(start, rest);
         while let Some(entry) = reader.next()? {
@@ -199,10 +219,4 @@ impl Institution {
         }
         Ok(())
     }
-}
-
-/// What follows the first frame.
-fn skip(frames: &[u8]) -> Option<&[u8]> {
-    let (len, rest) = frames.split_first_chunk::<4>()?;
-    rest.get((u32::from_le_bytes(*len) as usize).checked_add(32)?..)
 }

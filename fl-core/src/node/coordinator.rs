@@ -144,11 +144,16 @@ pub async fn run(
         chain,
         mut files,
     } = open::open(&setup, &mut tell).await?;
+    if rounds.genesis().contracts.coordinator != setup.payout.account() {
+        let what = "the payout key isn't the one that this run's contracts know as the coordinator's; \
+                    name that one with --payout-key, or begin a new run with another --dir";
+        return Err(CoordinateError::OtherFederation(what.into()));
+    }
     let max_message = message_limit(rounds.model().len(), rounds.genesis().members.len());
     let referee = setup
         .held_out
         .map(|(h, _)| Box::new(h) as Box<dyn crate::round::Referee + Send>);
-    let mut machine = Coordinator::restore(rounds, setup.key.clone(), referee, now());
+    let mut machine = Coordinator::restore(rounds, setup.key.clone(), setup.payout.clone(), referee, now());
     for (dealer, sealed) in kept {
         machine.relay(dealer, &sealed);
     }
@@ -164,6 +169,9 @@ pub async fn run(
     files.address(address, chain.as_ref().map(ServerHandle::url))?;
     let (book, readers) = watch::channel(book);
     let (answer_queue, mut answers) = mpsc::unbounded_channel();
+    let home = sites.first().filter(|_| !machine.rounds().genesis().contracts.embedded);
+    let transcript = setup.dir.join("transcript.xfl");
+    let answering = home.map(|site| tokio::spawn(settle::answer_demands(site.client().clone(), transcript)));
     let mut tasks = settle::spawn(sites, &readers, &answer_queue);
     drop((readers, answer_queue));
     let mut report = report::Reporter::new(setup.judge, &machine);
@@ -189,6 +197,9 @@ pub async fn run(
         shell.settle_down(&mut tasks, &mut answers).await?;
     }
     tasks.shutdown().await;
+    if let Some(answering) = answering {
+        answering.abort();
+    }
     let chains = shell.chains();
     let Shell {
         machine,

@@ -16,9 +16,10 @@ use super::{
     tls::TlsError,
 };
 use crate::{
+    challenge::refused,
     identity::{NodeId, NodeKey},
     institution::{Identity, Institution, InstitutionError, Note, Output, Release, Wish},
-    message::{decode, encode},
+    message::{Envelope, decode, encode},
     plan::Plan,
     transcript::Head,
 };
@@ -26,6 +27,12 @@ use crate::{
 pub use super::peer::ConnectError;
 
 const MASKED: &[u8] = b"masked attempt";
+
+/// File of an institution's directory with the transcript of the last round that it refused to sign.
+pub const REFUSED: &str = "refused.xfl";
+
+/// File of an institution's directory with the receipts that it holds, a line each.
+pub const RECEIPTS: &str = "receipts.jsonl";
 
 /// What an institution runs with.
 pub struct Setup {
@@ -77,6 +84,11 @@ pub enum Event {
         round: u64,
         /// Own score, parts per million.
         score: Option<i64>,
+    },
+    /// A round wasn't signed; what was shown is kept in [`REFUSED`].
+    Refused {
+        /// The round.
+        round: u64,
     },
     /// Couldn't take part in a round.
     Declined {
@@ -237,16 +249,20 @@ where
             payout_chain: setup.payout_chain,
             rng: Box::new(entropy::generator().map_err(io)?),
         };
-        let mut notes = Vec::new();
+        let (mut notes, mut receipts) = (Vec::new(), Vec::new());
         for record in journal.records()? {
-            notes.push(decode::<Note>(&record).map_err(InstitutionError::from)?);
+            let note = decode::<Note>(&record).map_err(InstitutionError::from)?;
+            if let Note::Receipt(envelope) = &note {
+                receipts.push(envelope.clone());
+            }
+            notes.push(note);
         }
         if let Some(masked) = journal.kept(MASKED)? {
             notes.push(decode::<Note>(&masked).map_err(InstitutionError::from)?);
         }
         let machine = Institution::restore(identity, setup.coordinator_key, notes)?;
         let (make, practice, trained) = (Some(make), None, mpsc::unbounded_channel());
-        Ok(Self {
+        let shell = Self {
             setup,
             journal,
             machine,
@@ -256,7 +272,17 @@ where
             declined: 0,
             finished: false,
             trained,
-        })
+        };
+        // Anew from the journal: a crash may have come between it and the file.
+        let lines: String = receipts
+            .iter()
+            .filter_map(|envelope| shell.receipt_line(envelope))
+            .collect();
+        if !lines.is_empty() {
+            let path = shell.setup.dir.join(RECEIPTS);
+            std::fs::write(&path, lines).map_err(|source| JoinError::File { path, source })?;
+        }
+        Ok(shell)
     }
 
     async fn serve(
@@ -274,7 +300,10 @@ where
             }
             tokio::select! {
                 message = connection.recv() => match message {
-                    Ok(bytes) => self.machine.order(&bytes)?,
+                    Ok(bytes) => if let Err(error) = self.machine.order(&bytes) {
+                        self.keep_refused(&bytes)?;
+                        return Err(error.into());
+                    },
                     Err(CloseReason::Peer(CloseCode::Replaced)) => return Err(JoinError::Replaced),
                     Err(CloseReason::Peer(CloseCode::Malformed)) => {
                         let what = "the coordinator closed the connection: it didn't accept a message of ours";
@@ -355,15 +384,46 @@ where
                 self.journal.append(&encode(note))?;
                 self.copy(frames)?;
             }
+            Note::Receipt(envelope) => {
+                self.journal.append(&encode(note))?;
+                if let Some(line) = self.receipt_line(envelope) {
+                    self.append(RECEIPTS, line.as_bytes())?;
+                }
+            }
             _ => self.journal.append(&encode(note))?,
         }
         Ok(())
     }
 
+    /// A receipt as a line of JSON, for whoever takes it to a contract.
+    fn receipt_line(&self, envelope: &Envelope) -> Option<String> {
+        let receipt = self.machine.receipt_in(envelope)?;
+        Some(serde_json::to_string(&receipt).ok()? + "\n")
+    }
+
     /// Appends to the institution's own copy of the transcript.
     fn copy(&self, frames: &[u8]) -> Result<(), JoinError> {
+        self.append("transcript.xfl", frames)
+    }
+
+    /// Keeps what was refused, if it was a round: whoever can be shown it can be held to it.
+    fn keep_refused(&mut self, message: &[u8]) -> Result<(), JoinError> {
+        let Some(federation) = self.machine.plan().map(Plan::federation) else {
+            return Ok(());
+        };
+        let copy = self.setup.dir.join("transcript.xfl");
+        let copy = std::fs::read(&copy).map_err(|source| JoinError::File { path: copy, source })?;
+        if let Some((header, bytes)) = refused(message, self.setup.coordinator_key, federation, &copy) {
+            let path = self.setup.dir.join(REFUSED);
+            std::fs::write(&path, bytes).map_err(|source| JoinError::File { path, source })?;
+            (self.tell)(Event::Refused { round: header.round });
+        }
+        Ok(())
+    }
+
+    fn append(&self, name: &str, frames: &[u8]) -> Result<(), JoinError> {
         use std::io::Write;
-        let path = self.setup.dir.join("transcript.xfl");
+        let path = self.setup.dir.join(name);
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
         file.and_then(|mut f| f.write_all(frames))
             .map_err(|source| JoinError::File { path, source })

@@ -11,6 +11,7 @@
 //! Where contracts are follows from the plan, the coordinator's account and the home chain ([`contracts`]); members check that before they
 //! agree ([`check_contracts`]), with no chain at hand.
 
+mod answer;
 pub mod book;
 mod endpoints;
 mod pass;
@@ -31,6 +32,7 @@ use xfl_settlement::{
 };
 
 pub use self::{
+    answer::answer_demands,
     book::{Book, Signed},
     endpoints::{ChainChoice, Endpoint, Endpoints, connect},
     pass::{Site, Standing},

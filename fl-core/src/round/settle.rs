@@ -2,10 +2,12 @@
 
 use xfl_aggregation::Rule;
 use xfl_settlement::{
+    domain as settlement,
     input::{Input, REFUSED, input_tree},
     keccak256,
     ledger::Ledger,
     payout,
+    receipt::Receipt,
     statement::RoundHeader,
 };
 
@@ -102,11 +104,11 @@ impl Rounds {
         self.settled_with(scored.ok_or_else(|| self.out_of_place("a header without scores"))?)
     }
 
-    /// The plan's rule; marked as one whose rows aren't single updates where they are ciphertexts or a sum, so that nobody tries to prove
-    /// the rule over them.
+    /// The plan's rule. Where the rows are ciphertexts or a sum it is marked as one that can't be redone over them (128), and as one whose
+    /// rows nobody may demand on a chain (64).
     fn rule_code(&self) -> u8 {
         let hidden = self.plan.masked() || self.plan.sealed();
-        self.plan.rule_code() | if hidden { 0x80 } else { 0 }
+        self.plan.rule_code() | if hidden { 0x80 | 0x40 } else { 0 }
     }
 
     fn settled_with(&self, scored: Scored) -> Result<Settled, RoundError> {
@@ -184,6 +186,20 @@ impl Rounds {
         }
         inputs.sort_unstable_by_key(|input| input.node_key);
         Ok(input_tree(&inputs).map_err(super::score::impossible)?.root())
+    }
+
+    /// What the coordinator's account signs for an update that came in whole, and the domain it signs under.
+    pub fn receipt(&self, at: (u64, u32), member: &NodeId, root: [u8; 32]) -> (Receipt, settlement::Domain) {
+        let federation = self.plan.federation().0;
+        let (round, attempt) = at;
+        let receipt = Receipt {
+            federation,
+            round,
+            attempt,
+            node_key: member.0,
+            commitment: root,
+        };
+        (receipt, self.genesis.contracts.rounds_domain(federation))
     }
 
     pub(super) fn endorse(&mut self, member: NodeId, signature: payout::Signature) -> Result<(), RoundError> {

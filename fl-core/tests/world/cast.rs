@@ -20,6 +20,8 @@ pub(crate) struct Player {
 pub(crate) const MIRROR: u64 = 31_338;
 
 pub(crate) static COORDINATOR: LazyLock<Arc<NodeKey>> = LazyLock::new(|| Arc::new(NodeKey::from_seed(&[99; 32])));
+/// The coordinator's account in the contracts.
+pub(crate) static OFFICE_PAYOUT: LazyLock<PayoutKey> = LazyLock::new(|| PayoutKey::from_secret(&[99; 32]).unwrap());
 pub(crate) static OUTSIDER: LazyLock<NodeId> = LazyLock::new(|| NodeKey::from_seed(&[98; 32]).node_id());
 
 pub(crate) static PLAYERS: LazyLock<Vec<Player>> = LazyLock::new(|| {
@@ -53,7 +55,7 @@ pub(crate) fn genesis(scenario: &Scenario) -> Genesis {
             vault: Some([6; 20]),
             distributor: [3; 20],
             token: [4; 20],
-            coordinator: [5; 20],
+            coordinator: OFFICE_PAYOUT.account(),
             embedded: true,
         },
         mirrors: vec![Contracts {

@@ -12,6 +12,7 @@ use xfl_core::{
     round::commit::Protected,
     transcript::{Entry, Head},
 };
+use xfl_settlement::receipt::SignedReceipt;
 
 use crate::{
     cast::{COORDINATOR, MIRROR, PLAYERS},
@@ -44,6 +45,8 @@ pub(crate) struct Host {
     /// What it must stand by.
     pub(crate) releases: BTreeMap<Charge, Vec<i32>>,
     signed: BTreeMap<u64, [u8; 32]>,
+    /// The coordinator's receipts.
+    pub(crate) receipts: Vec<SignedReceipt>,
     committed: BTreeMap<(u64, u32), [u8; 32]>,
     opened: BTreeMap<Charge, Vec<u8>>,
 }
@@ -66,6 +69,7 @@ impl Host {
             charges: Vec::new(),
             releases: BTreeMap::new(),
             signed: BTreeMap::new(),
+            receipts: Vec::new(),
             committed: BTreeMap::new(),
             opened: BTreeMap::new(),
         }
@@ -112,7 +116,20 @@ impl Host {
                 self.copy.extend(Head::START.append(&Entry::Genesis(genesis.clone())).0);
             }
             Note::Verified(frames) => self.copy.extend(frames),
-            Note::Receipt(_) => {}
+            Note::Receipt(envelope) => {
+                let machine = self.machine.as_ref().unwrap();
+                let signed = machine.receipt_in(envelope).expect("what is kept is a receipt");
+                let contracts = machine.rounds().unwrap().genesis().contracts;
+                let domain = contracts.rounds_domain(signed.receipt.federation);
+                assert_eq!(signed.check(&domain, &contracts.coordinator), Ok(()));
+                let at = (envelope.round, envelope.attempt);
+                let own = self.committed.get(&at).filter(|_| self.character.honest());
+                assert!(
+                    own.is_none_or(|root| *root == signed.receipt.commitment),
+                    "a receipt for another update"
+                );
+                self.receipts.push(signed);
+            }
             Note::Signed { round, digest } => {
                 let before = self.signed.insert(*round, *digest);
                 assert!(

@@ -12,7 +12,7 @@ use xfl_core::{
 use xfl_settlement::{payout, statement::RoundHeader};
 
 use crate::{
-    cast::{COORDINATOR, Frugal, PLAYERS},
+    cast::{COORDINATOR, Frugal, OFFICE_PAYOUT, PLAYERS},
     scenario::Millis,
 };
 
@@ -60,7 +60,13 @@ impl Office {
             rounds.apply(&entry, None).expect("what was journaled follows");
         }
         let kept = matches!(rounds.phase(), Phase::Deal | Phase::Mask).then(|| rounds.position());
-        let mut machine = Coordinator::restore(rounds, COORDINATOR.clone(), Some(Box::new(Frugal)), now);
+        let mut machine = Coordinator::restore(
+            rounds,
+            COORDINATOR.clone(),
+            OFFICE_PAYOUT.clone(),
+            Some(Box::new(Frugal)),
+            now,
+        );
         for ((_, dealer), sealed) in self.kept.iter().filter(|((at, _), _)| Some(*at) == kept) {
             machine.relay(*dealer, sealed);
         }

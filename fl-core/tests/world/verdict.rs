@@ -15,6 +15,7 @@ use xfl_privacy::Mode;
 use xfl_settlement::row::aggregate_tree;
 
 use crate::{
+    accuser,
     cast::{self, Frugal},
     sim::{End, World},
 };
@@ -56,6 +57,8 @@ pub(crate) fn judge(world: &World, end: &End) {
     let chain: Vec<_> = office.chain.values().take(posted.len()).collect();
     assert_eq!(posted, chain, "the chain holds what the transcript says");
     assert!(office.chain.len() <= posted.len() + 1);
+    let genesis = audit.rounds.as_ref().unwrap().genesis();
+    accuser::finds_nothing(world, &journal, genesis);
     for host in &world.members {
         assert!(journal.starts_with(&host.copy), "the copy of {} differs", host.place);
         if host.finished {

@@ -442,10 +442,15 @@ impl SettlementClient {
     pub(super) async fn transact(&self, request: TransactionRequest) -> Result<Confirmed, ClientError> {
         match self.connection.transact(request).await {
             Ok(receipt) => Ok(succeeded(&receipt)?),
-            Err(TransactError::Revert(data)) => Err(ClientError::Refused { reason: refusal(&data) }),
+            Err(TransactError::Revert(data)) => Err(refused(&data)),
             Err(TransactError::Connection(error)) => Err(error.into()),
         }
     }
+}
+
+/// What a contract reverted with, as an error.
+pub(super) fn refused(data: &Bytes) -> ClientError {
+    ClientError::Refused { reason: refusal(data) }
 }
 
 /// The name and arguments of a revert. It may come from any contract: a distributor passes on what its source says.

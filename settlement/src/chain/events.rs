@@ -19,7 +19,7 @@ use crate::statement::RoundHeader;
 /// A posting from the event of either contract: bindings have types of their own for each.
 macro_rules! posted {
     ($event:expr) => {{
-        let event = $event;
+        let (event, transaction) = $event;
         let header = event.header;
         let cumulative_budget = header.cumulativeBudget.try_into();
         Ok(Posted {
@@ -44,6 +44,7 @@ macro_rules! posted {
             digest: event.digest.0,
             signers: event.signers.into_iter().map(Into::into).collect(),
             active_at: event.activeAt,
+            transaction,
         })
     }};
 }
@@ -81,6 +82,8 @@ pub struct Posted {
     pub signers: Vec<Account>,
     /// When its rewards become claimable, Unix seconds.
     pub active_at: u64,
+    /// The transaction that posted it.
+    pub transaction: Digest,
 }
 
 /// A payment, as the distributor told it.
@@ -132,10 +135,10 @@ impl SettlementClient {
     pub async fn posted(&self) -> Result<Vec<Posted>, ClientError> {
         let rounds = self.deployment().rounds;
         if self.deployment().is_home() {
-            let logs = self.logs::<RoundManager::RoundPosted>(rounds).await?;
+            let logs = self.told::<RoundManager::RoundPosted>(rounds).await?;
             return logs.into_iter().map(|event| posted!(event)).collect();
         }
-        let logs = self.logs::<RoundMirror::RoundMirrored>(rounds).await?;
+        let logs = self.told::<RoundMirror::RoundMirrored>(rounds).await?;
         logs.into_iter().map(|event| posted!(event)).collect()
     }
 
@@ -165,6 +168,12 @@ impl SettlementClient {
     }
 
     async fn logs<E: SolEvent>(&self, address: Account) -> Result<Vec<E>, ClientError> {
+        let told = self.told(address).await?;
+        Ok(told.into_iter().map(|(event, _)| event).collect())
+    }
+
+    /// All events of one kind with their transactions, oldest first.
+    pub(super) async fn told<E: SolEvent>(&self, address: Account) -> Result<Vec<(E, Digest)>, ClientError> {
         let provider = self.connection().provider();
         let head = provider.get_block_number().await.map_err(ConnectionError::rpc)?;
         let mut events = Vec::new();
@@ -187,7 +196,8 @@ impl SettlementClient {
             };
             for log in logs {
                 let decoded = E::decode_log(&log.inner).map_err(|_| ClientError::Answer { what: "an event" })?;
-                events.push(decoded.data);
+                let transaction = log.transaction_hash.unwrap_or_default();
+                events.push((decoded.data, transaction.0));
             }
             from = to.saturating_add(1);
         }

@@ -1,0 +1,140 @@
+//! What the chain has told of disputes: who was slashed, which rows were demanded and shown, and under which signatures a round was posted.
+
+use alloy::consensus::Transaction as _;
+use alloy::primitives::B256;
+use alloy::providers::Provider;
+use alloy::sol_types::SolCall;
+
+use super::{ClientError, ConnectionError, SettlementClient};
+use crate::abi;
+use crate::chain::connect::Confirmed;
+use crate::chain::contracts::bindings::RoundManager;
+use crate::chain::events::Posted;
+use crate::merkle::Digest;
+use crate::payout::{Account, Signature};
+use crate::refute::Evidence;
+use crate::statement::RoundHeader;
+
+/// Somebody was slashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slashed {
+    /// Digest of the header, or of the pair of headers.
+    pub offence: Digest,
+    /// Who.
+    pub account: Account,
+    /// To whose credit.
+    pub prover: Account,
+    /// By how much, in the vault's currency; zero where nothing was at stake.
+    pub amount: u128,
+}
+
+/// A row was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demanded {
+    /// Digest of the header.
+    pub digest: Digest,
+    /// Which row.
+    pub chunk: u64,
+    /// Who asked.
+    pub demander: Account,
+    /// Unix seconds until which it could be shown.
+    pub deadline: u64,
+}
+
+impl SettlementClient {
+    /// Who was slashed in a transaction.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn slashed_in(&self, confirmed: &Confirmed) -> Result<Vec<Slashed>, ClientError> {
+        let receipt = self.connection().confirm(confirmed.transaction.into()).await?;
+        let manager = *self.rounds.address();
+        let logs = receipt.logs().iter().filter(|log| log.address() == manager);
+        Ok(logs
+            .filter_map(|log| log.log_decode::<RoundManager::Punished>().ok())
+            .map(|log| slashed(&log.inner))
+            .collect())
+    }
+
+    /// Everybody who was slashed so far, oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn slashed(&self) -> Result<Vec<Slashed>, ClientError> {
+        let told = self.told::<RoundManager::Punished>(self.deployment().rounds).await?;
+        Ok(told.iter().map(|(event, _)| slashed(event)).collect())
+    }
+
+    /// All demands for rows so far, oldest first, answered or not.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn demanded(&self) -> Result<Vec<Demanded>, ClientError> {
+        let told = self.told::<RoundManager::RowDemanded>(self.deployment().rounds).await?;
+        let demanded = |(event, _): &(RoundManager::RowDemanded, Digest)| Demanded {
+            digest: event.digest.0,
+            chunk: event.chunk,
+            demander: event.demander.into(),
+            deadline: event.deadline,
+        };
+        Ok(told.iter().map(demanded).collect())
+    }
+
+    /// The rows of a round that were shown on demand, checked against its header. One that was shown through another contract is left out:
+    /// its calldata isn't the answer's.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn shown(&self, header: &RoundHeader) -> Result<Vec<Evidence>, ClientError> {
+        let digest = header.digest(&self.deployment().header_domain());
+        let told = self.told::<RoundManager::RowAnswered>(self.deployment().rounds).await?;
+        let mut shown = Vec::new();
+        for (event, transaction) in told.iter().filter(|(event, _)| event.digest.0 == digest) {
+            let calldata = self.calldata(transaction).await?;
+            let evidence = calldata.and_then(|bytes| Evidence::from_answer(header, &bytes).ok());
+            shown.extend(evidence.filter(|evidence| evidence.chunk() == event.chunk));
+        }
+        Ok(shown)
+    }
+
+    /// The signatures under which a round was posted, from the transaction that did: those over its digest, by its signers. None where it
+    /// was posted through another contract.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn signatures_of(&self, posted: &Posted) -> Result<Vec<Signature>, ClientError> {
+        let Some(calldata) = self.calldata(&posted.transaction).await? else {
+            return Ok(Vec::new());
+        };
+        let Ok(call) = abi::postRoundCall::abi_decode(&calldata) else {
+            return Ok(Vec::new());
+        };
+        let signatures = call.signatures.iter();
+        let signatures = signatures.filter_map(|bytes| bytes.as_ref().try_into().ok().map(Signature));
+        let signs = |signature: &Signature| {
+            let signer = signature.recover(&posted.digest);
+            signer.is_ok_and(|signer| posted.signers.contains(&signer))
+        };
+        Ok(signatures.filter(signs).collect())
+    }
+
+    /// The input of a transaction of the round manager's.
+    async fn calldata(&self, transaction: &Digest) -> Result<Option<Vec<u8>>, ClientError> {
+        let found = self
+            .connection()
+            .provider()
+            .get_transaction_by_hash(B256::from(*transaction));
+        let found = found.await.map_err(ConnectionError::rpc)?;
+        let found = found.filter(|transaction| transaction.to() == Some(*self.rounds.address()));
+        Ok(found.map(|transaction| transaction.input().to_vec()))
+    }
+}
+
+fn slashed(event: &RoundManager::Punished) -> Slashed {
+    Slashed {
+        offence: event.digest.0,
+        account: event.account.into(),
+        prover: event.prover.into(),
+        amount: event.amount.saturating_to(),
+    }
+}
