@@ -121,6 +121,14 @@ pub enum CoordinateError {
         /// What happened.
         source: std::io::Error,
     },
+    /// A round was voided on the home chain, and all that comes after builds on it.
+    #[error("round {round} was voided on chain {chain_id}; this run can't go on")]
+    Voided {
+        /// The round.
+        round: u64,
+        /// The home chain.
+        chain_id: u64,
+    },
     /// Not enough members.
     #[error("no quorum: {0}")]
     Quorum(String),
@@ -146,7 +154,7 @@ pub async fn run(
     } = open::open(&setup, &mut tell).await?;
     if rounds.genesis().contracts.coordinator != setup.payout.account() {
         let what = "the payout key isn't the one that this run's contracts know as the coordinator's; \
-                    name that one with --payout-key, or begin a new run with another --dir";
+                    name that one with --payout-key, or begin a new run with a new federation.id and another --dir";
         return Err(CoordinateError::OtherFederation(what.into()));
     }
     let max_message = message_limit(rounds.model().len(), rounds.genesis().members.len());
@@ -212,6 +220,7 @@ pub async fn run(
         End::Finished => false,
         End::Stopped => true,
         End::Failed(reason) => return Err(CoordinateError::Quorum(reason)),
+        End::Voided { round, chain_id } => return Err(CoordinateError::Voided { round, chain_id }),
     };
     Ok(Summary {
         finished: machine.rounds().finished(),
@@ -237,6 +246,11 @@ enum End {
     Finished,
     Stopped,
     Failed(String),
+    /// A round was voided: another would be trained, at the cost of privacy budget, for nothing.
+    Voided {
+        round: u64,
+        chain_id: u64,
+    },
 }
 
 struct Shell<T: FnMut(Event)> {
@@ -335,9 +349,13 @@ impl<T: FnMut(Event)> Shell<T> {
             Answer::Standing(standing) => {
                 let before = self.standings.insert(standing.chain_id, standing.clone());
                 if standing.is_news(before.as_ref()) {
-                    (self.tell)(Event::Standing(standing));
+                    (self.tell)(Event::Standing(standing.clone()));
                 }
                 self.write_status()?;
+                if let (true, Some(round)) = (standing.home, standing.void) {
+                    let chain_id = standing.chain_id;
+                    self.end = Some(End::Voided { round, chain_id });
+                }
             }
         }
         Ok(())
