@@ -100,13 +100,11 @@ fn listening(command: &mut Command, says: &str) -> Node {
     let mut lines = BufReader::new(child.stdout.take().unwrap())
         .lines()
         .map_while(Result::ok);
-    let port = lines
-        .by_ref()
-        .find_map(|line| {
-            let (_, rest) = line.split_once(says)?;
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            rest[..digits].parse().ok()
-        });
+    let port = lines.by_ref().find_map(|line| {
+        let (_, rest) = line.split_once(says)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..digits].parse().ok()
+    });
     std::thread::spawn(move || lines.for_each(drop));
     let mut node = Node { child, port: 0 };
     node.port = port.expect("the node ended before it listened");
