@@ -174,6 +174,7 @@ pub(super) fn settled(summary: &mut Summary) {
             signed,
             waits_for: None,
             until: None,
+            void: None,
             trouble: None,
         };
     }
