@@ -21,6 +21,10 @@ use crate::{
 /// Where the embedded chain of a coordinator on this machine is served unless told otherwise.
 const LOCAL: &str = "http://127.0.0.1:7701";
 
+/// What is left to do where a round was voided.
+pub(crate) const VOIDED: &str = "what came before it stays payable, and `xfl settle` posts it on the other chains; for more rounds begin anew, \
+                                 with a new federation.id, another --dir and the last good model as --model";
+
 /// Where a chain stands, in a line.
 pub(crate) fn line(standing: &Standing) -> String {
     let Standing {
@@ -38,6 +42,9 @@ pub(crate) fn line(standing: &Standing) -> String {
     }
     if let Some(until) = standing.until {
         text += &format!(" (not before Unix time {until})");
+    }
+    if let Some(round) = standing.void {
+        text += &format!("; round {round} was voided on the home chain, this run can't go on");
     }
     if let Some(trouble) = &standing.trouble {
         text += &format!(": {trouble}; trying again");

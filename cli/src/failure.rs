@@ -275,6 +275,11 @@ impl From<SettleError> for Failure {
                 .hint("use the coordinator's version of xfl, or don't join: other code stands there"),
             SettleError::Ahead { .. } => Self::new(Code::Audit, error.to_string())
                 .hint("name a newer copy of the transcript; if there is none, this chain's rounds aren't this run's"),
+            SettleError::Used { .. } => Self::usage(error.to_string()).hint(
+                "a federation runs once: write another federation.id into the plan, and name a new --dir; or go on with that run's --dir",
+            ),
+            SettleError::Embedded { .. } => Self::new(Code::Audit, error.to_string())
+                .hint("name a chain of another id; one operator's own chain has rules that others must not have"),
             SettleError::Unfunded { .. } => Self::failed(error.to_string())
                 .hint("send some to that account, which is the one of --payout-key, and start again"),
             error => Self::failed(error.to_string()),
@@ -303,6 +308,7 @@ impl From<CoordinateError> for Failure {
                 Some((what, hint)) => Self::usage(what).hint(hint),
                 None => Self::usage(what),
             },
+            CoordinateError::Voided { .. } => Self::new(Code::Audit, error.to_string()).hint(crate::chains::VOIDED),
             CoordinateError::Quorum(what) => Self::new(Code::Quorum, format!("no quorum: {what}"))
                 .hint("once enough institutions can be reached, start it again: it goes on where it stopped"),
             CoordinateError::File { path, source } if source.kind() == std::io::ErrorKind::AddrInUse => {

@@ -168,6 +168,16 @@ fn members_are_paid_on_four_chains_whatever_happens_to_them() {
         );
     }
 
+    // A second run of the same plan would have its members sign every round twice; it is refused before anybody joins.
+    let mirrors = format!("--mirror 31338={b} --mirror {c}");
+    let again = place.run(
+        &format!("round --listen 127.0.0.1:0 --rpc-listen 127.0.0.1:0 --dir again --chain {a} {mirrors}"),
+        2,
+    );
+    let said = format!("{} {}", again["error"]["message"], again["error"]["hint"]);
+    assert!(said.contains("earlier run") && said.contains("federation.id"), "{said}");
+    assert!(!place.0.path().join("again/transcript.xfl").exists());
+
     // A node that says something else than another one of the same chain is no witness, and both are named.
     let liar = liar::Liar::before(&a);
     let both = format!("chain verify --dir run --rpc 31337={a},{} --chain-id 31337", liar.url());

@@ -17,7 +17,7 @@ use std::time::Duration;
 use alloy::providers::Provider;
 use serde_json::json;
 use xfl_settlement::audit::{Expected, ExpectedRound, audit};
-use xfl_settlement::chain::connect::Connection;
+use xfl_settlement::chain::connect::{Connection, ConnectionError};
 use xfl_settlement::payout::Account;
 
 async fn ask(connection: &Connection, method: &'static str, params: serde_json::Value) {
@@ -88,7 +88,7 @@ async fn a_reorganised_transaction_is_sent_again() {
     assert_eq!(reader.coin_balance(&[9; 20]).await.unwrap(), 5, "mined at once");
     ask(&reader, "anvil_reorg", json!([1, []])).await;
     assert_eq!(reader.coin_balance(&[9; 20]).await.unwrap(), 0, "and taken back");
-    for _ in 0..12 {
+    for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(250)).await;
         ask(&reader, "evm_mine", json!([])).await;
     }
@@ -107,7 +107,10 @@ async fn two_senders_with_one_key_do_not_lose_each_others_transactions() {
     let sends = |connection: Connection, to: [u8; 20]| {
         tokio::spawn(async move {
             for _ in 0..10 {
-                connection.send_coin(&to, 1).await.unwrap();
+                // What was overtaken is nowhere: it is sent again by whoever wants it, and counts once.
+                while let Err(error) = connection.send_coin(&to, 1).await {
+                    assert!(matches!(error, ConnectionError::Overtaken { .. }), "{error}");
+                }
             }
         })
     };
@@ -116,6 +119,81 @@ async fn two_senders_with_one_key_do_not_lose_each_others_transactions() {
     second.await.unwrap();
     for to in [[8; 20], [9; 20]] {
         assert_eq!(one().coin_balance(&to).await.unwrap(), 10);
+    }
+}
+
+/// Coin that another process's transaction overtook isn't sent again by itself: who sent it hears of it, with the hash.
+#[tokio::test]
+async fn an_overtaken_sending_of_coin_is_told_and_not_repeated() {
+    let Some(node) = anvil::start("an_overtaken_sending_of_coin_is_told_and_not_repeated", 31_343) else {
+        return;
+    };
+    let reader = Connection::http(&node.url(), None).unwrap();
+    ask(&reader, "evm_setAutomine", json!([false])).await;
+    let sends = |to: [u8; 20], patience: u64| {
+        let sender = Connection::http(&node.url(), Some(&story::coordinator())).unwrap();
+        let sender = sender.with_patience(Duration::from_millis(patience));
+        tokio::spawn(async move { sender.send_coin(&to, 5).await })
+    };
+    let slow = sends([8; 20], 3_000);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    // Its nonce is the same, and it pays more in the end.
+    let eager = sends([9; 20], 1_500);
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    ask(&reader, "evm_mine", json!([])).await;
+    eager.await.unwrap().unwrap();
+    let overtaken = slow.await.unwrap().unwrap_err();
+    let ConnectionError::Overtaken { nonce: 0, sent } = &overtaken else {
+        panic!("{overtaken}");
+    };
+    assert!(!sent.is_empty() && overtaken.to_string().contains("0x"), "{overtaken}");
+    ask(&reader, "evm_mine", json!([])).await;
+    assert_eq!(reader.coin_balance(&[8; 20]).await.unwrap(), 0);
+    assert_eq!(reader.coin_balance(&[9; 20]).await.unwrap(), 5);
+    assert_eq!(reader.nonce(&story::coordinator().account()).await.unwrap(), 1);
+}
+
+/// Confirmations are waited for longer than a transaction is; without new blocks it isn't confirmed, and that is said.
+#[tokio::test]
+async fn confirmations_are_waited_for_and_a_standstill_is_an_error() {
+    let Some(node) = anvil::start("confirmations_are_waited_for_and_a_standstill_is_an_error", 31_344) else {
+        return;
+    };
+    let reader = Connection::http(&node.url(), None).unwrap();
+    let sender = Connection::http(&node.url(), Some(&story::coordinator()))
+        .unwrap()
+        .with_patience(Duration::from_millis(250))
+        .with_confirmations(5);
+    let sending = tokio::spawn({
+        let sender = sender.clone();
+        async move { sender.send_coin(&[9; 20], 5).await }
+    });
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert!(!sending.is_finished(), "confirmed too early");
+        ask(&reader, "evm_mine", json!([])).await;
+    }
+    let confirmed = sending.await.unwrap().unwrap();
+    assert!(reader.head().await.unwrap() >= confirmed.block + 4);
+    let still = sender.send_coin(&[9; 20], 5).await.unwrap_err();
+    assert!(
+        matches!(still, ConnectionError::Unconfirmed { have: 1, wanted: 5, .. }),
+        "{still}"
+    );
+}
+
+/// Urls hold keys: an error names the node, and shows nothing else of its url.
+#[tokio::test]
+async fn an_unreachable_node_is_named_without_the_key_in_its_url() {
+    let url = |path: &str| format!("http://someone:secret-marker@127.0.0.1:1/{path}");
+    let one = vec![url("v3/secret-marker?key=secret-marker")];
+    let two = vec![one[0].clone(), url("secret-marker")];
+    for urls in [one, two] {
+        let connection = Connection::several(&urls, None).unwrap();
+        let error = connection.chain_id().await.unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("secret-marker"), "{shown}");
+        assert!(shown.contains("127.0.0.1:1"), "{shown}");
     }
 }
 

@@ -141,7 +141,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         let url = summary.chain.as_ref().map(|chain| chain.url());
         if let (true, Some(url), false) = (args.serve, &url, stop.interrupted()) {
             printer.talk(&format!("done; serving the chain at {url} until Ctrl-C"));
-            if summary.chains.iter().any(|standing| !standing.done())
+            if summary.chains.iter().any(|standing| !standing.is_final())
                 && let Err(failure) = settle::go_on(&args.dir, &payout, args.confirmations, &stop, *printer).await
             {
                 printer.warn(&format!("{}; `xfl settle` goes on", failure.message));

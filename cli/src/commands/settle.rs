@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// Bring up this chain alone.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), env = "XFL_CHAIN_ID", hide_env_values = true)]
     chain_id: Option<u64>,
-    /// Stay until every chain holds every signed round, through dispute windows and failures; else what can't be done now is said.
+    /// Stay until every chain holds every signed round, or all before one that was voided, through dispute windows and failures; else what can't be done now is said.
     #[arg(long, env = "XFL_WAIT", hide_env_values = true)]
     wait: bool,
     /// Blocks that a transaction must have before it counts, its own included.
@@ -118,8 +118,8 @@ impl<'a> Chains<'a> {
                 }
             }
             told = standings;
-            let done = told.iter().all(Standing::done);
-            if done || !wait || stop.interrupted() {
+            let over = told.iter().all(Standing::is_final);
+            if over || !wait || stop.interrupted() {
                 return outcome(&told, self.failed.take().or(failure));
             }
             tokio::select! {
@@ -169,6 +169,12 @@ fn outcome(standings: &[Standing], failure: Option<Failure>) -> Result<Outcome, 
                 .hint("name its url, and the home chain's, with --rpc")
                 .with(data, text))
         }
-        None => Outcome::new(data, text),
+        None => match standings.iter().find_map(|standing| standing.void) {
+            Some(round) => {
+                let failure = Failure::new(Code::Audit, format!("round {round} was voided; this run can't go on"));
+                Err(failure.hint(chains::VOIDED).with(data, text))
+            }
+            None => Outcome::new(data, text),
+        },
     }
 }

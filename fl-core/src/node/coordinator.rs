@@ -121,6 +121,14 @@ pub enum CoordinateError {
         /// What happened.
         source: std::io::Error,
     },
+    /// A round was voided on the home chain, and all that comes after builds on it.
+    #[error("round {round} was voided on chain {chain_id}; this run can't go on")]
+    Voided {
+        /// The round.
+        round: u64,
+        /// The home chain.
+        chain_id: u64,
+    },
     /// Not enough members.
     #[error("no quorum: {0}")]
     Quorum(String),
@@ -207,6 +215,7 @@ pub async fn run(
         End::Finished => false,
         End::Stopped => true,
         End::Failed(reason) => return Err(CoordinateError::Quorum(reason)),
+        End::Voided { round, chain_id } => return Err(CoordinateError::Voided { round, chain_id }),
     };
     Ok(Summary {
         finished: machine.rounds().finished(),
@@ -232,6 +241,11 @@ enum End {
     Finished,
     Stopped,
     Failed(String),
+    /// A round was voided: another would be trained, at the cost of privacy budget, for nothing.
+    Voided {
+        round: u64,
+        chain_id: u64,
+    },
 }
 
 struct Shell<T: FnMut(Event)> {
@@ -330,9 +344,13 @@ impl<T: FnMut(Event)> Shell<T> {
             Answer::Standing(standing) => {
                 let before = self.standings.insert(standing.chain_id, standing.clone());
                 if standing.is_news(before.as_ref()) {
-                    (self.tell)(Event::Standing(standing));
+                    (self.tell)(Event::Standing(standing.clone()));
                 }
                 self.write_status()?;
+                if let (true, Some(round)) = (standing.home, standing.void) {
+                    let chain_id = standing.chain_id;
+                    self.end = Some(End::Voided { round, chain_id });
+                }
             }
         }
         Ok(())

@@ -5,8 +5,12 @@
 //! that none in between is missed. Each chain has a task of its own ([`spawn`]): one that is down holds up no other, and the home chain alone
 //! holds up a round.
 //!
-//! Nothing of this is remembered: a task compares what the transcript says ([`book`]) with what its chain holds and does the rest. Restarts,
-//! other processes and reorganisations are all the same to it.
+//! Nothing of this is kept on disk: a task compares what the transcript says ([`book`]) with what its chain holds and does the rest. Within a
+//! process it remembers that the contracts stand and who is admitted, until a pass fails: then all of it is looked at again. Restarts, other
+//! processes and reorganisations are all the same to it.
+//!
+//! A round that was voided on the home chain, by a veto or a proof, is the end of a run ([`Standing::void`]): what was signed after it builds on
+//! it, and the contract takes none of that.
 //!
 //! Where contracts are follows from the plan, the coordinator's account and the home chain ([`contracts`]); members check that before they
 //! agree ([`check_contracts`]), with no chain at hand.
@@ -74,6 +78,26 @@ pub enum SettleError {
         /// The chain.
         chain_id: u64,
     },
+    /// An id that says one kind of chain, and a name that says the other.
+    #[error("chain {chain_id} is said to be {}, and the embedded chain alone has id {EMBEDDED_CHAIN_ID}", if *.embedded { "the embedded one" } else { "another" })]
+    Embedded {
+        /// The chain.
+        chain_id: u64,
+        /// What it is said to be.
+        embedded: bool,
+    },
+    /// Another run of the same federation was here before.
+    #[error(
+        "chain {chain_id} has the contracts of an earlier run of this federation, with {members} members and {rounds} rounds"
+    )]
+    Used {
+        /// The chain.
+        chain_id: u64,
+        /// Members admitted.
+        members: u64,
+        /// Rounds posted.
+        rounds: u64,
+    },
     /// A chain outside needs two signers.
     #[error("chain {chain_id} is not the coordinator's own, and the plan lets {threshold} member sign a round there")]
     Threshold {
@@ -132,7 +156,8 @@ pub fn terms(plan: &Plan, embedded: bool) -> Terms {
 /// Where the contracts of one chain are, or will be; `home` where it is a mirror.
 ///
 /// # Errors
-/// [`SettleError::Deploy`] for a chain that mirrors itself, [`SettleError::Threshold`].
+/// [`SettleError::Deploy`] for a chain that mirrors itself, [`SettleError::Threshold`], [`SettleError::Embedded`]: what is allowed on one
+/// operator's own chain alone, a single signer and no time to dispute, must not pass on another.
 pub fn contracts(
     plan: &Plan,
     coordinator: Account,
@@ -140,6 +165,9 @@ pub fn contracts(
     embedded: bool,
     home: Option<Home>,
 ) -> Result<Contracts, SettleError> {
+    if embedded != (chain_id == EMBEDDED_CHAIN_ID) {
+        return Err(SettleError::Embedded { chain_id, embedded });
+    }
     let terms = terms(plan, embedded);
     if !embedded && terms.threshold < 2 {
         let threshold = terms.threshold;
@@ -162,7 +190,7 @@ pub fn contracts(
 /// address commits to the code that can stand there, so that no chain needs to be asked.
 ///
 /// # Errors
-/// [`SettleError::OtherContracts`] for the first chain where they aren't.
+/// [`SettleError::OtherContracts`] for the first chain where they aren't, and those of [`contracts`].
 pub fn check_contracts(plan: &Plan, genesis: &Genesis) -> Result<(), SettleError> {
     let main = &genesis.contracts;
     let home = Home {

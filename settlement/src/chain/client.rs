@@ -14,7 +14,7 @@ use std::fmt::Debug;
 use alloy::contract::{CallBuilder, CallDecoder};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::DynProvider;
-use alloy::rpc::types::TransactionRequest;
+use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::sol_types::SolInterface;
 
 use super::connect::{Confirmed, Connection, ConnectionError, TransactError, succeeded};
@@ -439,12 +439,22 @@ impl SettlementClient {
         self.transact(call.into_transaction_request()).await
     }
 
+    /// What counts each time it is sent.
+    async fn send_once<D: CallDecoder>(&self, call: CallBuilder<&DynProvider, D>) -> Result<Confirmed, ClientError> {
+        let request = call.into_transaction_request();
+        confirmed(self.connection.transact_once(request).await)
+    }
+
     pub(super) async fn transact(&self, request: TransactionRequest) -> Result<Confirmed, ClientError> {
-        match self.connection.transact(request).await {
-            Ok(receipt) => Ok(succeeded(&receipt)?),
-            Err(TransactError::Revert(data)) => Err(refused(&data)),
-            Err(TransactError::Connection(error)) => Err(error.into()),
-        }
+        confirmed(self.connection.transact(request).await)
+    }
+}
+
+fn confirmed(sent: Result<TransactionReceipt, TransactError>) -> Result<Confirmed, ClientError> {
+    match sent {
+        Ok(receipt) => Ok(succeeded(&receipt)?),
+        Err(TransactError::Revert(data)) => Err(refused(&data)),
+        Err(TransactError::Connection(error)) => Err(error.into()),
     }
 }
 

@@ -62,11 +62,25 @@ pub enum ConnectionError {
         /// How long was waited.
         seconds: u64,
     },
-    /// The sender's nonce was used by a transaction that isn't this one: another process has the same key.
-    #[error("nonce {nonce} was used by another transaction of this account")]
+    /// It was in a block, and no more blocks came on top of it for so long that it can't be counted on.
+    #[error("transaction {} has {have} of {wanted} confirmations, and no new block came for {seconds} s", B256::from(*.transaction))]
+    Unconfirmed {
+        /// Its hash.
+        transaction: Digest,
+        /// Blocks from its own on.
+        have: u64,
+        /// Blocks asked for.
+        wanted: u64,
+        /// How long no new one came.
+        seconds: u64,
+    },
+    /// The sender's nonce was used by a transaction that isn't one of these, none of which any node knows: another process has the same key.
+    #[error("nonce {nonce} was used by another transaction of this account, and not by {}", hashes(.sent))]
     Overtaken {
         /// The nonce.
         nonce: u64,
+        /// Hashes of what was sent under it, by its fees from low to high.
+        sent: Vec<Digest>,
     },
     /// It is in a block and failed.
     #[error("transaction {} reverted", B256::from(*.transaction))]
@@ -87,6 +101,11 @@ impl ConnectionError {
             None => Self::Rpc { reason },
         }
     }
+}
+
+fn hashes(sent: &[Digest]) -> String {
+    let hashes: Vec<_> = sent.iter().map(|hash| B256::from(*hash).to_string()).collect();
+    hashes.join(", ")
 }
 
 /// A transaction in a block.
@@ -140,7 +159,7 @@ impl Connection {
         }
         let client = match nodes.len() {
             0 => return Err(ConnectionError::Url { url: String::new() }),
-            1 => RpcClient::new(nodes.remove(0).http, local),
+            1 => RpcClient::new(nodes.remove(0), local),
             _ => RpcClient::new(Agreeing::new(nodes), local),
         };
         Ok(Self::new(client, key))
@@ -167,7 +186,8 @@ impl Connection {
         Self { patience, ..self }
     }
 
-    /// The same, waiting until a transaction has this many blocks, its own included.
+    /// The same, waiting until a transaction has this many blocks, its own included. However long that takes: only where no new block comes
+    /// for four times the patience is it an error.
     #[must_use]
     pub fn with_confirmations(self, confirmations: u64) -> Self {
         Self { confirmations, ..self }
@@ -230,15 +250,15 @@ impl Connection {
             .map_err(ConnectionError::rpc)
     }
 
-    /// Sends native coin (so that its receiver can pay for gas) and waits for it.
+    /// Sends native coin (so that its receiver can pay for gas) and waits for it. Called twice it sends twice.
     ///
     /// # Errors
-    /// [`ConnectionError`].
+    /// [`ConnectionError`]; after [`ConnectionError::Overtaken`] nothing was sent, as far as the nodes know.
     pub async fn send_coin(&self, to: &Account, wei: u128) -> Result<Confirmed, ConnectionError> {
         let request = TransactionRequest::default()
             .to(Address::from(*to))
             .value(U256::from(wei));
-        let receipt = self.transact(request).await.map_err(ConnectionError::from)?;
+        let receipt = self.transact_once(request).await.map_err(ConnectionError::from)?;
         succeeded(&receipt)
     }
 }

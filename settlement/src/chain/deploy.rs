@@ -339,7 +339,7 @@ impl Deployment {
         let request = TransactionRequest::default()
             .to(Address::from(self.token))
             .input(call.abi_encode().into());
-        let receipt = connection.transact(request).await.map_err(ConnectionError::from)?;
+        let receipt = connection.transact_once(request).await.map_err(ConnectionError::from)?;
         succeeded(&receipt)?;
         Ok(missing.saturating_to())
     }

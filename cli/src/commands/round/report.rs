@@ -81,7 +81,7 @@ pub(super) fn outcome(dir: &Path, summary: &Summary) -> Result<Outcome, Failure>
     if summary.chains.len() > 1 || summary.chains.iter().any(|standing| standing.waits_for.is_some()) {
         text += &chains::lines(&summary.chains);
     }
-    if summary.chains.iter().any(|standing| !standing.done()) {
+    if summary.chains.iter().any(|standing| !standing.is_final()) {
         text += &format!("the rest is posted by `xfl settle --dir {}`\n", dir.display());
     }
     let members: Vec<_> = members

@@ -120,7 +120,8 @@ fn keep(kept: &Path, bytes: &[u8]) -> Result<(), Failure> {
             "the held-out data differ from {}, which this run began with",
             kept.display()
         );
-        return Err(Failure::usage(what).hint("leave --held-out away, or begin a new run with another --dir"));
+        return Err(Failure::usage(what)
+            .hint("leave --held-out away, or begin a new run with a new federation.id and another --dir"));
     }
     if let Some(folder) = kept.parent().filter(|folder| !folder.is_dir()) {
         use std::os::unix::fs::DirBuilderExt;

@@ -66,6 +66,10 @@ pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<
     let mut sites = sites(setup, &rounds, &mut lines).await?;
     if let Some(home) = sites.first_mut() {
         home.prepare().await?;
+        if let Some(round) = home.void(&book).await? {
+            let chain_id = home.chain_id();
+            return Err(CoordinateError::Voided { round, chain_id });
+        }
     }
     lines.known.write(&setup.dir).map_err(io)?;
     let files = Files::open(&setup.dir, &journal.records()?)?;
@@ -159,7 +163,7 @@ async fn sites(setup: &Setup, rounds: &Rounds, lines: &mut Lines) -> Result<Vec<
     }
     if named.first() != Some(&genesis.contracts.chain_id) {
         return Err(CoordinateError::OtherFederation(format!(
-            "this run's home chain is {}, not the one of --chain; name its url with --chain, or begin a new run with another --dir",
+            "this run's home chain is {}, not the one of --chain; name its url with --chain, or begin a new run with a new federation.id and another --dir",
             genesis.contracts.chain_id
         )));
     }
@@ -168,7 +172,7 @@ async fn sites(setup: &Setup, rounds: &Rounds, lines: &mut Lines) -> Result<Vec<
         .find(|id| genesis.chains().all(|chain| chain.chain_id != **id))
     {
         return Err(CoordinateError::OtherFederation(format!(
-            "chain {stranger} is none of this run's; a federation's chains are fixed when it begins: begin a new run with another --dir"
+            "chain {stranger} is none of this run's; a federation's chains are fixed when it begins: begin a new run with a new federation.id and another --dir"
         )));
     }
     let mut sites = Vec::new();
@@ -183,7 +187,8 @@ async fn sites(setup: &Setup, rounds: &Rounds, lines: &mut Lines) -> Result<Vec<
     Ok(sites)
 }
 
-/// Deploys and signs a beginning. A mirror that doesn't answer and whose id is given is deployed to later.
+/// Deploys and signs a beginning. Contracts that another run used are refused. A mirror that doesn't answer and whose id is given is deployed to
+/// later.
 async fn begin(setup: &Setup, lines: &mut Lines) -> Result<Rounds, CoordinateError> {
     setup.plan.check(setup.model.len(), setup.members.len())?;
     let held_out = match &setup.held_out {
@@ -223,6 +228,7 @@ async fn begin(setup: &Setup, lines: &mut Lines) -> Result<Rounds, CoordinateErr
         let answers = site.client().connection().chain_id().await;
         if site.is_home() || answers.is_ok() {
             site.prepare().await?;
+            site.check_unused().await?;
         }
     }
     Ok(rounds)
@@ -261,7 +267,7 @@ fn replay(transcript: &[u8]) -> Result<(Book, Rounds), CoordinateError> {
 fn same_federation(setup: &Setup, rounds: &Rounds) -> Result<(), CoordinateError> {
     let genesis = rounds.genesis();
     if genesis.plan != setup.plan.text() {
-        let what = "federation.toml changed since this run began; restore it, or begin a new run with another --dir";
+        let what = "federation.toml changed since this run began; restore it, or begin a new run with a new federation.id and another --dir";
         return Err(CoordinateError::OtherFederation(what.into()));
     }
     if setup.payout.account() != genesis.contracts.coordinator {
@@ -272,7 +278,7 @@ fn same_federation(setup: &Setup, rounds: &Rounds) -> Result<(), CoordinateError
     let mut members = setup.members.clone();
     members.sort();
     if encode(&members) != encode(&genesis.members) {
-        let what = "the members changed since this run began; restore the list, or begin a new run with another --dir";
+        let what = "the members changed since this run began; restore the list, or begin a new run with a new federation.id and another --dir";
         return Err(CoordinateError::OtherFederation(what.into()));
     }
     Ok(())

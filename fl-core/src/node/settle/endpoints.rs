@@ -1,6 +1,6 @@
 //! Where chains are reached: as the operator says, and as a run's directory remembers it.
 
-use std::{fmt, path::Path, str::FromStr};
+use std::{fmt, io::Write, os::unix::fs::OpenOptionsExt, path::Path, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use xfl_settlement::{chain::connect::Connection, payout::PayoutKey};
@@ -129,8 +129,14 @@ impl Endpoints {
         let path = dir.join(FILE);
         let bytes = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
         let new = path.with_extension("new");
-        std::fs::write(&new, bytes)?;
-        crate::node::private(&new)?;
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(&bytes)?;
+        drop(file);
         std::fs::rename(&new, &path)
     }
 
@@ -192,5 +198,14 @@ mod tests {
         let read = Endpoints::read(dir.path());
         assert_eq!((read.chains.len(), read.of(1).unwrap().urls.len()), (2, 2));
         assert_eq!(read.id_of(&["http://b".into()]), Some(2));
+
+        // What was left behind open to all, by a process that was killed, isn't written into.
+        use std::os::unix::fs::PermissionsExt;
+        let left = dir.path().join("chains.new");
+        std::fs::write(&left, "").unwrap();
+        std::fs::set_permissions(&left, std::fs::Permissions::from_mode(0o644)).unwrap();
+        known.write(dir.path()).unwrap();
+        let mode = std::fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!((mode & 0o777, left.exists()), (0o600, false));
     }
 }

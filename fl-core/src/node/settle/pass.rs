@@ -44,6 +44,9 @@ pub struct Standing {
     pub waits_for: Option<String>,
     /// Until when at least, Unix seconds.
     pub until: Option<u64>,
+    /// The round that was voided on the home chain, if one was: nothing can be posted from there on.
+    #[serde(default)]
+    pub void: Option<u64>,
     /// What went wrong last; it is tried again.
     pub trouble: Option<String>,
 }
@@ -53,14 +56,24 @@ impl Standing {
     pub fn is_news(&self, before: Option<&Self>) -> bool {
         let told = |standing: &Self| {
             let posted = standing.posted.filter(|posted| *posted > 0 && !standing.home);
-            (posted, standing.waits_for.clone(), standing.trouble.clone())
+            (
+                posted,
+                standing.void,
+                standing.waits_for.clone(),
+                standing.trouble.clone(),
+            )
         };
-        told(self) != before.map_or((None, None, None), told)
+        told(self) != before.map_or((None, None, None, None), told)
     }
 
     /// Whether every signed round is here, or a later one.
     pub fn done(&self) -> bool {
         self.posted == Some(self.signed) && self.trouble.is_none()
+    }
+
+    /// Whether nothing is left that can be done: every signed round is here, or all that came before a voided one.
+    pub fn is_final(&self) -> bool {
+        self.done() || self.void.is_some() && self.trouble.is_none() && self.waits_for.is_none()
     }
 }
 
@@ -114,6 +127,7 @@ impl Site {
             signed: book.signed(),
             waits_for: None,
             until: None,
+            void: None,
             trouble: None,
         }
     }
@@ -149,11 +163,50 @@ impl Site {
         Ok(())
     }
 
+    /// Whether nobody used these contracts yet. Another run of the same plan has the same ones, and its members would sign two headers for one
+    /// round, for which they can be slashed.
+    ///
+    /// # Errors
+    /// [`SettleError::Used`], and those of a chain that doesn't answer.
+    pub async fn check_unused(&self) -> Result<(), SettleError> {
+        let rounds = self.client.latest_round().await?;
+        let members = self.client.member_count().await?;
+        if rounds == 0 && members == 0 {
+            return Ok(());
+        }
+        Err(SettleError::Used {
+            chain_id: self.chain_id(),
+            members,
+            rounds,
+        })
+    }
+
+    /// The first signed round that isn't posted, if it was voided on this chain: none after it can be posted.
+    ///
+    /// # Errors
+    /// [`SettleError`].
+    pub async fn void(&self, book: &Book) -> Result<Option<u64>, SettleError> {
+        void(&self.client, book).await
+    }
+
     /// Everything that can be done now. A mirror asks `home` which rounds are final.
     ///
     /// # Errors
-    /// [`SettleError`]; call again to go on.
+    /// [`SettleError`]; call again to go on: contracts and members are looked at again then, since a reorganisation may have taken them.
     pub async fn pass(
+        &mut self,
+        book: &Book,
+        home: Option<&SettlementClient>,
+    ) -> Result<(Standing, Vec<Posting>), SettleError> {
+        let passed = self.try_pass(book, home).await;
+        if passed.is_err() {
+            self.checked = false;
+            self.admitted.clear();
+        }
+        passed
+    }
+
+    async fn try_pass(
         &mut self,
         book: &Book,
         home: Option<&SettlementClient>,
@@ -201,12 +254,14 @@ impl Site {
         if let Some(pending) = book.pending.as_ref().filter(|pending| pending.header.round == posted) {
             postings.push(Posting::found(pending.header.round));
         }
-        while let Some(signed) = book.round(posted + 1) {
+        let void = self.void(book).await?;
+        while let Some(signed) = book.round(posted + 1).filter(|_| void.is_none()) {
             postings.push(self.post(book, signed).await?);
             posted += 1;
         }
         let standing = Standing {
             posted: Some(posted),
+            void,
             ..self.unknown(book)
         };
         Ok((standing, postings))
@@ -215,7 +270,10 @@ impl Site {
     /// Posts the latest round that is final at home.
     async fn mirror(&self, book: &Book, home: &SettlementClient) -> Result<(Standing, Vec<Posting>), SettleError> {
         let mut posted = self.latest(book).await?;
-        let standing = self.unknown(book);
+        let mut standing = self.unknown(book);
+        if posted < book.signed() {
+            standing.void = void(home, book).await?;
+        }
         if posted >= book.finished() {
             let posted = Some(posted);
             return Ok((Standing { posted, ..standing }, Vec::new()));
@@ -236,7 +294,7 @@ impl Site {
             posted = last;
         }
         let (mut waits_for, mut until) = (None, None);
-        if posted < book.finished() {
+        if posted < book.finished() && standing.void != Some(posted + 1) {
             until = home.active_at(posted + 1).await?;
             let chain = home.deployment().chain_id;
             waits_for = Some(match until {
@@ -300,6 +358,15 @@ impl Posting {
     }
 }
 
+/// The first signed round that isn't posted at home, if it was voided there.
+async fn void(home: &SettlementClient, book: &Book) -> Result<Option<u64>, SettleError> {
+    let Some(signed) = book.round(home.latest_round().await?.saturating_add(1)) else {
+        return Ok(None);
+    };
+    let digest = signed.header.digest(&home.deployment().header_domain());
+    Ok(home.is_voided(&digest).await?.then_some(signed.header.round))
+}
+
 /// The last round up to `most` that is active at home, at least `least`: later ones are never active before earlier ones.
 async fn final_round(home: &SettlementClient, least: u64, most: u64) -> Result<u64, SettleError> {
     let (mut low, mut high) = (least, most.min(home.latest_round().await?).max(least));
@@ -311,4 +378,58 @@ async fn final_round(home: &SettlementClient, least: u64, most: u64) -> Result<u
         }
     }
     Ok(low)
+}
+
+#[cfg(test)]
+mod tests {
+    use xfl_settlement::{
+        chain::{deploy::Terms, embedded::EmbeddedChain, genesis},
+        payout::PayoutKey,
+    };
+
+    use super::*;
+
+    fn key() -> PayoutKey {
+        PayoutKey::from_secret(&[7; 32]).unwrap()
+    }
+
+    fn site(connection: Connection) -> Site {
+        let terms = Terms {
+            federation: [5; 32],
+            threshold: 1,
+            embedded: true,
+            per_round_cap: 10,
+            activation_delay: 0,
+            token_name: "t".into(),
+            token_symbol: "T".into(),
+            supply: 10,
+            funding: 10,
+        };
+        let plan = deploy::Plan::at(5_885, key().account(), None, terms).unwrap();
+        Site::new(plan, 0, connection)
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_contracts_and_members_are_looked_at_again() {
+        // Nothing listens there.
+        let mut site = site(Connection::http("http://127.0.0.1:1", Some(&key())).unwrap());
+        site.checked = true;
+        site.admitted.insert(NodeId([1; 32]));
+        site.pass(&Book::default(), None).await.unwrap_err();
+        assert!(!site.checked && site.admitted.is_empty());
+    }
+
+    #[tokio::test]
+    async fn contracts_that_nobody_used_are_told_from_others() {
+        let beginning = genesis::Genesis {
+            chain_id: 5_885,
+            timestamp: 1_000,
+            seeds: vec![genesis::Seed::coins(key().account(), 1_000)],
+        };
+        let chain = EmbeddedChain::ephemeral(beginning, std::sync::Arc::new(|| 2_000)).unwrap();
+        let mut site = site(Connection::embedded(&chain, Some(&key())));
+        site.prepare().await.unwrap();
+        site.check_unused().await.unwrap();
+        assert_eq!(site.void(&Book::default()).await.unwrap(), None);
+    }
 }

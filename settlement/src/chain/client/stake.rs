@@ -51,10 +51,10 @@ impl SettlementClient {
     /// Puts coin of the connection's account at stake for an account. Called twice it deposits twice.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]. After [`ConnectionError::Overtaken`] nothing was deposited, as far as the nodes know; the hashes that it names can be looked up.
     pub async fn deposit(&self, account: &Account, wei: u128) -> Result<Confirmed, ClientError> {
         let call = self.vault()?.deposit(account.into(), U256::from(wei));
-        self.send(call.value(U256::from(wei))).await
+        self.send_once(call.value(U256::from(wei))).await
     }
 
     /// Starts to unbond a part of the connection's own stake.
@@ -62,7 +62,7 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn exit(&self, wei: u128) -> Result<Confirmed, ClientError> {
-        self.send(self.vault()?.exit(U256::from(wei))).await
+        self.send_once(self.vault()?.exit(U256::from(wei))).await
     }
 
     /// Puts all that is unbonding back at stake.

@@ -5,6 +5,8 @@
 //! honest nodes must not be left with the word of the others. A transaction goes to the first node that takes it. Prices and gas are anybody's
 //! word, since a wrong one costs no more than a transaction that fails or waits.
 //!
+//! Errors name nodes by host and port: a url may hold a key, so that none is ever part of one.
+//!
 //! Compared is what a chain fixes (hashes, results, states, events), not what nodes add of their own.
 
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use alloy::rpc::json_rpc::{RequestPacket, Response, ResponsePacket, ResponsePayload, SerializedRequest};
 use alloy::transports::http::{Http, reqwest};
-use alloy::transports::{TransportError, TransportErrorKind, TransportFut};
+use alloy::transports::{RpcError, TransportError, TransportErrorKind, TransportFut};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 use tower::Service;
@@ -100,7 +102,8 @@ impl Agreeing {
                 Ok(response) => answers.push((name, response)),
                 Err(error) => {
                     return Err(TransportErrorKind::custom_str(&format!(
-                        "{name} does not answer, and all of a chain's nodes must: {error}"
+                        "{name} does not answer, and all of a chain's nodes must: {}",
+                        error.to_string().trim_start_matches(&format!("{name}: "))
                     )));
                 }
             }
@@ -109,8 +112,58 @@ impl Agreeing {
     }
 }
 
-async fn ask(mut node: Node, request: SerializedRequest) -> Result<Response, TransportError> {
-    match node.http.call(RequestPacket::Single(request)).await? {
+impl Node {
+    /// An error of this node without its url: the http client's own would show it.
+    fn nameless(&self, error: TransportError) -> TransportError {
+        if error.as_error_resp().is_some() {
+            return error;
+        }
+        let mut text = without_url(error.to_string());
+        if let RpcError::Transport(kind) = &error {
+            let mut cause = std::error::Error::source(kind);
+            if let TransportErrorKind::Custom(inner) = kind {
+                cause = inner.source();
+            }
+            while let Some(inner) = cause {
+                text += &without_url(format!(": {inner}"));
+                cause = inner.source();
+            }
+        }
+        TransportErrorKind::custom_str(&format!("{}: {text}", self.name))
+    }
+
+    async fn send(mut self, packet: RequestPacket) -> Result<ResponsePacket, TransportError> {
+        let answer = self.http.call(packet).await;
+        answer.map_err(|error| self.nameless(error))
+    }
+}
+
+impl Service<RequestPacket> for Node {
+    type Response = ResponsePacket;
+    type Error = TransportError;
+    type Future = TransportFut<'static>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, packet: RequestPacket) -> Self::Future {
+        Box::pin(self.clone().send(packet))
+    }
+}
+
+/// What the http client says without the url that it ends with.
+fn without_url(mut text: String) -> String {
+    const URL: &str = " for url (";
+    if let Some(from) = text.find(URL) {
+        let end = text.rfind(')').map_or(text.len(), |end| end + 1);
+        text.replace_range(from..end.max(from + URL.len()), "");
+    }
+    text
+}
+
+async fn ask(node: Node, request: SerializedRequest) -> Result<Response, TransportError> {
+    match node.send(RequestPacket::Single(request)).await? {
         ResponsePacket::Single(response) => Ok(response),
         ResponsePacket::Batch(responses) => {
             let first = responses.into_iter().next();
@@ -128,8 +181,9 @@ fn agreement(method: &str, answers: Vec<(String, Response)>) -> Result<Response,
     let place = match method {
         // What the slowest has, all have.
         "eth_blockNumber" => (0..told.len()).min_by_key(|&i| quantity(&told[i])),
-        // Not mined, as long as one of them hasn't seen it.
-        "eth_getTransactionReceipt" | "eth_getTransactionByHash" => told.iter().position(Value::is_null),
+        // Not mined, as long as one of them hasn't seen it. That some know a transaction and others don't is a difference: who takes it
+        // for unknown sends another.
+        "eth_getTransactionReceipt" => told.iter().position(Value::is_null),
         _ => None,
     };
     if place.is_none()
@@ -282,5 +336,15 @@ mod tests {
         assert_eq!(seen, Value::Null);
         let reorganised = json!({ "transactionHash": "0x1", "blockHash": "0x3", "status": "0x1" });
         assert!(answers("eth_getTransactionReceipt", &[receipt, reorganised]).is_err());
+    }
+
+    #[test]
+    fn a_transaction_is_unknown_where_no_node_knows_it() {
+        let known = json!({ "hash": "0x1", "blockHash": null, "nonce": "0x0" });
+        let ask = |values: &[Value]| answers("eth_getTransactionByHash", values);
+        assert_eq!(ask(&[Value::Null, Value::Null]).unwrap(), Value::Null);
+        assert_eq!(ask(&[known.clone(), known.clone()]).unwrap(), known);
+        assert!(ask(&[known.clone(), Value::Null]).is_err());
+        assert!(ask(&[Value::Null, known]).is_err());
     }
 }

@@ -12,7 +12,7 @@ use alloy::providers::Provider;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::transports::{RpcError, TransportErrorKind};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Connection, ConnectionError};
 
@@ -22,6 +22,8 @@ const NONCES: u32 = 8;
 const VERSIONS: u32 = 6;
 /// How long a receipt may come after the nonce that its transaction used up.
 const GRACE: Duration = Duration::from_secs(5);
+/// How many times its patience a connection waits for a new block on top of a transaction.
+const STILL: u32 = 4;
 /// The longest pause between two looks for a receipt.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -114,13 +116,23 @@ impl Fees {
 }
 
 impl Connection {
-    /// Sends a transaction and waits until it is in a block, with as many on top as the connection wants.
+    /// Sends a transaction and waits until it is in a block, with as many on top as the connection wants. Where another process takes its
+    /// nonce it goes out again under the next: only for what a contract does once, however often it is asked.
     pub(crate) async fn transact(&self, request: TransactionRequest) -> Result<TransactionReceipt, TransactError> {
+        self.under(request, NONCES).await
+    }
+
+    /// The same for what counts each time: it is tried under one nonce alone.
+    pub(crate) async fn transact_once(&self, request: TransactionRequest) -> Result<TransactionReceipt, TransactError> {
+        self.under(request, 1).await
+    }
+
+    async fn under(&self, request: TransactionRequest, nonces: u32) -> Result<TransactionReceipt, TransactError> {
         let wallet = self.wallet.as_ref().ok_or(ConnectionError::NoKey)?;
         let _turn = self.turn.lock().await;
         let sender = self.sender.map(Address::from).ok_or(ConnectionError::NoKey)?;
         let mut overtaken = None;
-        for _ in 0..NONCES {
+        for _ in 0..nonces {
             match self.under_one_nonce(request.clone().from(sender), wallet, sender).await {
                 // What another process with this key did may be what was to be done: asked again, the contract says so.
                 Err(TransactError::Connection(error @ ConnectionError::Overtaken { .. })) => overtaken = Some(error),
@@ -130,7 +142,8 @@ impl Connection {
         Err(overtaken.unwrap_or(ConnectionError::NoKey).into())
     }
 
-    /// Sends it in version after version; [`ConnectionError::Overtaken`] where none of them can ever count.
+    /// Sends it in version after version; [`ConnectionError::Overtaken`] where none of them can ever count, which takes a nonce that is used
+    /// up, no receipt, and no node that knows any of them.
     async fn under_one_nonce(
         &self,
         request: TransactionRequest,
@@ -144,22 +157,27 @@ impl Connection {
         for _ in 0..VERSIONS {
             let (hash, raw) = sign(request.clone(), fees, wallet).await?;
             fees = fees.raised();
-            match self.provider.send_raw_transaction(&raw).await {
-                Ok(_) => sent.push(hash),
-                Err(error) => match Refusal::of(&error) {
-                    Refusal::Known => sent.push(hash),
+            // Before it is sent: a node may take it and not say so.
+            sent.push(hash);
+            let mut patience = self.patience;
+            if let Err(error) = self.provider.send_raw_transaction(&raw).await {
+                match Refusal::of(&error) {
+                    Refusal::Known => {}
                     Refusal::Underpriced => continue,
-                    Refusal::Used if sent.is_empty() => return Err(ConnectionError::Overtaken { nonce }.into()),
-                    Refusal::Used => {}
-                    _ => return Err(ConnectionError::rpc(error).into()),
-                },
+                    Refusal::Used => patience = patience.min(GRACE),
+                    Refusal::Other => return Err(unsent(&error, &sent).into()),
+                }
             }
-            if let Some(receipt) = self.settle(&sent).await? {
+            if let Some(receipt) = self.settle(&sent, patience).await? {
                 return Ok(receipt);
             }
             // Behind one url may be several nodes, one of which knows the nonce before another has the receipt.
-            if self.nonce(&sender.into()).await? > nonce && self.mined(&sent, GRACE).await?.is_none() {
-                return Err(ConnectionError::Overtaken { nonce }.into());
+            if self.nonce(&sender.into()).await? > nonce
+                && self.mined(&sent, GRACE).await?.is_none()
+                && !self.any_known(&sent).await?
+            {
+                let sent = sent.iter().map(|hash| hash.0).collect();
+                return Err(ConnectionError::Overtaken { nonce, sent }.into());
             }
         }
         let (transaction, seconds) = (sent.last().copied().unwrap_or_default().0, self.patience.as_secs());
@@ -204,23 +222,58 @@ impl Connection {
     }
 
     /// The receipt of one of these with enough blocks on top of it; none if there is none in time, or a reorganisation took it away.
-    async fn settle(&self, versions: &[B256]) -> Result<Option<TransactionReceipt>, ConnectionError> {
-        let Some(receipt) = self.mined(versions, self.patience).await? else {
+    /// [`ConnectionError::Unconfirmed`] where blocks cease to come.
+    async fn settle(
+        &self,
+        versions: &[B256],
+        patience: Duration,
+    ) -> Result<Option<TransactionReceipt>, ConnectionError> {
+        let Some(mut receipt) = self.mined(versions, patience).await? else {
             return Ok(None);
         };
-        let block = receipt.block_number.unwrap_or_default();
-        let wanted = block.saturating_add(self.confirmations.saturating_sub(1));
-        let (mut pause, mut waited) = (Duration::from_millis(20), Duration::ZERO);
-        while self.head().await? < wanted && waited < self.patience {
-            sleep(pause).await;
-            waited = waited.saturating_add(pause);
-            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-        }
         if self.confirmations <= 1 {
             return Ok(Some(receipt));
         }
-        let again = self.mined(versions, Duration::ZERO).await?;
-        Ok(again.filter(|again| again.block_hash == receipt.block_hash))
+        let limit = self.patience.saturating_mul(STILL);
+        let (mut highest, mut since) = (0, Instant::now());
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let head = self.head().await?;
+            // Asked after the head: a reorganisation in between is seen here or in the next turn.
+            let Some(now) = self.mined(versions, GRACE.min(self.patience)).await? else {
+                return Ok(None);
+            };
+            let stands = now.block_hash == receipt.block_hash;
+            receipt = now;
+            let block = receipt.block_number.unwrap_or_default();
+            let have = head.saturating_add(1).saturating_sub(block);
+            if stands && have >= self.confirmations {
+                return Ok(Some(receipt));
+            }
+            if head > highest {
+                (highest, since) = (head, Instant::now());
+            } else if since.elapsed() >= limit {
+                return Err(ConnectionError::Unconfirmed {
+                    transaction: receipt.transaction_hash.0,
+                    have,
+                    wanted: self.confirmations,
+                    seconds: limit.as_secs(),
+                });
+            }
+            sleep(pause).await;
+            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Whether the nodes know one of these, in a block or not; [`ConnectionError::Disagreement`] where some do and some don't.
+    async fn any_known(&self, versions: &[B256]) -> Result<bool, ConnectionError> {
+        for version in versions {
+            let told = self.provider.get_transaction_by_hash(*version).await;
+            if told.map_err(ConnectionError::rpc)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The receipt of whichever of these is in a block.
@@ -265,6 +318,16 @@ impl Connection {
     /// [`ConnectionError`].
     pub async fn head(&self) -> Result<u64, ConnectionError> {
         self.provider.get_block_number().await.map_err(ConnectionError::rpc)
+    }
+}
+
+/// Why a version wasn't sent. Without an answer nobody knows whether it was, so that its hash is named.
+fn unsent(error: &Rpc, sent: &[B256]) -> ConnectionError {
+    match (ConnectionError::rpc(error), sent.last()) {
+        (ConnectionError::Rpc { reason }, Some(hash)) if error.as_error_resp().is_none() => ConnectionError::Rpc {
+            reason: format!("{reason}; transaction {hash} may be on its way all the same"),
+        },
+        (error, _) => error,
     }
 }
 
