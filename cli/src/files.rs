@@ -67,6 +67,14 @@ pub(crate) fn payout_key(path: &Path) -> Result<PayoutKey, Failure> {
     PayoutKey::from_file(text).map_err(|error| unfit(error.to_string()))
 }
 
+/// The payout key of a file that needs no password, if there is one: for what can be told without a key too.
+pub(crate) fn open_payout_key(path: &Path) -> Option<PayoutKey> {
+    let bytes = keyfile::read_secret(path)
+        .ok()
+        .filter(|bytes| !keystore::is_one(bytes))?;
+    PayoutKey::from_file(std::str::from_utf8(&bytes).ok()?).ok()
+}
+
 /// Draws both keys and writes them to new files, the payout key encrypted if so wished.
 pub(crate) fn new_keys(node: &Path, payout: &Path, encrypt: bool) -> Result<(NodeKey, Account), Failure> {
     for path in [node, payout] {

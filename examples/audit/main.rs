@@ -4,7 +4,12 @@
 //! By turns, the best of the runs counts: the file read and hashed with BLAKE3 (the transcript's own hash) and with keccak256 (the
 //! contracts'), the updates' integers hashed with keccak256 as 32-bit words (what a commitment to them has to do at least), and the whole replay.
 
-#![allow(clippy::disallowed_methods, reason = "a measurement")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a measurement, printed"
+)]
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 

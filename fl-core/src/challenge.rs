@@ -17,7 +17,7 @@ mod dossier;
 mod examine;
 mod refused;
 
-pub use answer::{AnswerError, answers};
+pub use answer::{AnswerError, answers, answers_of};
 pub use dossier::{Dossier, DossierError, Signed};
 pub use examine::{Examined, Known, Proof};
 pub use refused::refused;

@@ -330,6 +330,15 @@ pub(crate) fn after_first(frames: &[u8]) -> Option<&[u8]> {
     rest.get((u32::from_le_bytes(*len) as usize).checked_add(32)?..)
 }
 
+/// The whole frames that bytes begin with: a file that is being written may end inside one.
+pub fn whole(frames: &[u8]) -> &[u8] {
+    let mut rest = frames;
+    while let Some(next) = after_first(rest) {
+        rest = next;
+    }
+    &frames[..frames.len() - rest.len()]
+}
+
 impl Genesis {
     /// Signs the beginning.
     pub fn sign(mut self, key: &NodeKey) -> Self {

@@ -1,6 +1,6 @@
 //! Reward trees as files, so that one earner among a million finds its proof without reading them.
 //!
-//! [`write`] puts a tree into one file, [`Stored`] reads it by position: a claim costs one binary search over the leaves and one
+//! [`write()`] puts a tree into one file, [`Stored`] reads it by position: a claim costs one binary search over the leaves and one
 //! digest a height, about `2 log2(n)` short reads, and nothing is held in memory. What is read is hostile until the proof that comes
 //! of it leads to the file's root; whether that is the *right* root the posted header says, and the contract.
 //!

@@ -11,9 +11,13 @@ mod rows;
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use xfl_core::{challenge::Dossier, node::settle::Endpoint};
-use xfl_settlement::chain::client::SettlementClient;
+use xfl_settlement::payout::PayoutKey;
 
-use self::{court::Court, material::Material, report::Report};
+use self::{
+    court::Court,
+    material::Material,
+    report::{Heard, Report},
+};
 use crate::{
     failure::{Code, Failure},
     files,
@@ -46,13 +50,14 @@ pub(crate) struct Args {
     /// Another copy of the transcript, for headers that were signed twice; may be given several times.
     #[arg(long, env = "XFL_OTHER", hide_env_values = true)]
     other: Vec<PathBuf>,
-    /// Demand at most this many rows of a round that is over something nobody has shown, a bond each; 0 demands none.
-    #[arg(long, default_value_t = 8, env = "XFL_DEMANDS", hide_env_values = true)]
-    demands: u64,
+    /// Demand at most this many rows of a round that is over something nobody has shown, a bond each; 0 demands none. 8 where absent, and none of
+    /// a round that this copy of the transcript doesn't reach: it may be honest.
+    #[arg(long, env = "XFL_DEMANDS", hide_env_values = true)]
+    demands: Option<u64>,
     /// Show rows of honest rounds to those who demand them, and earn their bonds: without anybody who does, the round is void.
     #[arg(long, env = "XFL_ANSWER", hide_env_values = true)]
     answer: bool,
-    /// Send nothing: print calldata and gas.
+    /// Send nothing: print calldata and gas. Needs no key, and asks for no password.
     #[arg(long, env = "XFL_DRY_RUN", hide_env_values = true)]
     dry_run: bool,
     /// Go on watching for new rounds, until Ctrl-C or until the plan's last round is final.
@@ -63,86 +68,137 @@ pub(crate) struct Args {
     poll: u64,
 }
 
+/// The longest pause after a failure while watching.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// Runs the command.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
-    let key = match files::payout_key(&args.payout_key) {
-        Ok(key) => Some(key),
+    let key = match args.dry_run {
         // What a call would cost doesn't depend on who pays.
-        Err(_) if args.dry_run => None,
-        Err(failure) => {
-            return Err(
-                failure.hint("name a key that has coins for gas with --payout-key, or look first with --dry-run")
-            );
-        }
+        true => files::open_payout_key(&args.payout_key),
+        false => Some(files::payout_key(&args.payout_key).map_err(|failure| {
+            failure.hint("name a key that has coins for gas with --payout-key, or look first with --dry-run")
+        })?),
     };
     crate::runtime()?.block_on(async {
         let stop = Stop::on_interrupt(*printer);
-        let (mut report, mut finals) = (Report::default(), BTreeSet::new());
-        let mut material = Material::gather(args)?;
+        let mut watch = Watch {
+            args,
+            key,
+            stop: &stop,
+            printer,
+            material: Material::gather(args)?,
+            finals: BTreeSet::new(),
+            report: Report::default(),
+        };
+        let poll = Duration::from_secs(args.poll);
+        let (mut pause, mut began) = (poll, false);
         loop {
-            if material.is_stale(args) {
-                material = Material::gather(args)?;
+            let before = watch.report.rounds();
+            let looked = watch.look().await;
+            if args.watch && watch.report.rounds() > before {
+                printer.talk(watch.report.text_from(before).trim_end());
             }
-            let (client, count) = material.home(args, key.as_ref()).await?;
-            let before = report.rounds();
-            let last = pass((args, &material, &client, &stop, printer), &mut finals, &mut report).await?;
-            if args.watch && report.rounds() > before {
-                printer.talk(report.text_from(before).trim_end());
-            }
-            if !args.watch || last >= count || stop.interrupted() {
-                break;
+            let failed = looked.is_err();
+            match looked {
+                Ok(over) if !args.watch || over || stop.interrupted() => break,
+                Ok(_) => (pause, began) = (poll, true),
+                // A chain that is down for a while, or refuses one thing, is no reason to look away from all others.
+                Err(failure) if args.watch && (began || failure.code == Code::Network) => {
+                    let wait = pause.as_secs();
+                    printer.warn(&format!("{}; looking again in {wait} s", failure.message));
+                }
+                Err(failure) if before == watch.report.rounds() => return Err(failure),
+                Err(failure) => return Err(failure.with(watch.report.data(), watch.report.text_from(0))),
             }
             let mut interrupted = stop.watch();
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(args.poll)) => {}
+                () = tokio::time::sleep(pause) => {}
                 _ = interrupted.changed() => break,
             }
+            if failed {
+                pause = (pause * 2).min(LONGEST_PAUSE.max(poll));
+            }
         }
-        finish(report)
+        finish(watch.report)
     })
 }
 
-/// Looks at every round on the chain that isn't final, and acts; the last round that is final. What is final once stays so, and isn't asked
-/// for again.
-async fn pass(
-    (args, material, client, stop, printer): (&Args, &Material, &SettlementClient, &Stop, &Printer),
-    finals: &mut BTreeSet<(u64, [u8; 32])>,
-    report: &mut Report,
-) -> Result<u64, Failure> {
-    let mut open = Vec::new();
-    for told in client.posted().await? {
-        let (round, place) = (told.header.round, (told.header.round, told.digest));
-        if finals.contains(&place) {
-            continue;
+/// What goes from one look at the chain to the next.
+struct Watch<'a> {
+    args: &'a Args,
+    key: Option<PayoutKey>,
+    stop: &'a Stop,
+    printer: &'a Printer,
+    material: Material,
+    /// What is final once stays so, and isn't asked for again.
+    finals: BTreeSet<(u64, [u8; 32])>,
+    report: Report,
+}
+
+impl Watch<'_> {
+    /// Looks at every round on the chain that isn't final, and acts; whether the plan's last round is final. A failure over one round keeps no
+    /// other from being heard; the first one is the result.
+    async fn look(&mut self) -> Result<bool, Failure> {
+        let args = self.args;
+        let (client, count) = self.material.home(args, self.key.as_ref()).await?;
+        let posted = client.posted().await?;
+        // Only now: a transcript that was read before a posting needn't know of it.
+        if self.material.is_stale(args) {
+            self.material = Material::gather(args)?;
         }
-        let standing = client.header_digest(round).await? == Some(told.digest);
-        if standing && client.is_active(round).await? {
-            finals.insert(place);
-        } else if args.round.is_none_or(|only| only == round) {
-            open.push((told, standing));
+        let mut open = Vec::new();
+        for told in posted {
+            let (round, place) = (told.header.round, (told.header.round, told.digest));
+            if self.finals.contains(&place) {
+                continue;
+            }
+            let standing = client.header_digest(round).await? == Some(told.digest);
+            if standing && client.is_active(round).await? {
+                self.finals.insert(place);
+            } else if args.round.is_none_or(|only| only == round) {
+                open.push((told, standing));
+            }
         }
+        let rounds: Vec<u64> = open.iter().map(|(told, _)| told.header.round).collect();
+        let read = |transcript: &[u8]| Dossier::read(transcript, |round| rounds.contains(&round));
+        let material = &self.material;
+        let dossier = read(&material.transcript).map_err(|error| material::unfit(&args.target, &error))?;
+        let mut others = Vec::new();
+        for (path, transcript) in &material.others {
+            others.push(read(transcript).map_err(|error| material::unfit(path, &error))?);
+        }
+        let court = Court {
+            args,
+            material,
+            client: &client,
+            dossier: &dossier,
+            others: &others,
+            stop: self.stop,
+            printer: self.printer,
+        };
+        let mut failed = None;
+        for (told, standing) in open {
+            let mut heard = Heard {
+                round: told.header.round,
+                digest: told.digest,
+                ..Heard::default()
+            };
+            match court.hear(&told, standing, &mut heard).await {
+                Ok(()) => self.report.add(heard),
+                Err(mut failure) => {
+                    failure.message = format!("round {}: {}", heard.round, failure.message);
+                    failed.get_or_insert(failure);
+                    // What was sent before it is told.
+                    if !heard.steps.is_empty() {
+                        self.report.add(heard);
+                    }
+                }
+            }
+        }
+        let last = self.finals.last().map_or(0, |(round, _)| *round);
+        failed.map_or(Ok(last >= count), Err)
     }
-    let rounds: Vec<u64> = open.iter().map(|(told, _)| told.header.round).collect();
-    let read = |transcript: &[u8]| Dossier::read(transcript, |round| rounds.contains(&round));
-    let dossier = read(&material.transcript).map_err(|error| material::unfit(&args.target, &error))?;
-    let mut others = Vec::new();
-    for (path, transcript) in &material.others {
-        others.push(read(transcript).map_err(|error| material::unfit(path, &error))?);
-    }
-    let court = Court {
-        args,
-        material,
-        client,
-        dossier: &dossier,
-        others: &others,
-        stop,
-        printer,
-    };
-    for (told, standing) in open {
-        let heard = court.hear(&told, standing).await?;
-        report.add(heard);
-    }
-    Ok(finals.last().map_or(0, |(round, _)| *round))
 }
 
 /// Fails where something doesn't follow that no contract can be shown.

@@ -2,11 +2,15 @@
 
 mod report;
 mod setup;
+mod stay;
 mod tell;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use xfl_core::node::{coordinator, settle::ChainChoice};
+use xfl_core::node::{
+    coordinator::{self, CoordinateError},
+    settle::ChainChoice,
+};
 
 use super::settle;
 use crate::{
@@ -42,7 +46,8 @@ pub(crate) struct Args {
     /// UDP address for institutions; 0.0.0.0:7700 lets other machines in.
     #[arg(long, default_value = "127.0.0.1:7700", env = "XFL_LISTEN", hide_env_values = true)]
     listen: SocketAddr,
-    /// Stop cleanly after this many more rounds; all that the plan has where absent.
+    /// Stop cleanly after this many more rounds; all that the plan has where absent. On a chain outside this process the command stays after them
+    /// until the last one is final, and shows rows of it to those who demand them.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), env = "XFL_ROUNDS", hide_env_values = true)]
     rounds: Option<u64>,
     /// Data that no institution has, to score contributions and print accuracy; committed to before the first round.
@@ -100,9 +105,39 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
                 }
             }
         };
-        let result = coordinator::run(setup, stop.watch(), tell).await;
+        let mut result = coordinator::run(setup, stop.watch(), tell).await;
         progress.clear();
-        let summary = result?;
+        // A run that failed for want of a quorum has signed rounds that others can hold it to, too.
+        let ran = matches!(result, Ok(_) | Err(CoordinateError::Quorum(_)));
+        let stay = match args.chain != ChainChoice::Embedded && ran {
+            true => stay::Stay::of(&args.dir, &payout, args.confirmations)
+                .await
+                .unwrap_or_else(|failure| {
+                    printer.warn(&format!(
+                        "whether the last round is final can't be told: {}",
+                        failure.message
+                    ));
+                    None
+                }),
+            false => None,
+        };
+        let mut open = None;
+        if let Some(stay) = &stay {
+            let settled = result.is_ok() && !stop.interrupted() && stay.until_final(&stop, *printer).await;
+            open = stay.open().await.unwrap_or_else(|error| {
+                printer.warn(&format!("whether the last round is final can't be told: {error}"));
+                None
+            });
+            stay.note(open);
+            if let Some(open) = open {
+                printer.warn(&stay::warning(&args.dir, open));
+            }
+            if let (true, Ok(summary)) = (settled, result.as_mut()) {
+                stay::settled(summary);
+            }
+        }
+        let mut summary = result?;
+        stay::wait_for(&mut summary.chains, open);
         let url = summary.chain.as_ref().map(|chain| chain.url());
         if let (true, Some(url), false) = (args.serve, &url, stop.interrupted()) {
             printer.talk(&format!("done; serving the chain at {url} until Ctrl-C"));

@@ -41,24 +41,55 @@ pub enum AnswerError {
 /// # Errors
 /// [`AnswerError`].
 pub fn answers(transcript: &[u8], header: &RoundHeader, chunks: &[u64]) -> Result<Vec<Evidence>, AnswerError> {
-    let at = (header.round, header.attempt);
-    let absent = AnswerError::Absent {
-        round: at.0,
-        attempt: at.1,
-    };
+    let wanted = [(*header, chunks.to_vec())];
+    let found = answers_of(transcript, &wanted).pop();
+    found.unwrap_or(Err(absent(header)))
+}
+
+/// The rows of several rounds, by one replay: an answer for each header, in their order. A round whose rows can't be made keeps no other one
+/// from its answer; where the transcript breaks, the rounds before it have theirs.
+pub fn answers_of(transcript: &[u8], wanted: &[(RoundHeader, Vec<u64>)]) -> Vec<Result<Vec<Evidence>, AnswerError>> {
+    let mut found: Vec<Option<Result<Vec<Evidence>, AnswerError>>> = vec![None; wanted.len()];
+    let ended = gather(transcript, wanted, &mut found).err();
+    let found = found.into_iter().zip(wanted);
+    found
+        .map(|(found, (header, _))| found.unwrap_or_else(|| Err(ended.clone().unwrap_or_else(|| absent(header)))))
+        .collect()
+}
+
+fn gather(
+    transcript: &[u8],
+    wanted: &[(RoundHeader, Vec<u64>)],
+    found: &mut [Option<Result<Vec<Evidence>, AnswerError>>],
+) -> Result<(), AnswerError> {
     let mut reader = Reader::new(transcript);
     let Some(Entry::Genesis(genesis)) = reader.next()? else {
-        return Err(absent);
+        return Ok(());
     };
     let mut rounds = Rounds::begin(*genesis)?;
-    while let Some(entry) = reader.next()? {
+    while found.iter().any(Option::is_none) {
+        let Some(entry) = reader.next()? else {
+            return Ok(());
+        };
         let aggregated = matches!(entry, Entry::Aggregated(_));
         rounds.apply(&entry, None)?;
-        if aggregated && rounds.position() == at {
-            return shown(&rounds, header, chunks).unwrap_or(Err(absent));
+        if !aggregated {
+            continue;
+        }
+        for (found, (header, chunks)) in found.iter_mut().zip(wanted) {
+            if (header.round, header.attempt) == rounds.position() {
+                *found = Some(shown(&rounds, header, chunks).unwrap_or(Err(absent(header))));
+            }
         }
     }
-    Err(absent)
+    Ok(())
+}
+
+fn absent(header: &RoundHeader) -> AnswerError {
+    AnswerError::Absent {
+        round: header.round,
+        attempt: header.attempt,
+    }
 }
 
 fn shown(rounds: &Rounds, header: &RoundHeader, chunks: &[u64]) -> Option<Result<Vec<Evidence>, AnswerError>> {

@@ -23,6 +23,8 @@ pub struct Dossier {
     genesis: Genesis,
     pub(super) received: BTreeMap<(u64, u32), Received>,
     broken: Option<TranscriptError>,
+    /// Round and attempt in which it ends.
+    end: (u64, u32),
 }
 
 /// What came in in one attempt.
@@ -85,12 +87,16 @@ impl Dossier {
             genesis: *genesis,
             received: BTreeMap::new(),
             broken: None,
+            end: (0, 0),
         };
         let mut at = (0, 0);
         loop {
             match reader.next() {
                 Ok(None) => return Ok(this),
-                Ok(Some(entry)) => this.take(entry, &mut at, length, &wanted),
+                Ok(Some(entry)) => {
+                    this.take(entry, &mut at, length, &wanted);
+                    this.end = at;
+                }
                 Err(error) => {
                     this.broken = Some(error);
                     return Ok(this);
@@ -114,6 +120,18 @@ impl Dossier {
         self.broken.as_ref()
     }
 
+    /// Whether this copy ends before it says what went into an attempt: then it is merely old, or torn while it was written, and nothing that
+    /// it doesn't hold is held back. A copy whose chain of hashes breaks there isn't old but false.
+    pub(super) fn ends_before(&self, at: (u64, u32)) -> bool {
+        let told = self.received.get(&at).is_some_and(|received| received.told.is_some());
+        let false_here = self
+            .broken
+            .as_ref()
+            .is_some_and(|e| !matches!(e, TranscriptError::Torn(_)))
+            && self.end == at;
+        !told && !false_here && self.end <= at
+    }
+
     /// The headers that the transcript holds for a round, with the signatures that came in for them.
     pub fn signed(&self, round: u64) -> Vec<Signed> {
         let attempts = self.received.range((round, 0)..=(round, u32::MAX));
@@ -129,7 +147,7 @@ impl Dossier {
     fn take(&mut self, entry: Entry, at: &mut (u64, u32), length: usize, wanted: &impl Fn(u64) -> bool) {
         match entry {
             Entry::Begun { round, attempt, .. } => *at = (round, attempt),
-            Entry::Accepted(parcel) if wanted(parcel.envelope.round) => self.hear(&parcel.envelope, length),
+            Entry::Accepted(parcel) if wanted(at.0) => self.hear(&parcel.envelope, *at, length),
             Entry::Aggregated(told) if wanted(at.0) => self.received.entry(*at).or_default().told = Some(told),
             Entry::Settled { header, .. } if wanted(at.0) => {
                 self.received.entry(*at).or_default().header = Some(header);
@@ -138,8 +156,11 @@ impl Dossier {
         }
     }
 
-    /// A message that its sender didn't sign, or that fits nothing before it, is passed over.
-    fn hear(&mut self, envelope: &Envelope, length: usize) {
+    /// A message that its sender didn't sign, that is of another attempt, or that fits nothing before it, is passed over.
+    fn hear(&mut self, envelope: &Envelope, at: (u64, u32), length: usize) {
+        if (envelope.round, envelope.attempt) != at {
+            return;
+        }
         let member = envelope.sender;
         let members = &self.genesis.members;
         if members.binary_search_by(|m| m.id.cmp(&member)).is_err() {
@@ -148,7 +169,7 @@ impl Dossier {
         let Ok(report) = envelope.open::<Report>(self.plan.federation()) else {
             return;
         };
-        let received = self.received.entry((envelope.round, envelope.attempt)).or_default();
+        let received = self.received.entry(at).or_default();
         match report {
             Report::Commit(commit) => {
                 received.commits.entry(member).or_insert(commit);
@@ -168,6 +189,10 @@ impl Received {
             return;
         };
         if update::salt_hash(&part.salt_key) != commit.salt_hash || self.whole.contains(&member) {
+            return;
+        }
+        // Before anything is made room for: this many values can only be part of an update.
+        if part.part >= update::parts(length) || part.values.len() != update::part_len(length, part.part) {
             return;
         }
         let assembly = self.uploads.entry(member).or_insert_with(|| Assembly::new(length));

@@ -16,6 +16,9 @@ use xfl_settlement::{
 use super::{Dossier, dossier::Received};
 use crate::{identity::NodeId, seed::Seed};
 
+/// Groups of members that may have been left out together, at most.
+const GROUPS: usize = 1_026;
+
 /// What the challenger knows besides the transcript.
 #[derive(Clone, Copy, Debug)]
 pub struct Known<'a> {
@@ -55,11 +58,19 @@ pub struct Examined {
     pub unknown: Vec<String>,
     /// What follows.
     pub holds: Vec<&'static str>,
+    /// The transcript ends before it says what went into the round: what it doesn't hold may be in newer copies.
+    pub behind: bool,
 }
 
 impl Examined {
-    /// Whether rows may be demanded, and some would help.
+    /// Whether rows may be demanded, and some would help, though this copy goes as far as the round does. Whoever demands rows of an honest round
+    /// loses bonds, or slashes the honest where nobody answers.
     pub fn wants_rows(&self, header: &RoundHeader) -> bool {
+        !self.behind && self.rows_would_help(header)
+    }
+
+    /// The same of a copy that may be behind.
+    pub fn rows_would_help(&self, header: &RoundHeader) -> bool {
         self.lies.is_empty() && !self.hidden.is_empty() && !confidential(header.rule)
     }
 }
@@ -80,16 +91,26 @@ impl Dossier {
         }
         self.terms(header, &mut found);
         let at = (header.round, header.attempt);
-        let Some(received) = self.received.get(&at) else {
-            let what = format!("the transcript holds nothing of round {}, attempt {}", at.0, at.1);
+        found.behind = self.ends_before(at);
+        if found.behind {
+            let what = format!(
+                "this copy ends before round {}, attempt {}, is done: take a newer one",
+                at.0, at.1
+            );
             found.unknown.push(what);
+        }
+        let Some(received) = self.received.get(&at) else {
+            if !found.behind {
+                let what = format!("the transcript holds nothing of round {}, attempt {}", at.0, at.1);
+                found.unknown.push(what);
+            }
             self.row_by_row(header, known, None, &mut found);
             return found;
         };
         let listed = self.listed(header, received, known.receipts);
         if listed.is_some() {
             found.holds.push("inputs");
-        } else if header.input_root != [0; 32] {
+        } else if header.input_root != [0; 32] && !found.behind {
             let what = "the header's inputs are none that this transcript knows";
             found.unknown.push(what.into());
         }
@@ -100,6 +121,12 @@ impl Dossier {
         let inputs = listed.as_ref().map_or(&[][..], |listed| &listed.inputs);
         if listed.is_some() || header.input_root == [0; 32] {
             omissions(header, known, inputs, &mut found);
+        } else {
+            for receipt in known.receipts.iter().filter(|signed| is_of(signed, header)) {
+                let whose = NodeId(receipt.receipt.node_key);
+                let what = format!("the receipt of {whose} can't be used while the header's inputs aren't known");
+                found.unknown.push(what);
+            }
         }
         found
     }
@@ -136,22 +163,22 @@ impl Dossier {
             lists.push((told.members.clone(), told.refused.clone()));
         }
         lists.push(self.partition(received, header));
-        let whole = lists.clone();
-        // Whoever was left out: somebody with a receipt, or any one.
-        let with_receipts = receipts.iter().map(|signed| NodeId(signed.receipt.node_key));
-        let left_out: BTreeSet<NodeId> = with_receipts.chain(received.whole()).collect();
-        for (members, refused) in &whole {
-            for who in &left_out {
-                let without = |list: &[NodeId]| list.iter().copied().filter(|m| m != who).collect();
-                lists.push((without(members), without(refused)));
-            }
-        }
-        let made = lists.into_iter().filter_map(|(members, refused)| {
+        // Whoever was left out: nobody, some of those with receipts, or any one.
+        let receipts = receipts.iter().filter(|signed| is_of(signed, header));
+        let holders: BTreeSet<NodeId> = receipts.map(|signed| NodeId(signed.receipt.node_key)).collect();
+        let mut left_out = subsets(&holders.into_iter().collect::<Vec<_>>());
+        left_out.extend(received.whole().map(|who| vec![who]));
+        let tried = lists.iter().flat_map(|(members, refused)| {
+            let without = |list: &[NodeId], out: &[NodeId]| list.iter().copied().filter(|m| !out.contains(m)).collect();
+            left_out
+                .iter()
+                .map(move |out| (without(members, out), without(refused, out)))
+        });
+        let mut made = tried.filter_map(|(members, refused): (Vec<NodeId>, Vec<NodeId>)| {
             let inputs = inputs(received, &members, &refused)?;
             Some(Listed { members, inputs })
         });
-        made.into_iter()
-            .find(|listed| input_tree(&listed.inputs).is_ok_and(|tree| tree.root() == header.input_root))
+        made.find(|listed| input_tree(&listed.inputs).is_ok_and(|tree| tree.root() == header.input_root))
     }
 
     /// Whole updates by whether they are within the plan's bounds.
@@ -265,12 +292,30 @@ impl Dossier {
     }
 }
 
+/// Whether a receipt is for an update of the header's round.
+fn is_of(signed: &SignedReceipt, header: &RoundHeader) -> bool {
+    let receipt = &signed.receipt;
+    (receipt.federation, receipt.round, receipt.attempt) == (header.federation, header.round, header.attempt)
+}
+
+/// None of them, all, and then smaller groups before larger ones: every one of up to ten, else as many as [`GROUPS`].
+fn subsets(all: &[NodeId]) -> Vec<Vec<NodeId>> {
+    let mut groups = vec![Vec::new(), all.to_vec()];
+    // Each with the place after its last member.
+    let mut last: Vec<(usize, Vec<NodeId>)> = vec![(0, Vec::new())];
+    while !last.is_empty() && groups.len() < GROUPS {
+        let longer = last.iter().flat_map(|(from, group)| {
+            let more = all.iter().enumerate().skip(*from);
+            more.map(|(place, who)| (place + 1, [group.as_slice(), &[*who]].concat()))
+        });
+        last = longer.take(GROUPS - groups.len()).collect();
+        groups.extend(last.iter().map(|(_, group)| group.clone()));
+    }
+    groups
+}
+
 fn omissions(header: &RoundHeader, known: &Known<'_>, inputs: &[Input], found: &mut Examined) {
-    let of_this = |signed: &&SignedReceipt| {
-        let receipt = &signed.receipt;
-        (receipt.federation, receipt.round, receipt.attempt) == (header.federation, header.round, header.attempt)
-    };
-    for receipt in known.receipts.iter().filter(of_this) {
+    for receipt in known.receipts.iter().filter(|signed| is_of(signed, header)) {
         match OmissionProof::new(header, &known.domain, &known.coordinator, receipt, inputs) {
             Ok(proof) => found.lies.push(Proof::Omission(Box::new(proof))),
             Err(RefuteError::Listed) => found.holds.push("an update with a receipt"),

@@ -83,6 +83,8 @@ pub(crate) fn start_hardhat(test: &str, chain_id: u64) -> Option<Node> {
             &port.to_string(),
         ])
         .env("HARDHAT_DISABLE_TELEMETRY_PROMPT", "true")
+        // Where CI is set it writes its lines in colour.
+        .env("NO_COLOR", "1")
         .current_dir(&folder);
     let node = listening(
         &mut command,
@@ -98,9 +100,11 @@ fn listening(command: &mut Command, says: &str) -> Node {
     let mut lines = BufReader::new(child.stdout.take().unwrap())
         .lines()
         .map_while(Result::ok);
-    let port = lines
-        .by_ref()
-        .find_map(|line| line.strip_prefix(says)?.trim_end_matches('/').trim().parse().ok());
+    let port = lines.by_ref().find_map(|line| {
+        let (_, rest) = line.split_once(says)?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..digits].parse().ok()
+    });
     std::thread::spawn(move || lines.for_each(drop));
     let mut node = Node { child, port: 0 };
     node.port = port.expect("the node ended before it listened");

@@ -31,36 +31,36 @@ pub(super) struct Court<'a> {
 }
 
 impl Court<'_> {
-    /// Hears one header that isn't final.
-    pub(super) async fn hear(&self, posted: &Posted, standing: bool) -> Result<Heard, Failure> {
-        let mut heard = Heard {
-            round: posted.header.round,
-            digest: posted.digest,
-            ..Heard::default()
-        };
+    /// Hears one header that isn't final. What was done before a failure is in `heard`.
+    pub(super) async fn hear(&self, posted: &Posted, standing: bool, heard: &mut Heard) -> Result<(), Failure> {
         let signatures = self.signatures(posted).await?;
         if let Some((lie, _)) = self.client.lie_of(&posted.digest).await? {
             // Somebody was here before, perhaps this command: what is left is to punish.
-            self.punish(posted, lie, &signatures, &mut heard).await?;
+            self.punish(posted, lie, &signatures, heard).await?;
             if !heard.steps.is_empty() {
                 heard.lies.push(format!("{} was proved before", name(lie)));
             }
-            return Ok(heard);
+            return Ok(());
         }
-        self.twice(posted, &signatures, &mut heard).await?;
+        self.twice(posted, &signatures, heard).await?;
         let aggregates = self.material.aggregates(posted.header.round);
         let shown = self.client.shown(&posted.header).await?;
         let mut found = self.examine(&posted.header, &aggregates, &shown);
-        if standing && found.wants_rows(&posted.header) {
-            found = self.rows(posted, &aggregates, found, &signatures, &mut heard).await?;
+        // Of a copy that is merely old nothing follows: rows are demanded only by somebody who says how many.
+        let asks = match self.args.demands {
+            Some(_) => found.rows_would_help(&posted.header),
+            None => found.wants_rows(&posted.header),
+        };
+        if standing && asks {
+            found = self.rows(posted, &aggregates, found, &signatures, heard).await?;
         }
         if let Some(proof) = found.lies.first() {
-            self.convict(posted, proof, &signatures, &mut heard).await?;
+            self.convict(posted, proof, &signatures, heard).await?;
         } else if standing && self.args.answer {
-            self.answer(posted, &mut heard).await?;
+            self.answer(posted, heard).await?;
         }
         heard.unknown.extend(found.unknown);
-        let hidden = found.hidden.iter().filter(|_| found.lies.is_empty());
+        let hidden = found.hidden.iter().filter(|_| found.lies.is_empty() && !found.behind);
         heard
             .unknown
             .extend(hidden.map(|what| format!("nobody has shown {what}")));
@@ -72,7 +72,7 @@ impl Court<'_> {
             let differs = self.material.differs(&posted.digest, &posted.header);
             heard.doubts.extend(differs);
         }
-        Ok(heard)
+        Ok(())
     }
 
     pub(super) fn examine(&self, header: &RoundHeader, aggregates: &[Vec<i32>], shown: &[Evidence]) -> Examined {

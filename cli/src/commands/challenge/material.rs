@@ -12,6 +12,7 @@ use xfl_core::{
     },
     round::{Phase, Rounds},
     train::Device,
+    transcript::whole,
 };
 use xfl_settlement::{
     chain::client::SettlementClient, payout::PayoutKey, receipt::SignedReceipt, statement::RoundHeader,
@@ -45,7 +46,11 @@ impl Material {
     pub(super) fn gather(args: &Args) -> Result<Self, Failure> {
         let directory = args.target.is_dir().then_some(&args.target);
         let lengths = lengths(args);
-        let transcript = transcript(&args.target)?;
+        let mut transcript = transcript(&args.target)?;
+        // It may be written to at this moment.
+        if let whole @ 1.. = whole(&transcript).len() {
+            transcript.truncate(whole);
+        }
         let others = args
             .other
             .iter()

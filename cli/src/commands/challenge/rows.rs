@@ -20,6 +20,9 @@ use xfl_settlement::{
 use super::{court::Court, report::Heard};
 use crate::failure::Failure;
 
+/// Rows of a round that are demanded where nobody says how many.
+const DEMANDS: u64 = 8;
+
 impl Court<'_> {
     /// Demands rows, waits until each is shown or its deadline has passed, and says what came of it. Where nobody shows one the round is void.
     pub(super) async fn rows(
@@ -39,7 +42,11 @@ impl Court<'_> {
             .collect();
         let all = chunks(header.dimension);
         let bond = self.client.demand_bond().await?;
-        for chunk in choose(all, self.args.demands.saturating_sub(asked.len() as u64), &asked)? {
+        for chunk in choose(
+            all,
+            self.args.demands.unwrap_or(DEMANDS).saturating_sub(asked.len() as u64),
+            &asked,
+        )? {
             let call = Call::demand(header, chunk, bond);
             let sent = async { self.client.demand_row(header, chunk).await };
             let what = format!("demand row {chunk} of {all} against a bond of {bond}");

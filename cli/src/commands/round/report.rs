@@ -78,7 +78,7 @@ pub(super) fn outcome(dir: &Path, summary: &Summary) -> Result<Outcome, Failure>
         ""
     };
     text += &format!("{} of {} rounds finished{how}\n", summary.finished, summary.planned);
-    if summary.chains.len() > 1 {
+    if summary.chains.len() > 1 || summary.chains.iter().any(|standing| standing.waits_for.is_some()) {
         text += &chains::lines(&summary.chains);
     }
     if summary.chains.iter().any(|standing| !standing.done()) {

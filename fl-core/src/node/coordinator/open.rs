@@ -265,7 +265,8 @@ fn same_federation(setup: &Setup, rounds: &Rounds) -> Result<(), CoordinateError
         return Err(CoordinateError::OtherFederation(what.into()));
     }
     if setup.payout.account() != genesis.contracts.coordinator {
-        let what = "the payout key isn't the one that this run's contracts name; name it with --payout-key";
+        let what = "the payout key isn't the one that this run's contracts know as the coordinator's; \
+                    name that one with --payout-key, or begin a new run with another --dir";
         return Err(CoordinateError::OtherFederation(what.into()));
     }
     let mut members = setup.members.clone();

@@ -1,13 +1,21 @@
 //! Rows for those who demand them, while a run goes on: without an answer in time even an honest round is void, and its signers pay.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use xfl_settlement::chain::client::{ClientError, Outcome, SettlementClient};
+use xfl_settlement::{
+    chain::client::{ClientError, Outcome, SettlementClient},
+    statement::RoundHeader,
+};
 
-use crate::challenge::{AnswerError, answers};
+use crate::challenge::{AnswerError, answers_of};
 
 /// How often the home chain is asked whether a round is held back; a demand can be answered for far longer.
 const LOOK: Duration = Duration::from_secs(10);
+/// The longest pause after a failure.
+const LONGEST_PAUSE: Duration = Duration::from_secs(80);
 
 /// Why a row wasn't shown this time.
 #[derive(Debug, thiserror::Error)]
@@ -18,49 +26,89 @@ enum Unanswered {
     Rows(#[from] AnswerError),
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: std::io::Error },
+    #[error("replaying was cut off: {0}")]
+    Cut(String),
 }
 
 /// Shows every row that is demanded of a round in this transcript, until the task is dropped. `client` is the home chain's, with a key that has
-/// coins for gas; the bonds are owed to that key.
+/// coins for gas; the bonds are owed to that key. Rows that can't be made or shown are said, tried again with longer and longer pauses, and keep
+/// no other round's from being shown.
 pub async fn answer_demands(client: SettlementClient, transcript: PathBuf) {
+    let mut pause = LOOK;
     loop {
-        tokio::time::sleep(LOOK).await;
-        match answer(&client, &transcript).await {
-            Ok(0) => {}
-            Ok(shown) => tracing::info!(shown, "rows were demanded, and shown"),
-            Err(error) => tracing::warn!(%error, "rows that are demanded couldn't be shown; it is tried again"),
+        tokio::time::sleep(pause).await;
+        let (shown, failed) = answer(&client, &transcript).await;
+        if shown > 0 {
+            tracing::info!(shown, "rows were demanded, and shown");
+        }
+        pause = match &failed {
+            None => LOOK,
+            Some(_) => (pause * 2).min(LONGEST_PAUSE),
+        };
+        if let Some(error) = failed {
+            tracing::warn!(%error, "rows that are demanded couldn't be shown; it is tried again");
         }
     }
 }
 
-/// Shows what is open now; how many rows.
-async fn answer(client: &SettlementClient, transcript: &PathBuf) -> Result<usize, Unanswered> {
+/// Shows what is open now; how many rows, and the first thing that kept others from being shown.
+async fn answer(client: &SettlementClient, transcript: &Path) -> (usize, Option<Unanswered>) {
+    let wanted = match open(client).await {
+        Ok(wanted) if wanted.is_empty() => return (0, None),
+        Ok(wanted) => wanted,
+        Err(error) => return (0, Some(error.into())),
+    };
+    let path = transcript.to_owned();
+    // Reading and replaying may take seconds.
+    let made = tokio::task::spawn_blocking(move || {
+        let bytes = std::fs::read(&path).map_err(|source| Unanswered::File { path, source })?;
+        let answers = answers_of(&bytes, &wanted);
+        Ok::<_, Unanswered>(wanted.into_iter().zip(answers).collect::<Vec<_>>())
+    });
+    let made = match made.await {
+        Ok(Ok(made)) => made,
+        Ok(Err(error)) => return (0, Some(error)),
+        Err(error) => return (0, Some(Unanswered::Cut(error.to_string()))),
+    };
+    let (mut shown, mut failed) = (0, None);
+    for ((header, _), rows) in made {
+        let rows = rows.unwrap_or_else(|error| {
+            failed.get_or_insert(error.into());
+            Vec::new()
+        });
+        for row in rows {
+            match client.answer_row(&header, &row).await {
+                Ok(outcome) => shown += usize::from(matches!(outcome, Outcome::Done(_))),
+                Err(error) => drop(failed.get_or_insert(error.into())),
+            }
+        }
+    }
+    (shown, failed)
+}
+
+/// Rounds that stand, and their rows that are demanded and not shown yet.
+async fn open(client: &SettlementClient) -> Result<Vec<(RoundHeader, Vec<u64>)>, ClientError> {
     if client.held_back().await?.is_none() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let demanded = client.demanded().await?;
-    let mut shown = 0;
+    let mut wanted = Vec::new();
     for posted in client.posted().await? {
-        if client.header_digest(posted.header.round).await? != Some(posted.digest) {
+        let of_this: Vec<_> = demanded
+            .iter()
+            .filter(|demand| demand.digest == posted.digest)
+            .collect();
+        if of_this.is_empty() || client.header_digest(posted.header.round).await? != Some(posted.digest) {
             continue;
         }
         let mut chunks = Vec::new();
-        for demand in demanded.iter().filter(|demand| demand.digest == posted.digest) {
+        for demand in of_this {
             let open = client.demand_of(&posted.digest, demand.chunk).await?;
             chunks.extend(open.filter(|open| open.demander != [0; 20]).map(|_| demand.chunk));
         }
-        if chunks.is_empty() {
-            continue;
-        }
-        let bytes = tokio::fs::read(transcript).await;
-        let bytes = bytes.map_err(|source| {
-            let path = transcript.clone();
-            Unanswered::File { path, source }
-        })?;
-        for row in answers(&bytes, &posted.header, &chunks)? {
-            let outcome = client.answer_row(&posted.header, &row).await?;
-            shown += usize::from(matches!(outcome, Outcome::Done(_)));
+        if !chunks.is_empty() {
+            wanted.push((posted.header, chunks));
         }
     }
-    Ok(shown)
+    Ok(wanted)
 }

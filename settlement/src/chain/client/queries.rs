@@ -115,6 +115,16 @@ impl SettlementClient {
         Ok(self.rounds.isActive(round).call().await.map_err(ConnectionError::rpc)?)
     }
 
+    /// Whether a round would be active in the next block: on a chain that makes blocks only when there is something to do, time stands still in
+    /// between.
+    ///
+    /// # Errors
+    /// [`ClientError`]; some nodes don't answer for blocks to come.
+    pub async fn is_active_next(&self, round: u64) -> Result<bool, ClientError> {
+        let call = self.rounds.isActive(round).block(alloy::eips::BlockId::pending());
+        Ok(call.call().await.map_err(ConnectionError::rpc)?)
+    }
+
     /// When a posted round's rewards become claimable, Unix seconds.
     ///
     /// # Errors
