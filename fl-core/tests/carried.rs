@@ -16,7 +16,11 @@ use xfl_core::{
     seed::Seed,
     train::{Device, Limits, Table, contribution::ContributionError},
 };
-use xfl_privacy::{Delta, Epsilon, budget::Limit};
+use xfl_privacy::{
+    Delta, Epsilon, Rho,
+    accounting::Loss,
+    budget::{self, Limit},
+};
 
 const FEATURES: usize = 300;
 const BATCH: usize = 4;
@@ -267,4 +271,105 @@ fn other_data_wait_for_the_next_block() {
     practice.carried = None;
     practice.data = usual(tempfile::tempdir().unwrap().path()).data;
     assert!(matches!(released(&mut practice, 1), Err(ProtectError::NothingCarried)));
+}
+
+/// The block was paid for under one plan: another of the same name, with less noise or other batches, has to wait for the next, and pay.
+#[test]
+fn another_plan_of_the_same_name_pays_for_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    released(&mut usual(folder.path()), 1).unwrap();
+    let quiet = plan(&format!(
+        "mode = \"dp-ftrl\"\nseparation = {SEPARATION}\nnoise_multiplier = 0.1\n"
+    ));
+    assert_eq!(quiet.federation(), carrying().federation());
+    let larger = Plan::parse(&carrying().text().replace("batch = 4", "batch = 3"), "federation.toml").unwrap();
+    for other in [&quiet, &larger] {
+        let mut other = practice(folder.path(), other, BATCH * SEPARATION as usize, 0.3);
+        for round in 2..=4 {
+            let refused = released(&mut other, round);
+            assert!(
+                matches!(refused, Err(ProtectError::Reordered { round: 1, next: 5 })),
+                "{refused:?}"
+            );
+        }
+        assert_eq!(other.budget.ledger().lines(), 1);
+    }
+    let mut again = practice(folder.path(), &quiet, BATCH * SEPARATION as usize, 0.3);
+    released(&mut again, 5).unwrap();
+    let paid = again
+        .budget
+        .ledger()
+        .releases()
+        .map(|r| r.loss.rho())
+        .collect::<Vec<_>>();
+    assert_eq!(paid[1], again.mechanism.rho_per_release());
+    assert!(paid[1] > paid[0]);
+}
+
+/// A budget in which the block's first round has another price than the plan's.
+#[test]
+fn a_block_that_was_paid_otherwise_is_not_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    released(&mut usual(folder.path()), 1).unwrap();
+    std::fs::remove_file(folder.path().join("budget.jsonl")).unwrap();
+    let mut practice = usual(folder.path());
+    let charge = budget::Release {
+        federation: practice.plan.federation().0,
+        round: 1,
+        attempt: 0,
+        unit: practice.mechanism.unit(),
+        relation: practice.mechanism.relation(),
+        loss: Loss::unsampled(Rho::ZERO),
+    };
+    practice.budget.charge(&charge).unwrap();
+    assert!(matches!(
+        released(&mut practice, 2),
+        Err(ProtectError::PaidOtherwise { round: 1, next: 5 })
+    ));
+    released(&mut practice, 5).unwrap();
+}
+
+#[test]
+fn what_no_round_takes_back_is_forgotten() {
+    let remembered = |practice: &Practice| -> Vec<u64> {
+        let file = practice.carried.as_ref().unwrap();
+        (1..=12).filter(|round| file.remembers(*round).unwrap()).collect()
+    };
+    // With the plan's last round; which is repeated all the same.
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = usual(folder.path());
+    for round in 1..=11 {
+        released(&mut whole, round).unwrap();
+    }
+    assert_eq!(remembered(&whole), [8, 9, 10, 11]);
+    let last = released(&mut whole, 12).unwrap();
+    assert!(remembered(&whole).is_empty());
+    assert_eq!(released(&mut whole, 12).unwrap(), last);
+    // At the federation's end, where the last rounds were missed. Nothing is drawn twice then either.
+    let folder = tempfile::tempdir().unwrap();
+    let mut part = usual(folder.path());
+    for round in [1, 2, 4, 6, 7] {
+        released(&mut part, round).unwrap();
+    }
+    assert_eq!(remembered(&part), [4, 6, 7]);
+    part.finished().unwrap();
+    assert!(remembered(&part).is_empty());
+    assert!(matches!(released(&mut part, 7), Err(ProtectError::Drawn { round: 7 })));
+    assert_eq!(part.budget.ledger().lines(), 5);
+}
+
+/// A separation is asked for in mode dp-ftrl only: a whole institution may have fewer records than a batch, and too few of single ones are refused as ever.
+#[test]
+fn other_modes_ask_for_no_separation() {
+    let folder = tempfile::tempdir().unwrap();
+    let local = plan("noise_multiplier = 1.0\n");
+    let few = released(&mut practice(folder.path(), &local, BATCH - 1, 0.3), 1).unwrap_err();
+    assert!(
+        matches!(&few, ProtectError::Contribution(ContributionError::Train(error)) if error.to_string().contains("batch")),
+        "{few}"
+    );
+    let text = local.text().replace("unit = \"record\"", "unit = \"institution\"");
+    let whole = Plan::parse(&text, "federation.toml").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    released(&mut practice(folder.path(), &whole, BATCH - 1, 0.3), 1).unwrap();
 }

@@ -10,8 +10,8 @@
 //! ```text
 //! f_t = F x_t - round( sum_{0 < k < b} c_k N_{t-k} )        a function of the data and of what was released
 //! Y_t = f_t + z_t,    z_t discrete Gaussian of parameter F sigma on every coordinate (OpenDP's)
-//! N_t = Y_t - F x_t                                         remembered, and secret
-//! y_t = round(Y_t / F) = x_t + round(N_t / F)               what leaves
+//! N_t = Y_t - F x_t, held to 32 bits                        remembered, and secret
+//! y_t = round(Y_t / F) = x_t + round((Y_t - F x_t) / F)     what leaves, or nothing where it is out of range
 //! ```
 //!
 //! Rounds that an institution wasn't in have `N_s = 0`. Without the rounding, `C N = z` with the banded matrix `C` of the `c_k`: `y` is
@@ -33,12 +33,13 @@
 //! ```
 //!
 //! *Proof.* Give the adversary all `Y_t`; every `y_t`, every model and every decision who takes part are post-processing of them. Given `Y_1 ..
-//! Y_{t-1}`, the integers `x_s` and `N_s = Y_s - F x_s` of earlier rounds are functions of the data alone, since a record's gradient depends on it and
+//! Y_{t-1}`, the integers `x_s` and `N_s` of earlier rounds are functions of the data alone, since a record's gradient depends on it and
 //! on a model that was released. So `Y_t` is the discrete Gaussian mechanism on the integer function `f_t` of the data: `D_t^2 / (2 (F sigma)^2)`-zCDP
 //! where `D_t` bounds the change of `f_t` (Canonne, Kamath and Steinke 2020, Theorem 4), and the rounds compose adaptively (Bun and Steinke
 //! 2016, Lemma 2.3). It remains to bound `D_t`. `f_t` depends on the record through those of `x_t, x_{t-1} .. x_{t-b+1}` that use it: at most one, of
 //! round `t - k`, and only if that round was released and its noise is remembered. At `k = 0` the change is `F g` with `|g| <= D`. At `k > 0`,
-//! `N_{t-k}` changes by `-F g`, the argument of the rounding by `c_k F g_i` in coordinate `i`, and the rounded value by an integer of magnitude at most
+//! `N_{t-k}` changes by at most `F |g_i|` in coordinate `i` (what lies beyond 32 bits is set to their ends, which brings no two numbers further
+//! apart), the argument of the rounding by at most `c_k F |g_i|`, and the rounded value by an integer of magnitude at most
 //! `ceil(c_k F |g_i|)`, which is zero where `g_i` is, at most `F |g_i|` since `c_k <= 1`, and less than `c_k F |g_i| + 1`. With `|g|_0 <= s` (`g` is
 //! a vector of integers) and `|g|_1 <= sqrt(s) |g|`, its square norm is at most `D_k^2`. A use at round `r` so costs at most `D_k^2 / (2 (F sigma)^2)` at
 //! round `r + k` for `k < b`, and nothing later. ∎
@@ -49,7 +50,9 @@
 //! it, and a use that was released lies in a block that was charged: `u` is at most the number of charges. Noise that is forgotten, or whose round
 //! was missed, is zero in `f_t`, which only removes terms from the argument above. ∎
 //!
-//! Both proofs allow no second draw for a round: [`Carried::release`] refuses a round that isn't later than all it knows.
+//! Both proofs allow no second draw for a round: [`Carried::release`] refuses a round that isn't later than all it knows. And whether there is a
+//! release may depend on nothing but `Y_t`: a `y_t` out of range (probability at most `2^-40`) is one; an `N_t` beyond 32 bits, which is a matter of
+//! `x_t` too, doesn't stop it, and costs accuracy alone.
 //!
 //! **What a missed round means.** Later releases take back only noise that this institution sent. If a release was sent and not used (its round was
 //! abandoned), later ones still take parts of it back: their sum carries more noise than it could, the guarantee stays.
@@ -215,22 +218,14 @@ impl<S> Carried<S> {
         if mechanism.sigma() == 0 {
             return Noised::admit(values, mechanism);
         }
-        let lags = mechanism.lags();
-        self.noise.retain(|&before, _| round - before < u64::from(lags));
-        let taken_back = self.taken_back(round, lags, values.len());
-        let fine = values.iter().zip(taken_back.iter());
-        let fine = fine.map(|(x, back)| (i64::from(*x) << FINE_BITS) - back).collect();
         let noised = noise.noise_fine(FineSum {
-            values: Zeroizing::new(fine),
+            values: self.fine(round, &values),
             mechanism,
         })?;
         let mut carried = Zeroizing::new(Vec::with_capacity(values.len()));
         for (value, noised) in values.iter_mut().zip(noised.values.iter()) {
-            let exact = noised - (i64::from(*value) << FINE_BITS);
-            let own = i32::try_from(exact).map_err(|_| NoiseError::OutsideRange)?;
-            let released = i64::from(*value) + rounded(exact, FINE_BITS);
-            *value = i32::try_from(released).map_err(|_| NoiseError::OutsideRange)?;
-            carried.push(own);
+            carried.push(held(noised.saturating_sub(i64::from(*value) << FINE_BITS)));
+            *value = i32::try_from(rounded(*noised, FINE_BITS)).map_err(|_| NoiseError::OutsideRange)?;
         }
         let noised = Noised::admit(values, mechanism)?;
         self.noise.insert(round, carried);
@@ -243,6 +238,17 @@ impl<S> Carried<S> {
             Some(last) if round <= last => Err(CarriedError::Order { got: round, last }),
             _ => Ok(()),
         }
+    }
+
+    /// `f_t` of the documentation; forgets what this round and later ones don't take back.
+    fn fine(&mut self, round: u64, values: &[i32]) -> Zeroizing<Vec<i64>> {
+        let lags = self.mechanism.lags();
+        self.noise.retain(|&before, _| round - before < u64::from(lags));
+        let mut fine = self.taken_back(round, lags, values.len());
+        for (fine, value) in fine.iter_mut().zip(values) {
+            *fine = (i64::from(*value) << FINE_BITS) - *fine;
+        }
+        fine
     }
 
     /// `round(sum_k c_k N_{t-k})`: at most `2^31 2^20 2^8` before the rounding.
@@ -263,7 +269,12 @@ impl<S> Carried<S> {
 
 /// The integer nearest to `value / 2^bits`, upwards in the middle.
 fn rounded(value: i64, bits: u32) -> i64 {
-    (value + (1 << (bits - 1))) >> bits
+    value.saturating_add(1 << (bits - 1)) >> bits
+}
+
+/// The nearest number of 32 bits.
+fn held(noise: i64) -> i32 {
+    noise.clamp(i32::MIN.into(), i32::MAX.into()) as i32
 }
 
 /// A source of noise for one round of mode dp-ftrl: another source, and what earlier rounds carried.

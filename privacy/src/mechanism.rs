@@ -292,7 +292,7 @@ impl TryFrom<Settings> for Mechanism {
         // Noise of all local steps together; or with what earlier rounds left in it.
         let released_sigma = (sigma < 1 << 32)
             .then(|| match carried {
-                Some(spread) => (sigma as f64 * spread.release).ceil() as u128,
+                Some(spread) => (sigma as f64 * spread.most).ceil() as u128,
                 None => sqrt_up(u128::from(sigma).pow(2) * u128::from(local_steps)),
             })
             .and_then(|sigma| u64::try_from(sigma).ok())
@@ -325,7 +325,7 @@ impl TryFrom<Settings> for Mechanism {
         ) else {
             let tail = bounds::tail_multiple(length) * noise_multiplier.get() * f64::from(local_steps).sqrt();
             let most = match carried {
-                Some(spread) => (most_units as f64 + tail * spread.release).max(tail * spread.release * 257.0),
+                Some(spread) => (most_units as f64 + tail * spread.most).max(tail * spread.most * 257.0),
                 None => most_units as f64 + tail,
             };
             let at_least = clip.get() * most / limit as f64 * 1.001;
@@ -480,8 +480,8 @@ impl Mechanism {
         self.sigma
     }
 
-    /// Noise of a release, of all its local steps together, and in mode dp-ftrl with what earlier rounds left in it: standard deviation in grid
-    /// steps.
+    /// Noise of a release, of all its local steps together, and in mode dp-ftrl with what earlier rounds left in it where none was missed: standard
+    /// deviation in grid steps.
     #[must_use]
     pub fn released_sigma(&self) -> f64 {
         f64::from(self.sigma) * self.spread

@@ -177,7 +177,7 @@ impl<R: ReadAt> Stored<R> {
         })
     }
 
-    /// The round after which this much was earned.
+    /// The round after which this much was earned, as the file says: it isn't under [`Self::root`], so that round's header must bear the root.
     #[must_use]
     pub fn round(&self) -> u64 {
         self.round

@@ -1,8 +1,10 @@
 //! The noise of mode dp-ftrl on disk: what later rounds take back, and what a round that is asked for again repeats.
 //!
 //! **Secret.** Whoever knows the noise of a release knows what it hid. The file is a [`Journal`] of mode 0600 in the institution's own folder; what no
-//! release needs any more is forgotten, and copies in memory are wiped. (Freed pages of the file keep their bytes until they are written over: treat
-//! the file like the data.)
+//! release needs any more is forgotten: with the plan's last round, or the federation's end, all of it
+//! (but see [`CarriedFile::finish`]; and an institution that isn't running at the end keeps it). (Freed pages of the file keep their bytes
+//! until they are written over: treat the file like the data. In memory, noise is wiped where it is worked with; buffers of encodings that grew, and
+//! redb's own pages, are not.)
 //!
 //! **One draw for a round.** A round is marked here, charged in the budget file, drawn, kept here, and only then let out. So whatever is cut
 //! short, a round has one release or none:
@@ -15,25 +17,29 @@
 //!
 //! **A file that is gone, or older than the budget,** is noticed by the budget: rounds of the block were charged that the file doesn't know. Then nothing
 //! is released before the next block begins: in what order records were used up to here is not known, nor what was drawn. Noise that is
-//! missing otherwise costs accuracy, never privacy ([`xfl_privacy::Carried`], Theorem 2). The same goes for data or an order that changed within
-//! a block: a record could come again too soon. Not noticed: this file *and* the budget put back to a state before the block.
+//! missing otherwise costs accuracy, never privacy ([`xfl_privacy::Carried`], Theorem 2). The same goes for data, their order, the plan's text or the
+//! mechanism that changed within a block: a record could come again too soon, or at a price that was paid for more noise.
+//!
+//! **Not noticed:** the whole folder (this file, the budget and the institution's journal) put back to *any* earlier state, in the middle of a block
+//! too, unless the coordinator shows what this node signed since. A round is then drawn twice under one charge. Never restore the folder while the
+//! federation runs; what is lost is better left lost, the next block begins without it.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use xfl_privacy::{Carried, CarriedError, Mechanism, Os};
+use xfl_privacy::{Carried, CarriedError, Mechanism, Noising, Os};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::journal::{Journal, JournalError};
 use crate::{
     message::{MessageError, decode, encode},
-    plan::FederationId,
+    plan::{FederationId, Plan},
     seed::Seed,
     train::{Data, Target},
 };
 
 const KEY: &[u8] = b"noise 1";
-const ORDER: &str = "xfl-core carried noise v1: data and their order";
+const ORDER: &str = "xfl-core carried noise v2: plan, mechanism, data and their order";
 
 /// What an institution remembers of its noise in one federation.
 pub struct CarriedFile {
@@ -60,7 +66,7 @@ pub enum CarriedFileError {
 /// A round.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Kept {
-    /// [`order_of`] the data.
+    /// [`order_of`] the data and the plan.
     pub(super) order: [u8; 32],
     /// None before the draw.
     pub(super) drawn: Option<Drawn>,
@@ -107,7 +113,7 @@ impl CarriedFile {
         Ok(self.journal.keep(&self.key(round), &encode(&kept))?)
     }
 
-    /// Keeps a round's draw, and forgets rounds that no release needs any more.
+    /// Keeps a round's draw, and forgets rounds that no release needs any more; after the plan's last round, whatever any carried.
     pub(super) fn keep(
         &mut self,
         round: u64,
@@ -115,18 +121,62 @@ impl CarriedFile {
         carried: &Carried<Os>,
         (values, mechanism): (&[i32], &Mechanism),
     ) -> Result<(), CarriedFileError> {
+        let last = matches!(mechanism.noising(), Noising::DpFtrl { rounds, .. } if round >= rounds);
+        let noise = carried.noise(round).filter(|_| !last).unwrap_or_default().to_vec();
         let kept = Kept {
             order,
             drawn: Some(Drawn {
                 model,
-                noise: carried.noise(round).unwrap_or_default().to_vec(),
+                noise,
                 values: values.to_vec(),
             }),
         };
         let bytes = Zeroizing::new(encode(&kept));
         self.journal.keep(&self.key(round), &bytes)?;
         let oldest = (round + 1).saturating_sub(mechanism.block().into());
-        Ok(self.journal.forget_between(&self.key(0), &self.key(oldest))?)
+        self.journal.forget_between(&self.key(0), &self.key(oldest))?;
+        if last {
+            self.mark_only(oldest..round)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was drawn in the two blocks up to the last round that is marked: the federation is finished, or goes on without. Rounds stay
+    /// marked, so that none is drawn again. Where nothing was drawn for longer than that (charges were refused, say), older noise stays.
+    ///
+    /// # Errors
+    /// The disk, or a damaged entry.
+    pub fn finish(&mut self, mechanism: &Mechanism) -> Result<(), CarriedFileError> {
+        let Noising::DpFtrl { rounds, .. } = mechanism.noising() else {
+            return Ok(());
+        };
+        let mut kept = None;
+        for round in (1..=rounds).rev() {
+            if self.kept(round)?.is_some() {
+                kept = Some(round);
+                break;
+            }
+        }
+        let Some(latest) = kept else { return Ok(()) };
+        self.mark_only((latest + 1).saturating_sub(2 * u64::from(mechanism.block()))..latest + 1)
+    }
+
+    /// Whether what a round carried is on disk.
+    ///
+    /// # Errors
+    /// The disk, or a damaged entry.
+    pub fn remembers(&self, round: u64) -> Result<bool, CarriedFileError> {
+        let drawn = self.kept(round)?.and_then(|kept| kept.drawn);
+        Ok(drawn.is_some_and(|drawn| !drawn.noise.is_empty()))
+    }
+
+    fn mark_only(&mut self, rounds: std::ops::Range<u64>) -> Result<(), CarriedFileError> {
+        for round in rounds {
+            if let Some(Kept { order, drawn: Some(_) }) = self.kept(round)? {
+                self.mark(round, order)?;
+            }
+        }
+        Ok(())
     }
 
     /// The noise that round `round` takes back parts of: of earlier rounds over data in the same order.
@@ -155,9 +205,13 @@ impl CarriedFile {
     }
 }
 
-/// A digest of all records and the seed that orders them: as long as it stays, a record rests between two uses.
-pub(super) fn order_of(data: &dyn Data, seed: &Seed) -> [u8; 32] {
+/// A digest of the plan's text, the mechanism, all records and the seed that orders them: as long as it stays, a record rests between two uses, and
+/// what was paid for a block was paid for this noise.
+pub(super) fn order_of((plan, mechanism): (&Plan, &Mechanism), data: &dyn Data, seed: &Seed) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(ORDER);
+    for part in [plan.text().as_bytes(), &encode(mechanism)] {
+        hasher.update(&(part.len() as u64).to_le_bytes()).update(part);
+    }
     hasher.update(&seed.0);
     hasher.update(&(data.len() as u64).to_le_bytes());
     hasher.update(&(data.width() as u64).to_le_bytes());

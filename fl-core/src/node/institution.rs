@@ -135,6 +135,9 @@ pub enum JoinError {
     /// What the institution won't agree to.
     #[error("{0}")]
     Plan(String),
+    /// The federation is finished, and its noise can't be forgotten.
+    #[error("the federation is finished, and the noise of mode dp-ftrl can't be removed: {0}; remove the file by hand")]
+    Noise(ProtectError),
     /// Files.
     #[error("{}: {source}", path.display())]
     File {
@@ -354,7 +357,15 @@ where
                 }
                 Output::Train(wish) => self.train(wish),
                 Output::Signed { round, score } => (self.tell)(Event::Signed { round, score }),
-                Output::Finished => self.finished = true,
+                Output::Finished => {
+                    self.finished = true;
+                    if let Some(practice) = &mut self.practice {
+                        practice
+                            .finished()
+                            .map_err(ProtectError::from)
+                            .map_err(JoinError::Noise)?;
+                    }
+                }
             }
         }
         Ok(broken)

@@ -94,12 +94,23 @@ pub enum ProtectError {
     },
     /// Mode dp-ftrl: records could come again too soon.
     #[error(
-        "data, or the seed that orders them, changed since round {round}: a record could be used again too soon; nothing is released before round {next}"
+        "the plan, the data or the seed that orders them changed since round {round}: a record could be used again too soon, or under less noise than was \
+         paid for; nothing is released before round {next}"
     )]
     Reordered {
-        /// The last round over the other data.
+        /// A round over the other data, or under the other plan.
         round: u64,
         /// The first round that may use these.
+        next: u64,
+    },
+    /// Mode dp-ftrl: the budget says that the block was paid for, but not what it costs.
+    #[error(
+        "the budget was charged for round {round} under other terms than the plan's, so its block isn't paid for; nothing is released before round {next}"
+    )]
+    PaidOtherwise {
+        /// The first round on record in the block.
+        round: u64,
+        /// The first round that is paid for anew.
         next: u64,
     },
     /// Mode dp-ftrl: a round that is asked for again, on another model.

@@ -130,15 +130,16 @@ pub fn contribution<N: Noise>(task: &Task<'_>, noise: &mut N) -> Result<Noised<N
     }
 }
 
-/// Whether data of `records` have enough batches for the plan's separation: the rotation then uses a record at most once in so many rounds.
+/// Whether data of `records` have enough batches for the plan's separation: the rotation then uses a record at most once in so many rounds. Modes
+/// without a separation ask for nothing here.
 ///
 /// # Errors
 /// [`ContributionError::TooSoon`].
 pub fn separated(plan: &Plan, records: usize) -> Result<(), ContributionError> {
-    let (batch, separation) = (
-        plan.terms().training.batch,
-        plan.terms().privacy.separation.unwrap_or(1),
-    );
+    let Some(separation) = plan.terms().privacy.separation else {
+        return Ok(());
+    };
+    let batch = plan.terms().training.batch;
     let needed = batch.saturating_mul(separation as usize);
     if records >= needed {
         return Ok(());

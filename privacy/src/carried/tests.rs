@@ -5,9 +5,27 @@ use crate::{
 
 /// Unit record over batches of one, grid step 1.
 fn mechanism(separation: u32, rounds: u64, dimension: u64, clip_steps: u32, noise_multiplier: f64) -> Mechanism {
+    related(
+        Relation::ZeroOut,
+        separation,
+        rounds,
+        dimension,
+        clip_steps,
+        noise_multiplier,
+    )
+}
+
+fn related(
+    relation: Relation,
+    separation: u32,
+    rounds: u64,
+    dimension: u64,
+    clip_steps: u32,
+    noise_multiplier: f64,
+) -> Mechanism {
     Mechanism::try_from(Settings {
         unit: Unit::Record,
-        relation: Relation::ZeroOut,
+        relation,
         clip_norm: clip_steps.into(),
         grid_step: 1.0,
         noise_multiplier,
@@ -107,54 +125,143 @@ fn sums_carry_what_is_said_and_less_than_independent_noise() {
     assert!(variance < 0.17 * independent, "{}", variance / independent);
 }
 
-/// All positions of a record over two blocks, all integer gradients in a disc, zero-out and replaced by the opposite: the change of what is noised, round by
-/// round, given the same transcript. Its squares never pass what is charged, in its own round they reach it.
+/// What a change of the record by these vectors, in rounds `uses`, does to the integers that are noised: squares of the changes of rounds 1, 2, ..., given
+/// the same transcript. `before` is the noise that rounds carried in one of the worlds.
+fn changes(mechanism: &Mechanism, before: &[Vec<i32>], uses: &[(u64, [i32; 2])]) -> Vec<u128> {
+    let fine = |round: u64, other: i32| {
+        let moved = |s: u64| {
+            uses.iter()
+                .find(|(used, _)| *used == s)
+                .map_or([0; 2], |(_, g)| g.map(|g| g * other))
+        };
+        let mut world = Carried::<Rehearsal>::new(mechanism).unwrap();
+        for s in 1..round {
+            let noise = before[s as usize].iter().zip(moved(s));
+            let noise = noise.map(|(n, g)| n - (g << FINE_BITS)).collect();
+            world.recall(s, Zeroizing::new(noise)).unwrap();
+        }
+        world.fine(round, &moved(round))
+    };
+    let square = |round| {
+        let worlds = [fine(round, 0), fine(round, 1)];
+        let squares = (0..2).map(|i| u128::from((worlds[1][i] - worlds[0][i]).unsigned_abs()).pow(2));
+        squares.sum()
+    };
+    (1..before.len() as u64).map(square).collect()
+}
+
+/// All integer vectors of at most this norm.
+fn disc(reach: i32) -> impl Iterator<Item = [i32; 2]> {
+    (-reach..=reach)
+        .flat_map(move |a| (-reach..=reach).map(move |b| [a, b]))
+        .filter(move |[a, b]| a * a + b * b <= reach * reach)
+}
+
+/// All positions of a record over two blocks, once used and twice at exactly the separation, and all changes of its gradient: in a disc of the clip norm for
+/// zero-out, of twice that for replace (there every difference of two clipped gradients, and more). Squares never pass what is charged, and all but
+/// reach it.
 #[test]
 fn sensitivity_by_brute_force() {
-    for (separation, clip) in [(2u32, 3u32), (3, 4), (5, 2), (7, 5)] {
-        let rounds = 2 * u64::from(separation);
-        let mechanism = mechanism(separation, rounds, 2, clip, 40.0);
-        // Some transcript: the noise that rounds carried in one world.
-        let mut own = Carried::<Rehearsal>::new(&mechanism).unwrap();
-        let mut source = RehearsalNoise::from_seed([separation as u8; 32]);
-        let mut before = vec![Vec::new()];
-        for round in 1..=rounds {
-            own.release(round, zeros(&mechanism), &mut source).unwrap();
-            before.push(own.noise(round).unwrap().to_vec());
-        }
-        let reach = clip as i32;
-        let disc = (-reach..=reach).flat_map(|a| (-reach..=reach).map(move |b| [a, b]));
-        let bound = lags::squares(mechanism.sensitivity(), 2, mechanism.lags());
-        let mut most = 0;
-        for g in disc.filter(|[a, b]| a * a + b * b <= reach * reach) {
-            for used in 1..=rounds {
-                let (mut total, mut first) = (0u128, 0);
-                for round in used..=rounds {
-                    let worlds = [0, 1].map(|other: i32| {
-                        let mut world = Carried::<Rehearsal>::new(&mechanism).unwrap();
-                        for s in round.saturating_sub(u64::from(separation) - 1).max(1)..round {
-                            let gone = if s == used { other << FINE_BITS } else { 0 };
-                            let noise = before[s as usize].iter().zip(g).map(|(n, g)| n - gone * g).collect();
-                            world.recall(s, Zeroizing::new(noise)).unwrap();
-                        }
-                        world.taken_back(round, mechanism.lags(), 2).to_vec()
-                    });
-                    let own = if round == used { 1i64 << FINE_BITS } else { 0 };
-                    let changes = (0..2).map(|i| own * i64::from(g[i]) - (worlds[0][i] - worlds[1][i]));
-                    let square: u128 = changes.map(|c| u128::from(c.unsigned_abs()).pow(2)).sum();
-                    if round == used {
-                        first = square;
-                    }
-                    total += square;
-                }
-                assert!(total <= bound, "{g:?} used in {used}: {total} of {bound}");
-                assert!(first <= (u128::from(clip) << FINE_BITS).pow(2));
-                most = most.max(total);
+    for relation in [Relation::ZeroOut, Relation::Replace] {
+        for (separation, clip) in [(2u32, 3u32), (3, 4), (5, 2), (7, 5)] {
+            let rounds = 2 * u64::from(separation) + 1;
+            let mechanism = related(relation, separation, rounds, 2, clip, 40.0);
+            let reach = clip as i32 * if relation == Relation::Replace { 2 } else { 1 };
+            assert_eq!(mechanism.sensitivity(), reach as u64);
+            // Some transcript: the noise that rounds carried in one world.
+            let mut own = Carried::<Rehearsal>::new(&mechanism).unwrap();
+            let mut source = RehearsalNoise::from_seed([separation as u8; 32]);
+            let mut before = vec![Vec::new()];
+            for round in 1..=rounds {
+                own.release(round, zeros(&mechanism), &mut source).unwrap();
+                before.push(own.noise(round).unwrap().to_vec());
             }
+            let bound = lags::squares(mechanism.sensitivity(), 2, mechanism.lags());
+            let (mut once, mut twice) = (0, 0);
+            for g in disc(reach) {
+                for used in 1..=rounds {
+                    let alone = changes(&mechanism, &before, &[(used, g)]);
+                    let own = alone[used as usize - 1];
+                    assert!(own <= (reach.unsigned_abs() as u128 * 256).pow(2));
+                    let total: u128 = alone.iter().sum();
+                    assert!(total <= bound, "{g:?} used in {used}: {total} of {bound}");
+                    once = once.max(total);
+                    let again = used + u64::from(separation);
+                    if again > rounds {
+                        continue;
+                    }
+                    // The second gradient is another one: the model has moved.
+                    for h in [g, g.map(|g| -g), [g[1], -g[0]], [reach, 0], [0, -reach]] {
+                        let both = changes(&mechanism, &before, &[(used, g), (again, h)]);
+                        let (first, second) = both.split_at(again as usize - 1);
+                        let (first, second): (u128, u128) = (first.iter().sum(), second.iter().sum());
+                        assert!(
+                            first <= bound && second <= bound,
+                            "{g:?} {h:?} from {used}: {first} {second} of {bound}"
+                        );
+                        twice = twice.max(first + second);
+                    }
+                }
+            }
+            // Bounds hardly overstate: roundings on the finer grid are all that is given away.
+            assert!(once as f64 > 0.97 * bound as f64, "{separation}: {once} of {bound}");
+            assert!(twice > once);
         }
-        // Bounds hardly overstate: roundings on the finer grid are all that is given away.
-        assert!(most as f64 > 0.97 * bound as f64, "{separation}: {most} of {bound}");
     }
+}
+
+/// Replacing a record moves the sum by twice the clip norm, through the sum itself: two clipped gradients that point away from each other.
+#[test]
+fn a_replaced_record_is_charged_for_both_of_its_gradients() {
+    let [zero_out, replace] = [Relation::ZeroOut, Relation::Replace].map(|r| related(r, 4, 8, 2, 5, 40.0));
+    let fine = |gradient: &[f32]| {
+        let values = update(&replace, gradient).values;
+        Carried::<Rehearsal>::new(&replace).unwrap().fine(1, &values).to_vec()
+    };
+    let (one, other) = (fine(&[30.0, 40.0]), fine(&[-30.0, -40.0]));
+    let moved: f64 = one.iter().zip(&other).map(|(a, b)| ((a - b) as f64).powi(2)).sum();
+    assert_eq!(moved.sqrt(), (replace.sensitivity() << FINE_BITS) as f64);
+    assert_eq!(replace.sensitivity(), 2 * zero_out.sensitivity());
+    let [less, more] = [zero_out, replace].map(|m| m.rho_per_release().get());
+    // Four times, but for roundings on the finer grid.
+    assert!((3.98..=4.0).contains(&(more / less)), "{less} {more}");
+}
+
+/// Noise beyond 32 bits is held to them, and the round is released all the same: whether one is may not depend on data.
+#[test]
+fn noise_that_leaves_its_range_is_held_to_it() {
+    assert_eq!(
+        [i64::MIN, -1 << 31, -7, i64::from(i32::MAX) + 1].map(held),
+        [i32::MIN, i32::MIN, -7, i32::MAX]
+    );
+    struct Far;
+    impl Noise for Far {
+        type Source = Rehearsal;
+        fn noise(&mut self, _: Quantised) -> Result<Noised<Rehearsal>, NoiseError> {
+            Err(NoiseError::Alone)
+        }
+        fn noise_sum(&mut self, _: ClearSum) -> Result<NoisedSum<Rehearsal>, NoiseError> {
+            Err(NoiseError::Alone)
+        }
+        fn noise_fine(&mut self, fine: FineSum) -> Result<NoisedFineSum<Rehearsal>, NoiseError> {
+            let (values, _) = fine.into_parts();
+            // The same outcome, whatever the data were.
+            Ok(NoisedFineSum::new(Zeroizing::new(vec![i32::MAX.into(); values.len()])))
+        }
+        fn draw(&mut self, _: usize, _: SampleRate) -> Result<Vec<usize>, NoiseError> {
+            Err(NoiseError::Alone)
+        }
+    }
+    // A large clip norm beside little noise: a sum of that size may leave.
+    let mechanism = mechanism(3, 9, 2, 20_000_000, 0.01);
+    let outcomes = [[0.0, 0.0], [-50.0, 50.0]].map(|gradient: [f32; 2]| {
+        let mut carried = Carried::new(&mechanism).unwrap();
+        let released = carried.release(1, update(&mechanism, &gradient), &mut Far).unwrap();
+        (released.values().to_vec(), carried.noise(1).unwrap().to_vec())
+    });
+    assert_eq!(outcomes[0].0, outcomes[1].0);
+    assert_eq!(outcomes[0].1, [i32::MAX; 2]);
+    assert_eq!(outcomes[1].1, [i32::MAX, i32::MAX - 50 * 256]);
 }
 
 /// Noise that was kept goes on as if nothing had happened, and noise that was forgotten only leaves its terms away.
