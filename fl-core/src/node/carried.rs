@@ -2,7 +2,7 @@
 //!
 //! **Secret.** Whoever knows the noise of a release knows what it hid. The file is a [`Journal`] of mode 0600 in the institution's own folder; what no
 //! release needs any more is forgotten: with the plan's last round, or the federation's end, all of it
-//! (but see [`CarriedFile::finish`]; and an institution that isn't running at the end keeps it). (Freed pages of the file keep their bytes
+//! (an institution that isn't running then, is training, or hasn't trained since it was started keeps it). (Freed pages of the file keep their bytes
 //! until they are written over: treat the file like the data. In memory, noise is wiped where it is worked with; buffers of encodings that grew, and
 //! redb's own pages, are not.)
 //!
@@ -141,24 +141,15 @@ impl CarriedFile {
         Ok(())
     }
 
-    /// Forgets what was drawn in the two blocks up to the last round that is marked: the federation is finished, or goes on without. Rounds stay
-    /// marked, so that none is drawn again. Where nothing was drawn for longer than that (charges were refused, say), older noise stays.
+    /// Forgets everything that was drawn: the federation is finished, or goes on without. Rounds stay marked, so that none is drawn again.
     ///
     /// # Errors
     /// The disk, or a damaged entry.
     pub fn finish(&mut self, mechanism: &Mechanism) -> Result<(), CarriedFileError> {
-        let Noising::DpFtrl { rounds, .. } = mechanism.noising() else {
-            return Ok(());
-        };
-        let mut kept = None;
-        for round in (1..=rounds).rev() {
-            if self.kept(round)?.is_some() {
-                kept = Some(round);
-                break;
-            }
+        match mechanism.noising() {
+            Noising::DpFtrl { rounds, .. } => self.mark_only(1..rounds.saturating_add(1)),
+            _ => Ok(()),
         }
-        let Some(latest) = kept else { return Ok(()) };
-        self.mark_only((latest + 1).saturating_sub(2 * u64::from(mechanism.block()))..latest + 1)
     }
 
     /// Whether what a round carried is on disk.
