@@ -555,7 +555,7 @@ async fn several_who_were_left_out_together_are_found_by_their_receipts() {
     };
     // Whether those that went in have receipts at hand too, or not.
     for some in [vec![1, 3], vec![0, 1, 2, 3]] {
-        let held: Vec<_> = some.iter().map(|place| receipts[*place].clone()).collect();
+        let held: Vec<_> = some.iter().map(|place| receipts[*place]).collect();
         let found = dossier.examine(
             &lie.header,
             &Known {
