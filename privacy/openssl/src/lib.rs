@@ -6,7 +6,7 @@
 //! per thread. So there is one cryptographic library to trust and to build instead of two.
 //!
 //! OpenDP asks for a few bytes at a time, hundreds of times for one exact sample, and every call to the generator costs as much as a
-//! kilobyte of its output: it mixes fresh entropy in and changes its key. So a thread draws [`POOL`] bytes at once and hands them out,
+//! kilobyte of its output: it mixes fresh entropy in and changes its key. So a thread draws [`rand::POOL`] bytes at once and hands them out,
 //! each byte once; what was handed out is wiped at once, what is left when the thread ends. A process that forks and goes on without
 //! another program (nothing here does; `std::process` starts another one) would hand its child the same bytes.
 //!
