@@ -97,17 +97,21 @@ pub(crate) fn start_hardhat(test: &str, chain_id: u64) -> Option<Node> {
 /// Starts a node and waits until it says where it listens; the rest of its output is read and dropped.
 fn listening(command: &mut Command, says: &str) -> Node {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    let port = lines.by_ref().find_map(|line| {
-        let (_, rest) = line.split_once(says)?;
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        rest[..digits].parse().ok()
-    });
-    std::thread::spawn(move || lines.for_each(drop));
+    let lines = BufReader::new(child.stdout.take().unwrap());
     let mut node = Node { child, port: 0 };
-    node.port = port.expect("the node ended before it listened");
+    let (tell, told) = std::sync::mpsc::channel();
+    let says = says.to_owned();
+    std::thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            if let Some((_, rest)) = line.split_once(&says) {
+                let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+                let _ = rest[..digits].parse().map(|port| tell.send(port));
+            }
+        }
+    });
+    node.port = told
+        .recv_timeout(std::time::Duration::from_secs(60))
+        .expect("the node didn't say within a minute where it listens");
     node
 }
 
