@@ -1,11 +1,8 @@
 //! `xfl privacy epsilon`: what noise gives away.
 
-use xfl_privacy::{
-    NoiseMultiplier,
-    accounting::{Composition, Step},
-};
+use xfl_privacy::accounting::{Composition, Step};
 
-use super::question::{Common, parameter};
+use super::question::{Common, Noise};
 use crate::{
     failure::Failure,
     printer::{Outcome, Printer, list},
@@ -14,21 +11,15 @@ use crate::{
 /// Arguments of `xfl privacy epsilon`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Standard deviation of the noise over the sensitivity; 0 for none. Under replacement (fixed) the sensitivity is two clip norms.
-    #[arg(
-        long,
-        allow_negative_numbers = true,
-        env = "XFL_NOISE_MULTIPLIER",
-        hide_env_values = true
-    )]
-    noise_multiplier: f64,
+    #[command(flatten)]
+    noise: Noise,
     #[command(flatten)]
     common: Common,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
-    let noise = NoiseMultiplier::new(args.noise_multiplier).map_err(parameter("--noise-multiplier"))?;
+    let noise = args.noise.checked()?;
     let question = args.common.checked(printer)?;
     let step = Step {
         noise,

@@ -4,12 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde_json::json;
-use xfl_privacy::{
-    NoiseMultiplier,
-    accounting::{Accountant, Composition, Step, TradeOff},
-};
+use xfl_privacy::accounting::{Accountant, Composition, Step, TradeOff};
 
-use super::question::{Checked, Common, parameter};
+use super::question::{Checked, Common, Noise};
 use crate::{
     failure::Failure,
     files,
@@ -26,14 +23,8 @@ use sheet::Sheet;
 /// Arguments of `xfl privacy plot`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Standard deviation of the noise over the sensitivity. Under replacement (fixed) the sensitivity is two clip norms.
-    #[arg(
-        long,
-        allow_negative_numbers = true,
-        env = "XFL_NOISE_MULTIPLIER",
-        hide_env_values = true
-    )]
-    noise_multiplier: f64,
+    #[command(flatten)]
+    noise: Noise,
     #[command(flatten)]
     common: Common,
     /// Where the picture goes; its ending says what it is: .svg or .png.
@@ -75,7 +66,7 @@ pub(super) const COUNTED: [Accountant; 3] = [Accountant::Pld, Accountant::Rdp, A
 /// Runs the command.
 pub(super) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let format = format(&args.out)?;
-    let noise = NoiseMultiplier::new(args.noise_multiplier).map_err(parameter("--noise-multiplier"))?;
+    let noise = args.noise.checked()?;
     let question = args.common.checked(printer)?;
     if question.steps == 0 {
         return Err(Failure::usage("0 steps give nothing away: there is nothing to plot").hint("write --steps 1000"));

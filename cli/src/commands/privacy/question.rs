@@ -2,11 +2,30 @@
 
 use serde_json::{Value, json};
 use xfl_privacy::{
-    Delta, Epsilon, ParameterError, SampleRate, Unit,
+    Delta, Epsilon, NoiseMultiplier, ParameterError, SampleRate, Unit,
     accounting::{Accountant, Neighbours, Sampling, Step},
 };
 
 use crate::{failure::Failure, printer::Printer};
+
+/// How much noise is asked about.
+#[derive(Debug, clap::Args)]
+pub(super) struct Noise {
+    /// Standard deviation of the noise over the sensitivity; 0 for none. Under replacement (fixed) the sensitivity is two clip norms.
+    #[arg(
+        long,
+        allow_negative_numbers = true,
+        env = "XFL_NOISE_MULTIPLIER",
+        hide_env_values = true
+    )]
+    noise_multiplier: f64,
+}
+
+impl Noise {
+    pub(super) fn checked(&self) -> Result<NoiseMultiplier, Failure> {
+        NoiseMultiplier::new(self.noise_multiplier).map_err(parameter("--noise-multiplier"))
+    }
+}
 
 /// Arguments that every question has.
 #[derive(Debug, clap::Args)]
