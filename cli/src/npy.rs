@@ -18,6 +18,7 @@
 mod element;
 mod error;
 mod header;
+mod held;
 mod opening;
 mod parts;
 mod write;
@@ -37,6 +38,7 @@ use rayon::prelude::*;
 
 pub(crate) use element::{Element, Kind};
 pub(crate) use error::NpyError;
+pub(crate) use held::Held;
 pub(crate) use parts::VectorParts;
 pub(crate) use write::{write_rows, write_vector};
 

@@ -143,7 +143,7 @@ fn floats<T: real::Real + npy::Element>(
     let (pre, state) = (&stages.stages[..], told.state());
     let (read, made, values);
     if updates.bytes() <= args.memory.saturating_mul(1 << 20) {
-        let rows = updates.to_vec::<T>()?;
+        let rows = updates.held::<T>()?;
         let table = real::Table::new(rows.chunks_exact(d).collect());
         let table = table.map_err(|error| updates.refused(&error))?;
         read = began.elapsed().as_secs_f64();

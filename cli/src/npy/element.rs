@@ -49,7 +49,7 @@ impl fmt::Display for Kind {
 }
 
 /// A number that a file may hold.
-pub(crate) trait Element: Copy + Default + Send + Sync + sealed::Sealed {
+pub(crate) trait Element: bytemuck::Pod + Default + Send + Sync + sealed::Sealed {
     /// Its type.
     const KIND: Kind;
 

@@ -40,7 +40,7 @@ pub(super) fn aggregate(
     let (pre, state) = (&stages.stages[..], ready.state());
     let (read, made);
     if updates.bytes() <= memory {
-        let values = updates.to_vec::<i32>()?;
+        let values = updates.held::<i32>()?;
         let rows = Rows::new(values.chunks_exact(d).collect()).map_err(|error| updates.not_rows(&error))?;
         read = asked.began.elapsed().as_secs_f64();
         made = ready.rule.aggregate_after(&rows, pre, state);

@@ -14,7 +14,7 @@ use xfl_aggregation::{
 
 use crate::{
     failure::Failure,
-    npy::{Array, Element, Kind, NpyError},
+    npy::{Array, Element, Held, Kind, NpyError},
 };
 
 /// Rows of numbers of one type.
@@ -89,17 +89,16 @@ impl Updates {
     }
 
     /// All numbers, row after row, in memory.
-    pub(super) fn to_vec<T: Element>(&self) -> Result<Vec<T>, NpyError> {
-        let (mut values, numbers) = (Vec::new(), self.n * self.d);
-        values.try_reserve_exact(numbers).map_err(|_| NpyError::Memory {
+    pub(super) fn held<T: Element>(&self) -> Result<Held<T>, NpyError> {
+        let numbers = self.n * self.d;
+        let mut held = Held::zeros(numbers).map_err(|_| NpyError::Memory {
             path: self.files[0].path().to_owned(),
             bytes: numbers * T::KIND.size(),
         })?;
-        values.resize(numbers, T::default());
-        let rows = values.par_chunks_mut(self.d).enumerate();
+        let rows = held.numbers_mut().par_chunks_mut(self.d).enumerate();
         rows.try_for_each(|(row, out)| self.part(row, 0, out))?;
         self.unchanged()?;
-        Ok(values)
+        Ok(held)
     }
 
     /// Checks that no file has changed since it was opened.
@@ -248,9 +247,9 @@ mod tests {
         });
         let updates = Updates::open(&paths).unwrap();
         assert_eq!((updates.n(), updates.d(), updates.bytes()), (6, 2, 96));
-        let all: Vec<f64> = updates.to_vec().unwrap();
+        let all = updates.held::<f64>().unwrap();
         assert_eq!(
-            all,
+            all[..],
             [200., 201., 202., 203., 100., 101., 300., 301., 302., 303., 304., 305.]
         );
         for row in 0..6 {
