@@ -146,6 +146,7 @@ pub fn terms(plan: &Plan, embedded: bool) -> Terms {
         } else {
             plan.terms().settlement.activation_seconds
         },
+        penalty: plan.terms().settlement.penalty.wei,
         token_name: "xfl reward".into(),
         token_symbol: "XFL".into(),
         supply: funding.max(1),

@@ -9,7 +9,9 @@
 mod queries;
 mod stake;
 
+use std::collections::HashMap;
 use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
 
 use alloy::contract::{CallBuilder, CallDecoder};
 use alloy::primitives::{Address, B256, Bytes, U256};
@@ -26,6 +28,7 @@ use super::contracts::bindings::StakeVault::{StakeVaultErrors, StakeVaultInstanc
 use super::contracts::bindings::XflToken::{XflTokenErrors, XflTokenInstance};
 use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
 use super::deploy::{DeployError, Deployment};
+use crate::abi;
 use crate::binding::Binding;
 use crate::claim::{ClaimProof, Entry};
 use crate::merkle::Digest;
@@ -135,6 +138,8 @@ pub struct SettlementClient {
     pub(crate) distributor: RewardDistributorInstance<DynProvider>,
     token: XflTokenInstance<DynProvider>,
     vault: Option<StakeVaultInstance<DynProvider>>,
+    /// Headers of posted rounds by their digests, which they were checked against: each is looked for once.
+    pub(super) headers: Arc<Mutex<HashMap<Digest, RoundHeader>>>,
 }
 
 impl SettlementClient {
@@ -161,6 +166,7 @@ impl SettlementClient {
                 .map(|vault| StakeVaultInstance::new(vault.into(), provider)),
             connection,
             deployment,
+            headers: Arc::default(),
         }
     }
 
@@ -239,11 +245,7 @@ impl SettlementClient {
         }
         self.recall().await?;
         let signatures = self.counting(header, signatures).await?;
-        let signatures = signatures
-            .iter()
-            .map(|signature| Bytes::copy_from_slice(&signature.0))
-            .collect();
-        let call = self.rounds.postRound(on_chain(header), signatures);
+        let call = self.rounds.postRound(on_chain(header), abi::pack(&signatures).into());
         match self.send(call).await {
             Ok(confirmed) => Ok(Outcome::Done(confirmed)),
             Err(error) => match self.is_posted(header).await? {
@@ -361,7 +363,7 @@ impl SettlementClient {
         Ok(!root.is_zero())
     }
 
-    /// The header of a posted round, from its event; none if there is no such round, or it was voided.
+    /// The header of a posted round, as it was posted; none if there is no such round, or it was voided.
     ///
     /// # Errors
     /// [`ClientError`].

@@ -356,6 +356,7 @@ mod tests {
             embedded: false,
             per_round_cap: 1_000,
             activation_delay: 3_600,
+            penalty: 7,
             token_name: "reward".into(),
             token_symbol: "R".into(),
             supply: 10_000,
@@ -380,6 +381,11 @@ mod tests {
         );
         let other = Plan::at(1, [4; 20], None, terms()).unwrap().deployment();
         assert!(other.registry != home.registry && other.token != home.token && other.rounds != home.rounds);
+        // What a lie costs is the manager's: members can tell it from the addresses.
+        let cheap = Terms { penalty: 6, ..terms() };
+        let cheap = Plan::at(1, [3; 20], None, cheap).unwrap().deployment();
+        assert_eq!(cheap.registry, home.registry);
+        assert!(cheap.rounds != home.rounds && cheap.vault != home.vault && cheap.distributor != home.distributor);
         let itself = Plan::at(1, [3; 20], Some(home.home()), terms());
         assert_eq!(itself, Err(DeployError::MirrorsItself { chain_id: 1 }));
     }
