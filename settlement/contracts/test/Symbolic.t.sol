@@ -10,7 +10,7 @@ import {RulesHarness} from "./support/RulesHarness.sol";
 contract SymbolicTest {
     RulesHarness private rules = new RulesHarness();
 
-    // That floor is the floor, q * d <= a < (q + 1) * d, in three steps: a solver doesn't divide by what it doesn't know.
+    // That floor is the floor, q * d <= a < (q + 1) * d, in two steps: a solver doesn't divide by what it doesn't know.
 
     /// The code gives the EVM's quotient, or one less where the EVM's remainder is negative; for all sums and divisors that there are.
     function check_floorIsTheQuotientOrOneLess(int128 dividend, uint96 divisor) external pure {
@@ -29,15 +29,6 @@ contract SymbolicTest {
         int256 dividend = int256(product) + remainder;
         int256 below = remainder < 0 ? product - by : int256(product);
         assert(below <= dividend && dividend < below + by);
-    }
-
-    /// All of it at once, through the code, for cohorts of one to eight and sums of eight 16-bit values.
-    function check_floorOfSmallCohorts(int24 dividend) external pure {
-        for (uint256 divisor = 1; divisor <= 8; ++divisor) {
-            int256 quotient = Rules.floor(dividend, divisor);
-            int256 rest = dividend - quotient * int256(divisor);
-            assert(0 <= rest && rest < int256(divisor));
-        }
     }
 
     function redo(uint8 rule, uint256 parameter, int32[3] memory x, int32 low, int32 high)
