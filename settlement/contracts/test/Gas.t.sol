@@ -6,6 +6,7 @@ import {RoundHeader} from "../src/types/RoundHeader.sol";
 import {Rules} from "../src/libraries/Rules.sol";
 import {Hints, Row} from "../src/types/Evidence.sol";
 import {Lies} from "./support/Lies.sol";
+import {Meter} from "./support/Meter.sol";
 import {Trees} from "./support/Trees.sol";
 
 /// @notice Gas of whole transactions (run with `--isolate`: intrinsic gas and calldata included), kept in gas/.
@@ -57,6 +58,29 @@ contract GasTest is Lies {
         vm.deal(address(distributor), 100 ether);
         vm.deal(memberOf(1), 1 ether);
         claims(", coin");
+    }
+
+    /// @dev As the design counted: the call alone, inside a transaction that is under way, with everything warm.
+    function test_warm() public {
+        Meter meter = new Meter();
+        submit(claimAmong1024(3, leafOf(nodeKeyOf(0), memberOf(0), 1 ether)));
+        for (uint256 i = 0; i < 2; ++i) {
+            Claim memory c = claimAmong1024(517, leafOf(nodeKeyOf(1), memberOf(1), (i + 1) * 20 ether));
+            uint256 used = meter.claim(distributor, c);
+            vm.snapshotValue("Warm", i == 0 ? "claim, first, 1024 earners" : "claim, later, 1024 earners", used);
+        }
+        address[] memory signers = new address[](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            signers[i] = memberOf(i);
+        }
+        // Not the first of a lap.
+        RoundHeader memory header = nextHeader(keccak256("measured"), latestBudget());
+        while (header.round % 3 == 0) {
+            post(header);
+            header = nextHeader(keccak256("measured"), latestBudget());
+        }
+        uint256 gas = meter.postRound(manager, header, packed(signaturesOf(header, 0, 3)), signers);
+        vm.snapshotValue("Warm", "postRound, 3 signatures", gas);
     }
 
     /// @dev Eight of 1,024 earners, twice.

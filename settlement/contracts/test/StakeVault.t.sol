@@ -227,6 +227,19 @@ contract StakeVaultTest is Federation {
     }
 
     /// Half to the prover, rounded down: a liar that proves its own lie still loses half.
+    /// The sum of all deposits has 128 bits: no stake overflows.
+    function test_deposit_refusesMoreThanTheTotalsHold() public {
+        uint256 most = type(uint128).max;
+        vault = new StakeVault(manager, IERC20(address(0)), UNBONDING, SINK);
+        vm.deal(address(this), 2 * most + 2);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.TooMuch.selector, most, most + 1));
+        vault.deposit{value: most + 1}(address(this), most + 1);
+        vault.deposit{value: most}(address(this), most);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.TooMuch.selector, most, most + 1));
+        vault.deposit{value: 1}(memberOf(0), 1);
+        assertEq(vault.stakeOf(address(this)), most, "stake");
+    }
+
     function test_slash_neverPaysTheProverMoreThanHalf(uint128 staked, uint128 cut) public {
         staked = uint128(bound(staked, 1, 100_000 ether));
         deposit(STAKER, staked);

@@ -10,16 +10,25 @@ import {RulesHarness} from "./support/RulesHarness.sol";
 contract SymbolicTest {
     RulesHarness private rules = new RulesHarness();
 
-    function floorOf(int64 dividend, uint8 divisor) private pure returns (int256) {
-        return Rules.floor(dividend, divisor);
+    // That floor is the floor, q * d <= a < (q + 1) * d, in two steps: a solver doesn't divide by what it doesn't know.
+
+    /// The code gives the EVM's quotient, or one less where the EVM's remainder is negative; for all sums and divisors that there are.
+    function check_floorIsTheQuotientOrOneLess(int128 dividend, uint96 divisor) external pure {
+        if (divisor == 0) return;
+        int256 by = int256(uint256(divisor));
+        int256 quotient = int256(dividend) / by;
+        int256 expected = int256(dividend) % by < 0 ? quotient - 1 : quotient;
+        assert(Rules.floor(dividend, divisor) == expected);
     }
 
-    /// The quotient times the divisor is at most the dividend, and one more is above it.
-    function check_floorIsTowardsNegativeInfinity(int16 dividend, uint8 divisor) external pure {
-        if (divisor == 0) return;
-        int256 quotient = floorOf(dividend, divisor);
-        assert(quotient * int256(uint256(divisor)) <= dividend);
-        assert((quotient + 1) * int256(uint256(divisor)) > dividend);
+    /// With a = p + r, where p = q * d is the EVM's quotient times the divisor and |r| < d its remainder: p is the largest multiple up to a if r
+    /// isn't negative, and p - d, which is (q - 1) * d, if it is.
+    function check_thatIsTheFloor(int160 product, int128 remainder, uint96 divisor) external pure {
+        int256 by = int256(uint256(divisor));
+        if (remainder >= by || remainder <= -by) return;
+        int256 dividend = int256(product) + remainder;
+        int256 below = remainder < 0 ? product - by : int256(product);
+        assert(below <= dividend && dividend < below + by);
     }
 
     function redo(uint8 rule, uint256 parameter, int32[3] memory x, int32 low, int32 high)
