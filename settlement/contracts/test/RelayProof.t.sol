@@ -190,7 +190,7 @@ contract RelaySlotsTest is Federation {
     function test_slots_areTheManagers() public {
         RoundHeader memory header = settle(keccak256("rewards"), 1 ether);
         bytes32 head = vm.load(address(manager), bytes32(RelayProof.HEAD));
-        assertEq(uint64(uint256(head)), header.round, "head");
+        assertEq(uint32(uint256(head)), header.round, "head");
         bytes32 slot = RelayProof.entry(bytes32(uint256(header.round)), RelayProof.DIGESTS);
         assertEq(vm.load(address(manager), slot), manager.headerDigest(header.round), "digest");
         assertTrue(manager.headerDigest(header.round) != 0, "posted");

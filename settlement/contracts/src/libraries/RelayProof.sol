@@ -37,7 +37,7 @@ library RelayProof {
         bytes[] nodes;
     }
 
-    /// @dev Slot of `RoundBook._head`, whose lowest 8 bytes are the last round that stands.
+    /// @dev Slot of `RoundBook._head`, whose lowest 4 bytes are the last round that stands.
     uint256 internal constant HEAD = 0;
     /// @dev Slot of `RoundBook._digests`.
     uint256 internal constant DIGESTS = 3;
@@ -114,7 +114,7 @@ library RelayProof {
         returns (bytes32)
     {
         bytes32 root = storageRoot(place);
-        uint64 latest = uint64(uint256(word(root, bytes32(HEAD), headNodes)));
+        uint64 latest = uint32(uint256(word(root, bytes32(HEAD), headNodes)));
         if (round == 0 || round > latest) revert RoundNotThere(latest, round);
         return word(root, entry(bytes32(uint256(round)), DIGESTS), digestNodes);
     }
