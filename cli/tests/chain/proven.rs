@@ -33,7 +33,7 @@ fn checkpoint(url: &str, block: &str) -> (String, String) {
     (format!("31337:{}:{hash}", hex(&block["number"])), hash)
 }
 
-/// Number of the block in which a round was posted: of the events that name it first, the only one with a header in its data.
+/// Number of the block in which a round was posted: of the events that name it first, the only one with a list (of signers) in its data.
 fn posted_in(url: &str, round: u64) -> u64 {
     let topics = json!([null, format!("0x{round:064x}")]);
     let logs = call(
@@ -41,7 +41,7 @@ fn posted_in(url: &str, round: u64) -> u64 {
         "eth_getLogs",
         &json!([{ "fromBlock": "0x0", "toBlock": "latest", "topics": topics }]),
     );
-    let posting = |log: &&Value| log["data"].as_str().unwrap().len() > 1_000;
+    let posting = |log: &&Value| log["data"].as_str().unwrap().len() > 2 + 64 * 3;
     hex(&logs.as_array().unwrap().iter().find(posting).unwrap()["blockNumber"])
 }
 

@@ -45,6 +45,9 @@ fn slots_are_where_the_compiler_puts_them() {
     let head = variable("RoundManager", "_head");
     assert_eq!(RoundSlots::HOME.latest(), slot(&head));
     assert_eq!(member(&head, "latest"), (0, 0, 4));
+    let mut packed = [0xff; 32];
+    packed[28..].copy_from_slice(&7u32.to_be_bytes());
+    assert_eq!(RoundSlots::HOME.latest_in(&packed), 7);
     let digests = variable("RoundManager", "_digests");
     assert_eq!(digests["type"], "mapping(uint64 => bytes32)");
     assert_eq!(RoundSlots::HOME.digest(7), entry(&digests, word(7)));
