@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use xfl_core::{
-    node::settle::{self, Book, Endpoint, Endpoints, Site, Standing},
+    node::settle::{self, Book, Endpoint, Endpoints, SettleError, Site, Standing},
     round::Rounds,
     transcript::Contracts,
 };
@@ -126,7 +126,9 @@ impl Federation {
         }
         let way = self.ways.get(&chain.chain_id).ok_or_else(|| {
             let id = chain.chain_id;
-            Failure::usage(format!("no url of chain {id} is known")).hint(format!("name one with --rpc {id}=URL"))
+            Failure::usage(format!("no url of chain {id} is known")).hint(format!(
+                "name one with --rpc {id}=URL, or write it down with `xfl chain init --rpc {id}=URL`"
+            ))
         })?;
         Ok(settle::connect(way, key)?)
     }
@@ -169,7 +171,7 @@ pub(crate) async fn ways(path: &Path, rounds: &Rounds, given: &[Endpoint]) -> Re
         };
         ways.insert(settle::EMBEDDED_CHAIN_ID, way);
     }
-    for known in Endpoints::read(path).chains {
+    for known in known(path)?.chains() {
         if let Some(id) = known.chain_id {
             ways.insert(id, known);
         }
@@ -182,6 +184,25 @@ pub(crate) async fn ways(path: &Path, rounds: &Rounds, given: &[Endpoint]) -> Re
         ways.insert(id, endpoint.clone());
     }
     Ok(ways)
+}
+
+/// Where chains are reached as `chains.toml` says: in a run's or an institution's directory (a transcript's, where that is named), beside it, and in
+/// the working folder. The nearer goes before, except where a run merely noted down what it was begun with.
+pub(crate) fn known(path: &Path) -> Result<Endpoints, Failure> {
+    let dir = match path.is_dir() {
+        true => path,
+        false => above(path),
+    };
+    let mut known = Endpoints::default();
+    for folder in [dir, above(dir), Path::new(".")] {
+        known = known.or(&Endpoints::read(folder).map_err(SettleError::from)?);
+    }
+    Ok(known)
+}
+
+fn above(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// The embedded chain in a run's directory, unless a coordinator has it open and serves it.

@@ -10,6 +10,8 @@
 mod copies;
 #[path = "challenge/liar.rs"]
 mod liar;
+#[path = "challenge/runs.rs"]
+mod runs;
 
 use std::{
     fs,

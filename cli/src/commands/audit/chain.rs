@@ -1,10 +1,10 @@
 //! The chain's side: what the contracts hold against what the transcript says.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use xfl_core::{
     audit::{Audit, Check, Posted, Verdict},
-    node::settle,
+    node::settle::{self, CHAINS_FILE, Endpoints, SettleError},
     round::Rounds,
     transcript::Contracts,
 };
@@ -38,6 +38,20 @@ pub(super) async fn checks(args: &Args, evidence: &Evidence, replayed: &Audit) -
         ways.entry(chain.chain_id())
             .or_insert_with(|| Connection::embedded(chain, None));
     }
+    // What the auditor wrote down itself, in the folder it works in: the audited directory's own file would have it ask the coordinator's nodes.
+    let mut silent = BTreeMap::new();
+    for endpoint in Endpoints::read(Path::new(".")).map_err(SettleError::from)?.chains() {
+        let id = endpoint.chain_id.unwrap_or_default();
+        if ways.contains_key(&id) || rounds.genesis().chains().all(|chain| chain.chain_id != id) {
+            continue;
+        }
+        let connection = settle::connect(&endpoint, None)?;
+        match connection.chain_id().await {
+            Ok(got) if got == id => drop(ways.insert(id, connection)),
+            Ok(got) => drop(silent.insert(id, format!("{endpoint} is chain {got}, {CHAINS_FILE} says {id}"))),
+            Err(error) => drop(silent.insert(id, format!("{endpoint}, as {CHAINS_FILE} says: {error}"))),
+        }
+    }
     let own = settle::check_contracts(rounds.plan(), rounds.genesis());
     let mut checks = vec![Check {
         round: None,
@@ -51,13 +65,13 @@ pub(super) async fn checks(args: &Args, evidence: &Evidence, replayed: &Audit) -
     for chain in rounds.genesis().chains() {
         match ways.get(&chain.chain_id) {
             Some(connection) => checks.extend(on_chain(replayed, rounds, chain, connection.clone()).await?),
-            None => checks.push(missing(rounds, chain)),
+            None => checks.push(missing(rounds, chain, silent.get(&chain.chain_id))),
         }
     }
     Ok(checks)
 }
 
-fn missing(rounds: &Rounds, chain: &Contracts) -> Check {
+fn missing(rounds: &Rounds, chain: &Contracts, silent: Option<&String>) -> Check {
     let home = chain.chain_id == rounds.genesis().contracts.chain_id;
     let (stage, text) = match home {
         true => (
@@ -69,6 +83,7 @@ fn missing(rounds: &Rounds, chain: &Contracts) -> Check {
             format!("the chain isn't at hand: give --rpc {}=URL", chain.chain_id),
         ),
     };
+    let text = silent.map_or(text, |why| format!("the chain isn't at hand: {why}"));
     Check {
         round: None,
         stage,

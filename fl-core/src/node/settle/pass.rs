@@ -163,8 +163,8 @@ impl Site {
         Ok(())
     }
 
-    /// Whether nobody used these contracts yet. Another run of the same plan has the same ones, and its members would sign two headers for one
-    /// round, for which they can be slashed.
+    /// Whether nobody used these contracts yet. A run that was begun anew with a copied salt has the same ones, and its members would sign two headers
+    /// for one round, for which they can be slashed.
     ///
     /// # Errors
     /// [`SettleError::Used`], and those of a chain that doesn't answer.
@@ -396,6 +396,7 @@ mod tests {
     fn site(connection: Connection) -> Site {
         let terms = Terms {
             federation: [5; 32],
+            run: [0; 16],
             threshold: 1,
             embedded: true,
             per_round_cap: 10,
