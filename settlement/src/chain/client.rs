@@ -10,12 +10,14 @@ mod queries;
 mod stake;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use alloy::contract::{CallBuilder, CallDecoder};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::DynProvider;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::sol_types::SolInterface;
+use tokio::sync::Mutex;
 
 use super::connect::{Confirmed, Connection, ConnectionError, TransactError, succeeded};
 use super::contracts::bindings::FederationRegistry::{FederationRegistryErrors, FederationRegistryInstance};
@@ -26,6 +28,7 @@ use super::contracts::bindings::StakeVault::{StakeVaultErrors, StakeVaultInstanc
 use super::contracts::bindings::XflToken::{XflTokenErrors, XflTokenInstance};
 use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
 use super::deploy::{DeployError, Deployment};
+use super::events::reader::Reader;
 use crate::binding::Binding;
 use crate::claim::{ClaimProof, Entry};
 use crate::merkle::Digest;
@@ -135,6 +138,8 @@ pub struct SettlementClient {
     pub(crate) distributor: RewardDistributorInstance<DynProvider>,
     token: XflTokenInstance<DynProvider>,
     vault: Option<StakeVaultInstance<DynProvider>>,
+    /// What the contracts told so far; clones share it.
+    pub(super) events: Arc<Mutex<Reader>>,
 }
 
 impl SettlementClient {
@@ -161,6 +166,7 @@ impl SettlementClient {
                 .map(|vault| StakeVaultInstance::new(vault.into(), provider)),
             connection,
             deployment,
+            events: Arc::default(),
         }
     }
 

@@ -193,6 +193,12 @@ impl Connection {
         Self { confirmations, ..self }
     }
 
+    /// Blocks that a transaction must have before it counts, its own included.
+    #[must_use]
+    pub fn confirmations(&self) -> u64 {
+        self.confirmations
+    }
+
     /// The provider, for anything that isn't here.
     #[must_use]
     pub fn provider(&self) -> &DynProvider {
