@@ -213,6 +213,9 @@ pub async fn run(
         ..
     } = shell;
     server.shutdown(Duration::from_secs(5)).await;
+    if let Err(error) = settle::write_rewards(&setup.dir, machine.rounds()) {
+        tracing::warn!(%error, "the file of rewards couldn't be written; `xfl settle` makes it");
+    }
     let stopped = match ended? {
         End::Finished => false,
         End::Stopped => true,

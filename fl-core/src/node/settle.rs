@@ -20,6 +20,7 @@ mod answer;
 pub mod book;
 mod endpoints;
 mod pass;
+mod rewards;
 mod salt;
 mod serve;
 
@@ -42,6 +43,7 @@ pub use self::{
     book::{Book, Signed},
     endpoints::{ChainChoice, Endpoint, Endpoints, EndpointsError, FILE as CHAINS_FILE, connect},
     pass::{Site, Standing},
+    rewards::write_rewards,
     salt::run_salt,
     serve::{Answer, spawn},
 };
@@ -267,6 +269,11 @@ pub fn deployment(plan: &Plan, genesis: &Genesis, contracts: &Contracts) -> Depl
         terms: if home.is_some() { terms.on_mirror() } else { terms },
         home,
     }
+}
+
+/// The file in which a directory remembers what a chain told.
+pub fn events_file(dir: &Path, chain_id: u64) -> std::path::PathBuf {
+    dir.join(format!("events-{chain_id}.xfl"))
 }
 
 /// Opens the embedded chain of a run's directory, beginning it if need be.

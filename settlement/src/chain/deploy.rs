@@ -12,6 +12,7 @@
 
 mod check;
 mod creation;
+mod found;
 mod terms;
 
 use alloy::primitives::{Address, U256};

@@ -192,7 +192,11 @@ async fn sites(setup: &Setup, rounds: &Rounds, lines: &mut Lines) -> Result<Vec<
             continue;
         };
         let steps = settle::deployment_plan(plan, genesis, chain)?;
-        sites.push(Site::new(steps, place, connection));
+        let site = Site::new(steps, place, connection);
+        sites.push(match chain.embedded {
+            true => site,
+            false => site.with_memory(settle::events_file(&setup.dir, chain.chain_id)),
+        });
     }
     Ok(sites)
 }

@@ -2,7 +2,7 @@
 //!
 //! A pass can be repeated, cut off and run by several at once: contract state decides what is left to do.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use xfl_settlement::{
@@ -101,6 +101,13 @@ impl Site {
             checked: false,
             admitted: BTreeSet::new(),
         }
+    }
+
+    /// The same, remembering in a file what the chain told.
+    #[must_use]
+    pub fn with_memory(self, file: PathBuf) -> Self {
+        let client = self.client.with_memory(file);
+        Self { client, ..self }
     }
 
     /// The contracts' client.
