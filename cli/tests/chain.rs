@@ -10,8 +10,13 @@
 #[path = "../../settlement/tests/support/anvil.rs"]
 mod anvil;
 
+#[path = "support/liar.rs"]
+#[allow(dead_code)]
+mod liar;
 #[path = "support/place.rs"]
 mod place;
+#[path = "chain/proven.rs"]
+mod proven;
 
 use std::{fs, path::Path, process::Child, thread::sleep, time::Duration};
 
@@ -20,6 +25,10 @@ use serde_json::{Value, json};
 use place::{Place, answer, call, text, until};
 
 const ROUNDS: u64 = 3;
+
+fn hex(number: &Value) -> u64 {
+    u64::from_str_radix(number.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+}
 
 #[test]
 fn a_federation_settles_on_a_node_that_others_wrote() {
@@ -101,6 +110,8 @@ fn a_federation_settles_on_a_node_that_others_wrote() {
     }
     let audit = place.run(&format!("audit run --rpc {url}"), 0);
     assert_eq!(audit["data"]["rounds"], ROUNDS, "{audit}");
+
+    proven::against(&place, &url);
 
     // A node that has none of it is no witness, for or against.
     let other = anvil::start("a_federation_settles_on_a_node_that_others_wrote", 31_337).unwrap();

@@ -128,9 +128,9 @@ pub fn replay(transcript: &[u8], mut referee: Option<&mut dyn Referee>) -> Audit
         match reader.next() {
             Ok(None) => break,
             Ok(Some(entry)) => {
-                let before = Before::of(&rounds);
                 let lent = referee.as_mut().map(|r| &mut **r as &mut dyn Referee);
                 let judged = lent.is_some();
+                let before = Before::of(&rounds, judged);
                 if let Err(error) = rounds.apply(&entry, lent) {
                     let at = reader.head().height.saturating_sub(1);
                     audit.push(round, &before.stage, format!("entry {at}: {error}"), Verdict::Fails);
@@ -186,16 +186,19 @@ struct Before {
     endorsements: Vec<Signature>,
     declined: usize,
     cohort: usize,
+    /// Whether it can be told that an attempt given up here couldn't go on.
+    tells: bool,
 }
 
 impl Before {
-    fn of(rounds: &Rounds) -> Self {
+    fn of(rounds: &Rounds, judged: bool) -> Self {
         Self {
             stage: stage(rounds.phase()),
             settled: rounds.settled().filter(|_| rounds.phase() == Phase::Post).cloned(),
             endorsements: rounds.endorsements().values().copied().collect(),
             declined: rounds.work().declined.len(),
             cohort: rounds.cohort().len(),
+            tells: rounds.judges_giving_up(judged),
         }
     }
 
@@ -262,8 +265,13 @@ impl Before {
                 "the header follows, cumulative rewards included",
                 Verdict::Holds,
             ),
+            Entry::Abandoned { reason, .. } if self.tells => {
+                let text = format!("abandoned, and couldn't have gone on: {reason}");
+                audit.push(round, &self.stage, text, Verdict::Holds);
+            }
             Entry::Abandoned { reason, .. } => {
-                audit.push(round, &self.stage, format!("abandoned: {reason}"), Verdict::Holds);
+                let text = format!("abandoned, whether it had to be is the coordinator's word: {reason}");
+                audit.push(round, &self.stage, text, Verdict::Unchecked);
             }
             Entry::Posted { transaction, .. } => {
                 if let Some(settled) = &self.settled {

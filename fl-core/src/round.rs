@@ -9,8 +9,9 @@
 //! number or touches a disk; a model is evaluated through [`Referee`] where a score needs it.
 //!
 //! The stages, a file each: [`join`], [`select`], [`commit`], [`upload`] (or [`sealed`]), [`mask`], [`aggregate`], [`score`], `reward`, [`settle`];
-//! what random choices follow from is in `coin`, what one round remembers of those before in [`past`].
+//! when an attempt may be given up is in `abandon`, what random choices follow from in `coin`, what one round remembers of those before in [`past`].
 
+mod abandon;
 pub mod aggregate;
 mod coin;
 pub mod commit;
@@ -238,7 +239,7 @@ impl Rounds {
             Entry::Received { member } => self.received(*member)?,
             Entry::Summed { values } => self.summed(values)?,
             Entry::Closed { phase, members, at: _ } => self.close(*phase, members)?,
-            Entry::Abandoned { .. } => self.abandon()?,
+            Entry::Abandoned { .. } => self.abandon(referee)?,
             Entry::Aggregated(_) | Entry::Scored(_) | Entry::Settled { .. } => self.compare(entry, referee)?,
             Entry::Posted { .. } => self.posted()?,
         }
@@ -383,18 +384,6 @@ impl Rounds {
                 what: "declined already".into(),
             });
         }
-        Ok(())
-    }
-
-    fn abandon(&mut self) -> Result<(), RoundError> {
-        // A sum that was published is what its round's charge paid for: another one would be another release.
-        if matches!(self.phase, Phase::Idle | Phase::Endorse | Phase::Post) || self.work.sealed.is_summed() {
-            return Err(self.out_of_place("nothing to abandon"));
-        }
-        self.phase = Phase::Idle;
-        self.work = Work::default();
-        self.attempt = self.attempt.saturating_add(1);
-        self.round = self.finished.saturating_add(1);
         Ok(())
     }
 

@@ -134,3 +134,16 @@ fn a_coordinator_that_lies_about_values_scores_or_rewards_is_noticed() {
     }
     assert!(tried > 5, "{tried} rounds had values to lie about");
 }
+
+#[test]
+fn a_coordinator_that_gives_up_attempts_to_draw_another_coin_is_refused() {
+    let (mut refused, mut given_up) = (0, 0);
+    for seed in (0..400).step_by(20).filter(|seed| seed % 4 != 3) {
+        let mut world = World::new(seed);
+        assert_eq!((world.scenario.class, world.run()), (Class::Calm, End::Finished));
+        let (no, yes) = liar::gives_up(&world);
+        refused += no;
+        given_up += yes;
+    }
+    assert!(refused > 100 && given_up > 20, "{refused} and {given_up}");
+}

@@ -10,7 +10,10 @@
 //! Checked: the contracts' code and wiring; each current member's admission and payout signature; number, digest and
 //! signers of posted rounds; reward roots and budgets against the expected trees; every payment against the leaf it was made
 //! under; the totals. Not checked: ed25519 signatures of node keys (the caller holds the transcript's crypto), and that a
-//! remote node tells the truth about its chain.
+//! remote node tells the truth about its chain: that is what [`proven`] is for.
+
+pub mod kept;
+pub mod proven;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,6 +76,9 @@ pub enum Finding {
     /// Something that must hold doesn't.
     #[error("{0}")]
     Wrong(String),
+    /// Nobody but the node vouches for it: nothing is known either way.
+    #[error("unanchored: {0}")]
+    Unanchored(String),
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &'static str, expected: &T, got: &T) -> Result<(), Finding> {

@@ -2,11 +2,12 @@
 //!
 //! [`embedded`] is an EVM chain in this process (revm, persisted, replayed on opening), [`transport`] makes it an alloy
 //! transport, [`server`] serves it as JSON-RPC on loopback, [`snapshot`] exports it for auditors. [`deploy`] puts the
-//! [`contracts`] onto a chain by [`create2`], [`client`] posts rounds and claims rewards and [`challenge`] proves
+//! [`contracts`] onto a chain by [`create2`], [`client`] posts rounds and claims rewards, [`collect`] asks for proofs and [`challenge`] proves
 //! lies, on the embedded chain and on others alike.
 
 pub mod challenge;
 pub mod client;
+pub mod collect;
 pub mod connect;
 pub mod contracts;
 pub mod create2;

@@ -3,7 +3,7 @@
 //! Pure (no IO, clock or entropy): [`payout`] keys, [`binding`] of node key to payout address, the [`statement`] of a
 //! round and its quorum, keccak [`merkle`] trees, [`row`] trees and the [`input`] tree for on-chain checks of
 //! aggregation and the evidence that [`refute`]s one, [`receipt`]s, the [`ledger`] of cumulative totals and its [`claim`] proofs,
-//! also from a file of any size ([`stored`]). The digests are those of the contracts under
+//! also from a file of any size ([`stored`]), and [`proof`]s that a block holds a slot or an event. The digests are those of the contracts under
 //! `settlement/contracts`.
 //!
 //! With feature `chain` (on by default): [`chain`], the only place that talks to a chain, and [`audit`], which compares a
@@ -38,6 +38,7 @@ pub mod input;
 pub mod ledger;
 pub mod merkle;
 pub mod payout;
+pub mod proof;
 pub mod receipt;
 pub mod refute;
 pub mod row;

@@ -3,7 +3,7 @@
 mod chain;
 mod evidence;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use xfl_core::{
@@ -13,6 +13,10 @@ use xfl_core::{
     round::Referee,
     train::{Device, HeldOut, held_out},
     transcript::{Entry, Genesis, Reader},
+};
+use xfl_settlement::{
+    audit::kept,
+    proof::{Checkpoint, Collected},
 };
 
 use self::evidence::Evidence;
@@ -38,6 +42,16 @@ pub(crate) struct Args {
     /// file's embedded one; again for each chain (in XFL_RPC after a semicolon).
     #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
     rpc: Vec<Endpoint>,
+    /// A block that you trust, as CHAIN_ID:BLOCK_NUMBER:HASH (from another member, your own node or a block explorer): what its chain held then is
+    /// proven against it, and a node that says otherwise fails the audit. Again for each chain or block (in XFL_CHECKPOINT after a semicolon).
+    #[arg(long, env = "XFL_CHECKPOINT", value_delimiter = ';', value_name = "CHECKPOINT")]
+    checkpoint: Vec<Checkpoint>,
+    /// Also write the chains' proofs to one new file, for --proofs.
+    #[arg(long, env = "XFL_SAVE_PROOFS", hide_env_values = true)]
+    save_proofs: Option<PathBuf>,
+    /// Check the proofs in this file, from --save-proofs, against the transcript and --checkpoint, where no node is at hand.
+    #[arg(long, env = "XFL_PROOFS", hide_env_values = true)]
+    proofs: Option<PathBuf>,
     /// Also write everything to one new file, that `xfl audit FILE` checks anywhere, offline.
     #[arg(short, long, env = "XFL_EXPORT", hide_env_values = true)]
     export: Option<PathBuf>,
@@ -45,7 +59,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
-    if let Some(path) = &args.export {
+    for path in args.export.iter().chain(&args.save_proofs) {
         files::absent(path)?;
     }
     let evidence = match Evidence::gather(args)? {
@@ -69,9 +83,31 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     }
     let (mut checks, audit) = transcript(&evidence)?;
     if audit.holds() {
-        checks.extend(crate::runtime()?.block_on(chain::checks(args, &evidence, &audit))?);
+        let (chains, proofs) = crate::runtime()?.block_on(chain::checks(args, &evidence, &audit))?;
+        checks.extend(chains);
+        if let Some(path) = &args.save_proofs {
+            keep(path, &proofs, printer)?;
+        }
     }
     verdict(checks, Some(&audit))
+}
+
+/// Writes proofs to a file; none is an error, for somebody waits for them.
+fn keep(path: &Path, proofs: &[Collected], printer: &Printer) -> Result<(), Failure> {
+    if proofs.is_empty() {
+        return Err(Failure::failed("no chain gave proofs that could be saved")
+            .hint("name the chains' nodes with --rpc; for a chain in the directory or the exported file, give a --checkpoint too"));
+    }
+    let bytes = kept::encode(proofs).map_err(|error| Failure::failed(error.to_string()))?;
+    // All of it is public.
+    files::create(path, &bytes, 0o644)?;
+    let chains: Vec<_> = proofs.iter().map(|proof| proof.chain_id.to_string()).collect();
+    let (path, chains) = (path.display(), chains.join(", "));
+    printer.talk(&format!(
+        "wrote {path}: {} bytes that prove what is held on {chains}",
+        bytes.len()
+    ));
+    Ok(())
 }
 
 /// Replays, with the held-out data as far as they are at hand and are the ones committed to.
@@ -147,7 +183,7 @@ fn verdict(checks: Vec<Check>, audit: Option<&Audit>) -> Result<Outcome, Failure
     });
     let Some(first) = checks.iter().find(|check| check.verdict == Verdict::Fails) else {
         let rest = if unchecked > 0 {
-            format!(", {unchecked} not checked for want of data")
+            format!(", {unchecked} not checked: their lines say what is missing")
         } else {
             String::new()
         };

@@ -1,4 +1,5 @@
-//! A node that lies: passes requests on to an honest one, and changes the last digit of what calls return.
+//! A node that lies: passes requests on to an honest one, and changes what it answers to one of them; the last digit of what calls return, where
+//! nothing else is asked for.
 
 use std::{
     io::{Read, Write},
@@ -16,13 +17,24 @@ pub(crate) struct Liar {
 impl Liar {
     /// In front of an honest node.
     pub(crate) fn before(honest: &str) -> Self {
+        Self::about(honest, "eth_call", |answer| {
+            if let Some(result) = answer["result"].as_str().filter(|result| result.len() > 2) {
+                let (rest, last) = result.split_at(result.len() - 1);
+                let last = if last == "0" { "1" } else { "0" };
+                answer["result"] = format!("{rest}{last}").into();
+            }
+        })
+    }
+
+    /// In front of an honest node; `lie` changes what it answers to a method.
+    pub(crate) fn about(honest: &str, method: &'static str, lie: fn(&mut Value)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let name = listener.local_addr().unwrap().to_string();
         let honest = honest.strip_prefix("http://").unwrap().to_owned();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let honest = honest.clone();
-                thread::spawn(move || serve(stream, &honest));
+                thread::spawn(move || serve(stream, &honest, method, lie));
             }
         });
         Self { name }
@@ -39,7 +51,7 @@ impl Liar {
 }
 
 /// One request a connection.
-fn serve(mut stream: TcpStream, honest: &str) -> Option<()> {
+fn serve(mut stream: TcpStream, honest: &str, method: &str, lie: fn(&mut Value)) -> Option<()> {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     let (head, length) = loop {
         let read = stream.read(&mut buffer).ok().filter(|read| *read > 0)?;
@@ -59,12 +71,8 @@ fn serve(mut stream: TcpStream, honest: &str) -> Option<()> {
     }
     let request: Value = serde_json::from_slice(&bytes[head..head + length]).ok()?;
     let mut answer = ask(honest, &request)?;
-    if request["method"] == "eth_call"
-        && let Some(result) = answer["result"].as_str().filter(|result| result.len() > 2)
-    {
-        let (rest, last) = result.split_at(result.len() - 1);
-        let last = if last == "0" { "1" } else { "0" };
-        answer["result"] = format!("{rest}{last}").into();
+    if request["method"] == method {
+        lie(&mut answer);
     }
     let body = answer.to_string();
     write!(

@@ -6,8 +6,9 @@
 //! ([`super::upload`]), so that nothing is learnt from an abandoned one that could still be used.
 //!
 //! **Known weakness.** The coordinator sees keys first: it can leave out a member that was slow, have a colluder withhold its upload, or
-//! abandon the attempt, and so draw again, up to `rounds.attempts` times a round. Abandoned attempts are in the transcript with their
-//! reasons: an auditor should ask about one that was abandoned after its uploads. Whoever needs more needs a coin from outside.
+//! pretend that too few uploads came, and so draw again, up to `rounds.attempts` times a round. It can't give up an attempt that has its
+//! quorum ([`super::abandon`]), and whoever's upload it conceals holds a receipt. Abandoned attempts are in the transcript with their reasons.
+//! Whoever needs more needs a coin from outside.
 
 use super::Rounds;
 use crate::seed::Seed;

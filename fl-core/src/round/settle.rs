@@ -99,7 +99,7 @@ impl Rounds {
     }
 
     /// The header with the transcript's head of this moment.
-    fn settle(&self) -> Result<Settled, RoundError> {
+    pub(super) fn settle(&self) -> Result<Settled, RoundError> {
         let scored = self.work.settled.as_ref().map(|s| s.scored.clone());
         self.settled_with(scored.ok_or_else(|| self.out_of_place("a header without scores"))?)
     }

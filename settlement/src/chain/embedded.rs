@@ -10,10 +10,10 @@
 //! time is the clock's or the parent's, whichever is later.
 //!
 //! What it doesn't do: consensus (its operator decides alone what to include, and is held to account by the signatures
-//! inside transactions), past state (calls read the latest block), reorganisations, blob and set-code transactions, the
+//! inside transactions), past state (calls read the latest block; proofs reach [`PROVABLE`] blocks back), reorganisations, blob and set-code transactions, the
 //! system calls of Cancun and Prague.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +36,9 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// The largest transaction taken, in bytes.
 pub const MAX_TRANSACTION: usize = 256 * 1024;
+
+/// Blocks whose state can be proved: the latest and those before it.
+pub const PROVABLE: usize = 128;
 
 /// Why a chain couldn't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,14 @@ pub enum OpenError {
         chain_id: u64,
         /// Its number of seeds.
         seeds: usize,
+    },
+    /// The chain isn't that long.
+    #[error("the chain has no block {number}, its last is {head}")]
+    NoBlock {
+        /// Asked for.
+        number: u64,
+        /// The last.
+        head: u64,
     },
     /// Executing a block again gave something else than what is written.
     #[error("block {number} does not replay: {reason}")]
@@ -110,6 +121,8 @@ pub enum SendError {
 pub(crate) struct State {
     pub(crate) world: World,
     pub(crate) blocks: Vec<Mined>,
+    /// The accounts after each of the last blocks, the latest at the end.
+    past: VecDeque<World>,
     by_transaction: HashMap<B256, usize>,
     by_hash: HashMap<B256, usize>,
 }
@@ -272,6 +285,25 @@ impl EmbeddedChain {
         )
     }
 
+    /// The chain as it was after one of its blocks, executed again up to there, to read from.
+    ///
+    /// # Errors
+    /// [`OpenError::NoBlock`], and the others should it not replay.
+    pub fn until(&self, number: u64) -> Result<Self, OpenError> {
+        let records = self.records();
+        let head = records.len() as u64;
+        let count = usize::try_from(number).ok().filter(|count| *count <= records.len());
+        let count = count.ok_or(OpenError::NoBlock { number, head })?;
+        let last = records[..count].last();
+        let last = last.map_or(self.genesis().timestamp, |record| record.timestamp);
+        Self::replay(
+            self.genesis().clone(),
+            &records[..count],
+            Store::ReadOnly,
+            Arc::new(move || last),
+        )
+    }
+
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // Nothing is left half-done under the lock: a block is pushed whole.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -296,6 +328,7 @@ impl State {
         let mut state = Self {
             world: World::new(genesis),
             blocks: Vec::new(),
+            past: VecDeque::new(),
             by_transaction: HashMap::new(),
             by_hash: HashMap::new(),
         };
@@ -338,6 +371,10 @@ impl State {
 
     fn push(&mut self, mut world: World, block: Mined) {
         world.push_block(block.header.hash());
+        if self.past.len() == PROVABLE {
+            self.past.pop_front();
+        }
+        self.past.push_back(world.past());
         self.world = world;
         self.by_hash.insert(block.header.hash(), self.blocks.len());
         if let Some(body) = &block.body {
@@ -357,6 +394,16 @@ impl State {
 
     pub(crate) fn balance(&self, address: &Address) -> U256 {
         self.world.balance(address)
+    }
+
+    /// The accounts after a block, if it is one of the last.
+    pub(crate) fn world_after(&self, number: u64) -> Option<World> {
+        let back = self.head().header.number.checked_sub(number)?;
+        let place = self
+            .past
+            .len()
+            .checked_sub(usize::try_from(back).ok()?.checked_add(1)?)?;
+        self.past.get(place).cloned()
     }
 }
 

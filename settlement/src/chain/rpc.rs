@@ -2,11 +2,13 @@
 //! but `eth_sendRawTransaction`.
 //!
 //! Requests are hostile: parameters are parsed into types, calls are held to one block's gas, logs to [`MAX_LOGS`], and an
-//! unknown method is answered with -32601. State is that of the latest block; asked for an older one, it says so.
+//! unknown method is answered with -32601. State is that of the latest block; asked for an older one, it says so. Proofs (`eth_getProof`, of
+//! [`MAX_SLOTS`] slots at most) are of any of the last [`PROVABLE`] blocks.
 
 use alloy::consensus::{Sealed, Transaction as _};
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::{Address, B256, Bytes, U64, U256, hex};
+use alloy::rpc::types::serde_helpers::JsonStorageKey;
 use alloy::rpc::types::{FeeHistory, Filter, FilterBlockOption, Log, TransactionRequest};
 use revm::context::result::ExecutionResult;
 use serde::Serialize;
@@ -15,12 +17,15 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::block::Mined;
-use super::embedded::{EmbeddedChain, SendError, State};
+use super::embedded::{EmbeddedChain, PROVABLE, SendError, State};
 use super::execute::{Estimate, Failure};
 use super::genesis::BASE_FEE;
 
 /// The most logs in one answer.
 pub const MAX_LOGS: usize = 10_000;
+
+/// The most slots in one proof.
+pub const MAX_SLOTS: usize = 1_024;
 
 const MAX_FEE_BLOCKS: u64 = 1_024;
 const MAX_PARAMS: usize = 8;
@@ -141,6 +146,12 @@ pub fn answer(chain: &EmbeddedChain, method: &str, params: Option<&RawValue>) ->
                 .by_transaction(&params.get(0)?)
                 .and_then(Mined::rpc_receipt),
         ),
+        "eth_getBlockReceipts" => {
+            let state = chain.state();
+            let block = by_id(&state, params.get(0)?);
+            json(block.map(|block| block.rpc_receipt().into_iter().collect::<Vec<_>>()))
+        }
+        "eth_getProof" => proof(chain, &mut params),
         "eth_getTransactionByHash" => json(
             chain
                 .state()
@@ -202,6 +213,35 @@ fn at(state: &State, tag: BlockNumberOrTag) -> Option<&Mined> {
         BlockNumberOrTag::Earliest => state.blocks.first(),
         _ => Some(state.head()),
     }
+}
+
+fn by_id(state: &State, block: BlockId) -> Option<&Mined> {
+    match block {
+        BlockId::Hash(hash) => state.by_hash(&hash.block_hash),
+        BlockId::Number(tag) => at(state, tag),
+    }
+}
+
+fn proof(chain: &EmbeddedChain, params: &mut Params) -> Result<Box<RawValue>, RpcError> {
+    let address: Address = params.get(0)?;
+    let slots: Vec<JsonStorageKey> = params.get(1)?;
+    if slots.len() > MAX_SLOTS {
+        return Err(RpcError::params(format!(
+            "at most {MAX_SLOTS} slots, got {}",
+            slots.len()
+        )));
+    }
+    let slots: Vec<B256> = slots.iter().map(JsonStorageKey::as_b256).collect();
+    // Proving goes on without the lock.
+    let world = {
+        let state = chain.state();
+        let block = by_id(&state, params.optional(2)?.unwrap_or_default());
+        let number = block.ok_or_else(|| RpcError::refused("unknown block"))?.header.number;
+        let gone = || RpcError::refused(format!("state is kept for the last {PROVABLE} blocks only"));
+        state.world_after(number).ok_or_else(gone)?
+    };
+    let proof = world.proof(address, &slots);
+    json(proof.map_err(|error| RpcError::new(-32_603, error.to_string()))?)
 }
 
 /// State is kept for the latest block alone.

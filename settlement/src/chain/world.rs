@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
+use alloy::rpc::types::{EIP1186AccountProofResponse, EIP1186StorageProof};
 use alloy::trie::root::{state_root_unhashed, storage_root};
 use alloy::trie::{EMPTY_ROOT_HASH, TrieAccount};
 use revm::DatabaseRef;
@@ -16,6 +17,7 @@ use revm::state::{Account as Change, AccountInfo, Bytecode, EvmState};
 
 use super::create2::{PROXY, PROXY_CODE};
 use super::genesis::Genesis;
+use crate::proof::trie::{self, TrieError};
 
 #[derive(Debug, Clone)]
 struct Stored {
@@ -40,6 +42,16 @@ impl Default for Stored {
 }
 
 impl Stored {
+    /// What the state root commits to.
+    fn committed(&self) -> TrieAccount {
+        TrieAccount {
+            nonce: self.nonce,
+            balance: self.balance,
+            storage_root: self.storage_root,
+            code_hash: self.code_hash,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.nonce == 0 && self.balance.is_zero() && self.code_hash == KECCAK256_EMPTY
     }
@@ -146,15 +158,45 @@ impl World {
 
     /// The Merkle-Patricia root over all accounts.
     pub(crate) fn root(&self) -> B256 {
-        state_root_unhashed(self.accounts.iter().map(|(address, stored)| {
-            let account = TrieAccount {
-                nonce: stored.nonce,
-                balance: stored.balance,
-                storage_root: stored.storage_root,
-                code_hash: stored.code_hash,
-            };
-            (*address, account)
-        }))
+        let accounts = self.accounts.iter();
+        state_root_unhashed(accounts.map(|(address, stored)| (*address, stored.committed())))
+    }
+
+    /// An account and some of its slots with the nodes that prove them, as EIP-1186 has it: there or not, the nodes show it.
+    pub(crate) fn proof(&self, address: Address, slots: &[B256]) -> Result<EIP1186AccountProofResponse, TrieError> {
+        let accounts = self.accounts.iter();
+        let accounts = accounts
+            .map(|(address, stored)| (keccak256(address).to_vec(), alloy::rlp::encode(stored.committed())))
+            .collect();
+        let (_, mut nodes) = trie::prove(&accounts, &[keccak256(address).as_slice()])?;
+        let stored = self.accounts.get(&address).cloned().unwrap_or_default();
+        let storage = stored.storage.iter();
+        let storage = storage
+            .map(|(slot, value)| (slot.to_vec(), alloy::rlp::encode(value)))
+            .collect();
+        let keys: Vec<B256> = slots.iter().map(keccak256).collect();
+        let (_, proofs) = trie::prove(&storage, &keys.iter().map(|key| key.as_slice()).collect::<Vec<_>>())?;
+        let slot = |((slot, key), proof): ((&B256, &B256), _)| {
+            let value = stored.storage.get(key).copied().unwrap_or_default();
+            EIP1186StorageProof::new((*slot).into(), value, proof)
+        };
+        Ok(EIP1186AccountProofResponse {
+            address,
+            balance: stored.balance,
+            code_hash: stored.code_hash,
+            nonce: stored.nonce,
+            storage_hash: stored.storage_root,
+            account_proof: nodes.pop().unwrap_or_default(),
+            storage_proof: slots.iter().zip(&keys).zip(proofs).map(slot).collect(),
+        })
+    }
+
+    /// The same accounts to prove from: what only executing needs is left out.
+    pub(crate) fn past(&self) -> Self {
+        Self {
+            block_hashes: Arc::default(),
+            ..self.clone()
+        }
     }
 }
 
