@@ -112,7 +112,7 @@ async fn members_claim_from_a_file_and_lies_in_it_cost_nothing() {
         let mut huge = good.clone();
         huge[at..at + 8].copy_from_slice(&bytes);
         stage.write("huge.xfl", &huge);
-        refused("huge.xfl", 5, "rewards").await;
+        refused("huge.xfl", 5, "huge.xfl: ").await;
     }
     let mut changed = good.clone();
     for leaf in 0..leaves {
