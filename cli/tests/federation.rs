@@ -18,6 +18,7 @@ use xfl_core::{
     node::bundle::Bundle,
     transcript::{Entry, Reader},
 };
+use xfl_settlement::{chain::snapshot, proof::Checkpoint};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -270,6 +271,44 @@ fn the_audit_holds_for_the_run_the_exported_file_and_a_members_copy() {
     // A member's copy has neither the chain nor the held-out data; it says so and holds.
     let copy = run.audit("a/state", 0);
     assert!(copy["data"]["unchecked"].as_u64().unwrap() >= 2);
+}
+
+/// A replayed chain needs no proofs; a checkpoint says whether it is the history that somebody else saw, up to there.
+#[test]
+fn a_checkpoint_ties_the_runs_own_chain_to_what_others_saw() {
+    let run = run();
+    let plain = run.audit("run", 0);
+    let told = |hash: &str| run.audit(&format!("run --checkpoint 5885:1:{hash}"), 5)["error"]["message"].to_string();
+    let said = told(&format!("0x{}", "ab".repeat(32)));
+    // The chain's own block is named beside the other.
+    let at = said
+        .find("block 1 of chain 5885 is 0x")
+        .unwrap_or_else(|| panic!("{said}"));
+    let hash = &said[at + "block 1 of chain 5885 is ".len()..][..66];
+    let early = run.audit(&format!("run --checkpoint 5885:1:{hash}"), 0);
+    let text = early["data"]["checks"].to_string();
+    assert!(text.contains("give a later checkpoint"), "{text}");
+    assert_eq!(early["data"]["held"], plain["data"]["held"], "{text}");
+    assert_eq!(early["data"]["unchecked"], 1, "{text}");
+
+    run.exported();
+    let chain = Bundle::decode(&run.exported()).unwrap().chain.unwrap();
+    let (number, hash) = snapshot::verify(&chain).unwrap().head();
+    let head = Checkpoint {
+        chain_id: 5_885,
+        number,
+        hash,
+    };
+    let whole = run.audit(&format!("run.audit --checkpoint {head} --save-proofs run.proofs"), 0);
+    let text = whole["data"]["checks"].to_string();
+    assert_eq!(whole["data"]["unchecked"], 0, "{text}");
+    // The block, the code, two rounds, two postings, the payments.
+    let more = whole["data"]["held"].as_u64().unwrap() - plain["data"]["held"].as_u64().unwrap();
+    assert_eq!(more, 7, "{text}");
+    // A member's copy of the transcript, the proofs and the checkpoint are enough.
+    let copy = run.audit(&format!("a/state --checkpoint {head} --proofs run.proofs"), 0);
+    let text = copy["data"]["checks"].to_string();
+    assert!(text.contains("round 2, proven in block"), "{text}");
 }
 
 #[test]

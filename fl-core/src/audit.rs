@@ -270,7 +270,7 @@ impl Before {
                 audit.push(round, &self.stage, text, Verdict::Holds);
             }
             Entry::Abandoned { reason, .. } => {
-                let text = format!("abandoned, whether it had to be is the coordinator's word: {reason}");
+                let text = format!("abandoned, that it had to be is the coordinator's word: {reason}");
                 audit.push(round, &self.stage, text, Verdict::Unchecked);
             }
             Entry::Posted { transaction, .. } => {

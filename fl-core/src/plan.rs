@@ -12,6 +12,7 @@
 
 mod aggregation;
 mod check;
+mod coins;
 mod error;
 mod privacy;
 mod score;
@@ -24,6 +25,7 @@ use xfl_privacy::{Mode, Unit};
 
 pub use self::aggregation::{Aggregation, NeighboursName, Pipeline, RuleName, StageName};
 pub use self::check::{Checked, Finding};
+pub use self::coins::{Coins, CoinsError};
 pub use self::error::PlanError;
 pub use self::privacy::{Adaptive, Privacy};
 pub use self::score::{Reward, Score, ScoreKind};
@@ -172,6 +174,10 @@ pub struct Settlement {
     /// which is the coordinator's own, has none.
     #[serde(default = "defaults::activation_seconds")]
     pub activation_seconds: u64,
+    /// What each signer of a proved lie loses of its stake, and the coordinator for an update that it dropped, in the home chain's coin; half of
+    /// it goes to whoever proves it.
+    #[serde(default = "defaults::penalty")]
+    pub penalty: Coins,
 }
 
 /// The federation's id.
@@ -274,6 +280,7 @@ impl Default for Settlement {
         Self {
             threshold: None,
             activation_seconds: defaults::activation_seconds(),
+            penalty: defaults::penalty(),
         }
     }
 }
@@ -345,5 +352,11 @@ mod defaults {
     }
     pub(super) fn activation_seconds() -> u64 {
         3_600
+    }
+    pub(super) fn penalty() -> super::Coins {
+        // A tenth of a coin.
+        super::Coins {
+            wei: 100_000_000_000_000_000,
+        }
     }
 }

@@ -479,3 +479,28 @@ fn exact_shapley_is_for_twelve_members() {
         "{error}"
     );
 }
+
+#[test]
+fn a_lie_costs_what_the_plan_says_to_the_last_wei() {
+    let settled = |lines: &str| {
+        let reward = format!("[settlement]\n{lines}");
+        parse("", "rule = \"mean\"", "kind = \"cosine\"", &reward)
+    };
+    let penalty = |lines: &str| settled(lines).unwrap().terms().settlement.penalty.wei;
+    assert_eq!(penalty(""), 100_000_000_000_000_000);
+    assert_eq!(penalty("penalty = 2"), 2_000_000_000_000_000_000);
+    assert_eq!(penalty("penalty = 0.05"), 50_000_000_000_000_000);
+    assert_eq!(penalty("penalty = \"0.000000000000000001\""), 1);
+    for wrong in [
+        "penalty = 0",
+        "penalty = 1_000_001",
+        "penalty = -1",
+        "penalty = \"much\"",
+    ] {
+        let error = settled(wrong).unwrap_err();
+        assert!(
+            error.key.ends_with("penalty") && error.line.is_some(),
+            "{wrong}: {error:?}"
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 use alloy::primitives::U256;
 
+use crate::payout::Signature;
 use crate::{input, receipt, statement};
 
 alloy::sol! {
@@ -90,7 +91,26 @@ alloy::sol! {
 
     function expireDemand(RoundHeader header, uint64 chunk);
 
-    function postRound(RoundHeader header, bytes[] signatures);
+    function postRound(RoundHeader header, bytes signatures);
+}
+
+/// Signatures as `postRound` takes them: each behind its length in two bytes, big-endian.
+pub(crate) fn pack(signatures: &[Signature]) -> Vec<u8> {
+    let packed = |signature: &Signature| [&(signature.0.len() as u16).to_be_bytes()[..], &signature.0].concat();
+    signatures.iter().flat_map(packed).collect()
+}
+
+/// The signatures of keys among those that were packed; contracts' are left out, and whatever follows one that is cut short.
+pub(crate) fn unpack(mut packed: &[u8]) -> Vec<Signature> {
+    let mut signatures = Vec::new();
+    while let Some((length, rest)) = packed.split_first_chunk() {
+        let Some((signature, rest)) = rest.split_at_checked(u16::from_be_bytes(*length).into()) else {
+            break;
+        };
+        signatures.extend(signature.try_into().ok().map(Signature));
+        packed = rest;
+    }
+    signatures
 }
 
 impl From<&input::Input> for Input {
@@ -115,6 +135,32 @@ impl From<&receipt::Receipt> for Receipt {
     }
 }
 
+impl TryFrom<&RoundHeader> for statement::RoundHeader {
+    type Error = ();
+
+    /// Fails for a budget that no contract takes.
+    fn try_from(header: &RoundHeader) -> Result<Self, ()> {
+        Ok(Self {
+            federation: header.federation.0,
+            round: header.round,
+            plan_hash: header.planHash.0,
+            parent: header.parent.0,
+            model_root: header.modelRoot.0,
+            row_root: header.rowRoot.0,
+            aggregate_root: header.aggregateRoot.0,
+            transcript_root: header.transcriptRoot.0,
+            reward_root: header.rewardRoot.0,
+            cumulative_budget: header.cumulativeBudget.try_into().map_err(|_| ())?,
+            cohort: header.cohort,
+            dimension: header.dimension,
+            rule: header.rule,
+            rule_parameter: header.ruleParameter.0,
+            input_root: header.inputRoot.0,
+            attempt: header.attempt,
+        })
+    }
+}
+
 impl From<&statement::RoundHeader> for RoundHeader {
     fn from(header: &statement::RoundHeader) -> Self {
         Self {
@@ -135,5 +181,24 @@ impl From<&statement::RoundHeader> for RoundHeader {
             inputRoot: header.input_root.into(),
             attempt: header.attempt,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_are_packed_and_read_back() {
+        let all = [Signature([1; 65]), Signature([2; 65])];
+        let packed = pack(&all);
+        assert_eq!((packed.len(), &packed[..3]), (2 * 67, &[0, 65, 1][..]));
+        assert_eq!(unpack(&packed), all);
+        // A contract's is passed over, and one that is cut short ends the list.
+        let mixed = [&[0, 3, 9, 9, 9][..], &packed].concat();
+        assert_eq!(unpack(&mixed), all);
+        assert_eq!(unpack(&packed[..packed.len() - 1]), all[..1]);
+        assert_eq!(unpack(&packed[..68]), all[..1]);
+        assert_eq!(unpack(&[]), []);
     }
 }

@@ -16,6 +16,17 @@
 //!
 //! The slots of this federation's contracts are in [`slots`]. Solidity's side is `contracts/src/libraries/RelayProof.sol`.
 //!
+//! ```
+//! use xfl_settlement::proof::trie::{TrieError, lookup, prove};
+//!
+//! let entries = (0..9u8).map(|i| (vec![i; 32], vec![i + 1])).collect();
+//! let (root, proofs) = prove(&entries, &[&[7; 32], &[77; 32]])?;
+//! assert_eq!(lookup(&root, &[7; 32], &proofs[0])?, Some(vec![8]));
+//! assert_eq!(lookup(&root, &[77; 32], &proofs[1])?, None);
+//! assert!(lookup(&[0; 32], &[7; 32], &proofs[0]).is_err());
+//! # Ok::<(), TrieError>(())
+//! ```
+//!
 //! References: Ethereum yellow paper, appendix D (tries); EIP-1186 (`eth_getProof`); EIP-2718 (typed receipts).
 
 pub mod account;

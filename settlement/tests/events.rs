@@ -101,12 +101,15 @@ async fn nothing_is_read_twice_and_ranges_shrink_to_what_a_node_allows() {
     assert_eq!((narrow.given().len(), narrow.refused().len()), (0, 0));
 }
 
+/// Block, contract, topics, data and transaction of an event.
+type Event = (u64, [u8; 20], Vec<[u8; 32]>, Vec<u8>, [u8; 32]);
+
 /// The file as it is on disk.
 #[derive(Serialize, Deserialize)]
 struct File {
     of: (u64, Vec<[u8; 20]>),
     marks: Vec<(u64, [u8; 32])>,
-    told: Vec<(u64, [u8; 20], Vec<[u8; 32]>, Vec<u8>, [u8; 32])>,
+    told: Vec<Event>,
 }
 
 /// Rewrites what is in the file, with a checksum that is right.

@@ -140,6 +140,7 @@ mod tests {
                 "colluders",
                 "threshold",
                 "activation_seconds",
+                "penalty",
                 "rule",
                 "byzantine",
                 "select",

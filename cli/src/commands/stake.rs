@@ -157,7 +157,7 @@ async fn shown(client: &SettlementClient, key: &PayoutKey, sent: &[Confirmed]) -
     }
     rows.extend([
         ("earned", format!("{} coins by proofs of lies", in_coins(owed))),
-        ("a lie costs", format!("{} coins", in_coins(terms.penalty()))),
+        ("a lie costs", format!("{} coins", in_coins(terms.penalty))),
         ("unbonds in", format!("{} s", terms.unbonding_time())),
     ]);
     rows.extend(
@@ -176,7 +176,7 @@ async fn shown(client: &SettlementClient, key: &PayoutKey, sent: &[Confirmed]) -
         "unbonding_wei": unbonding.to_string(),
         "release_at": (unbonding > 0).then_some(release_at),
         "owed_wei": owed.to_string(),
-        "penalty_wei": terms.penalty().to_string(),
+        "penalty_wei": terms.penalty.to_string(),
         "unbonding_seconds": terms.unbonding_time(),
         "transactions": sent.iter().map(|confirmed| json!({
             "transaction": files::hex(&confirmed.transaction), "block": confirmed.block, "gas": confirmed.gas_used,

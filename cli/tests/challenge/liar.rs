@@ -163,7 +163,7 @@ impl LyingCoordinator {
         for key in stakes.chain([&this.payout]) {
             this.client.deposit(&key.account(), STAKE).await.unwrap();
         }
-        assert_eq!(this.client.deployment().terms.penalty(), STAKE);
+        assert_eq!(this.client.deployment().terms.penalty, STAKE);
         this
     }
 

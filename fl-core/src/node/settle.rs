@@ -161,6 +161,7 @@ pub fn terms(plan: &Plan, run: &[u8; 16], embedded: bool) -> Terms {
         } else {
             plan.terms().settlement.activation_seconds
         },
+        penalty: plan.terms().settlement.penalty.wei,
         token_name: "xfl reward".into(),
         token_symbol: "XFL".into(),
         supply: funding.max(1),

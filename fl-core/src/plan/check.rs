@@ -4,7 +4,7 @@ use xfl_privacy::{
     Delta, Guarantee, Mode, Protection, Sight, SignalFraction, SignalToNoise, Verdict, mask::MaskParams,
 };
 
-use super::{MaskMode, Plan, PlanError, RuleName, ScoreKind, ServerName, StageName};
+use super::{Coins, MaskMode, Plan, PlanError, RuleName, ScoreKind, ServerName, StageName};
 
 /// A plan seen together with a model's dimension and a cohort's size.
 #[derive(Clone, Debug)]
@@ -48,6 +48,7 @@ impl Plan {
             1,
             365 * 86_400,
         )?;
+        self.penalty_hurts()?;
         self.rule_parameters()?;
         self.rule_fits_quorum()?;
         self.server_parameters()?;
@@ -180,6 +181,19 @@ impl Plan {
     pub(super) fn sums_only(&self) -> bool {
         let a = &self.terms.aggregation;
         a.rule == RuleName::Mean && a.pre.is_empty()
+    }
+
+    /// A lie that costs nothing deters nobody, and a penalty that nobody can stake is a slip of the pen.
+    fn penalty_hurts(&self) -> Result<(), PlanError> {
+        let (got, most) = (self.terms.settlement.penalty, Coins::whole(1_000_000));
+        if got.wei > 0 && got <= most {
+            return Ok(());
+        }
+        Err(PlanError::at(
+            "settlement.penalty",
+            format!("a lie costs {got} coins"),
+            format!("write an amount above 0 and at most {most}, such as 0.1"),
+        ))
     }
 
     fn threshold_fits_quorum(&self) -> Result<(), PlanError> {

@@ -5,8 +5,9 @@
 //! of them, and not afterwards, unless computing what follows fails for everybody who replays it as well.
 //!
 //! **What it does not do.** Answers count once they are in the transcript, and the coordinator writes that: it can pretend that so many
-//! updates never came that no quorum is left. Each of those members knows better, and holds a receipt. Whether a coordinator has lost updates that were for it
-//! alone ([`super::sealed`]), and, without the held-out data, whether a model could be valued, is its word ([`Rounds::judges_giving_up`]).
+//! updates never came that no quorum is left. Each of those members knows better, and holds a receipt. So what audits say of an attempt that
+//! was given up while it gathered is the coordinator's word; the same goes for updates that were for it alone ([`super::sealed`]) and, without the held-out
+//! data, for a model that couldn't be valued ([`Rounds::judges_giving_up`]).
 
 use super::{Phase, Referee, RoundError, Rounds, Work};
 
@@ -28,20 +29,20 @@ impl Rounds {
         Ok(())
     }
 
-    /// Whether whoever replays an attempt that is given up now can tell that it couldn't go on.
+    /// Whether whoever replays an attempt that is given up now computes for itself that it couldn't go on.
     pub(crate) fn judges_giving_up(&self, referee: bool) -> bool {
         match self.phase {
-            Phase::Upload | Phase::Aggregate => !self.plan.sealed(),
+            Phase::Aggregate => !self.plan.sealed(),
             Phase::Score => referee || !self.plan.terms().score.kind.needs_held_out(),
-            _ => true,
+            Phase::Settle => true,
+            _ => false,
         }
     }
 
     fn could_go_on(&self, referee: Option<&mut dyn Referee>) -> bool {
-        if !self.judges_giving_up(referee.is_some()) {
-            return false;
-        }
         match self.phase {
+            // What the coordinator alone had, it may have lost.
+            Phase::Upload | Phase::Aggregate if self.plan.sealed() => false,
             Phase::Aggregate => self.aggregate().is_ok(),
             Phase::Score => matches!(self.score(referee), Ok(Some(_))),
             Phase::Settle => self.settle().is_ok(),

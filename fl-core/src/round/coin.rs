@@ -6,7 +6,7 @@
 //! ([`super::upload`]), so that nothing is learnt from an abandoned one that could still be used.
 //!
 //! **Known weakness.** The coordinator sees keys first: it can leave out a member that was slow, have a colluder withhold its upload, or
-//! pretend that too few uploads came, and so draw again, up to `rounds.attempts` times a round. It can't give up an attempt that has its
+//! pretend that too few uploads came, and so draw again: `rounds.attempts` times a round, and as often again whenever it is started anew. It can't give up an attempt that has its
 //! quorum ([`super::abandon`]), and whoever's upload it conceals holds a receipt. Abandoned attempts are in the transcript with their reasons.
 //! Whoever needs more needs a coin from outside.
 

@@ -9,17 +9,20 @@ import {IRoundManager} from "./interfaces/IRoundManager.sol";
 import {IStakeVault} from "./interfaces/IStakeVault.sol";
 import {FederationDomain} from "./libraries/FederationDomain.sol";
 import {Quorum} from "./libraries/Quorum.sol";
-import {RoundHeader, hashRoundHeader} from "./types/RoundHeader.sol";
+import {RoundHeader, hashRoundHeader, isTransaction} from "./types/RoundHeader.sol";
 import {RoundTerms} from "./types/RoundTerms.sol";
 
 /// @title The book of rounds: what was posted, what is void, what is active
 /// @notice See `IRoundManager`.
-/// @dev Posting writes one fresh slot, the header's digest; the head (number and budget of the last round) and the times, eight to a
-/// slot, are rewritten. A voided round leaves its digest in place: only where one lies is it looked up among the void.
+/// @dev Posting writes one fresh slot, the header's digest, and rewrites the head: number and budget of the last round, and the times of
+/// its lap of three. A lap that is full goes to a table, two laps to a slot, with the next post. A voided round leaves its digest in place:
+/// only where one lies is it looked up among the void.
 abstract contract RoundBook is IRoundManager {
     struct Head {
-        uint64 latest;
-        uint64 finalised;
+        // A round a second fills them in 136 years.
+        uint32 latest;
+        // When the rounds of the latest one's lap become active, 32 bits each, the first lowest.
+        uint96 times;
         // A budget that 128 bits don't hold is refused.
         uint128 budget;
     }
@@ -40,7 +43,12 @@ abstract contract RoundBook is IRoundManager {
     uint64 private constant MAX_DELAY = 365 days;
     /// @dev Budget of a head whose last good round hasn't been recalled.
     uint128 private constant UNKNOWN = type(uint128).max;
-    uint256 private constant TIMES = 8;
+    uint64 private constant MAX_ROUND = type(uint32).max;
+    /// @dev Rounds of a lap.
+    uint64 private constant LAP = 3;
+    /// @dev Bits of a lap's times, and of one.
+    uint256 private constant LAP_BITS = 96;
+    uint256 private constant TIME_BITS = 32;
     /// @dev Reason of a veto; all others are `IDisputes.Lie`.
     uint8 internal constant VETO = type(uint8).max;
 
@@ -56,8 +64,10 @@ abstract contract RoundBook is IRoundManager {
     Head private _head;
     Hold private _hold;
     IStakeVault private _vault;
+    uint64 private _finalised;
     mapping(uint64 round => bytes32) private _digests;
-    mapping(uint64 lap => uint256) private _times;
+    /// @dev Times of full laps, two laps to a slot. What it has of later laps than the head's is stale.
+    mapping(uint64 pair => uint256) private _times;
     mapping(bytes32 digest => Fate) private _fates;
 
     constructor(RoundTerms memory terms) {
@@ -79,20 +89,21 @@ abstract contract RoundBook is IRoundManager {
     }
 
     /// @inheritdoc IRoundManager
-    function postRound(RoundHeader calldata header, bytes[] calldata signatures) external {
+    function postRound(RoundHeader calldata header, bytes calldata signatures) external {
         bytes32 digest = digestOf(header);
         Head memory head = _head;
         _checkPlace(head, header, digest);
         address[] memory signers = Quorum.check(_registry, digest, signatures);
 
-        head.latest = header.round;
-        // Below UNKNOWN, as was checked.
+        uint64 activeAt_ = uint64(block.timestamp) + _activationDelay;
+        head.times = _addTime(head.times, header.round, activeAt_);
+        // At most MAX_ROUND, and below UNKNOWN, as was checked.
+        head.latest = uint32(header.round);
         head.budget = uint128(header.cumulativeBudget);
         _head = head;
         _digests[header.round] = digest;
-        uint64 activeAt_ = uint64(block.timestamp) + _activationDelay;
-        _setTime(header.round, activeAt_);
-        emit RoundPosted(header.round, digest, activeAt_, header, signers);
+        emit RoundPosted(header.round, digest, activeAt_, signers);
+        if (!isTransaction()) emit HeaderTold(header.round, digest, header);
     }
 
     /// @inheritdoc IRoundManager
@@ -129,8 +140,8 @@ abstract contract RoundBook is IRoundManager {
     /// @inheritdoc IRoundManager
     function finalise(uint64 round) external {
         if (!isActive(round)) revert RoundNotActive(round, activeAt(round));
-        if (round <= _head.finalised) revert AlreadyFinalised(round);
-        _head.finalised = round;
+        if (round <= _finalised) revert AlreadyFinalised(round);
+        _finalised = round;
         emit RoundFinalised(round, _digests[round]);
     }
 
@@ -191,8 +202,10 @@ abstract contract RoundBook is IRoundManager {
 
     /// @inheritdoc IRoundManager
     function activeAt(uint64 round) public view returns (uint64) {
-        if (round == 0 || round > _head.latest) return 0;
-        return _since + uint32(_times[uint64(round / TIMES)] >> (32 * (round % TIMES)));
+        Head memory head = _head;
+        if (round == 0 || round > head.latest) return 0;
+        uint96 times = round / LAP == head.latest / LAP ? head.times : _lapTimes(round / LAP);
+        return _since + uint32(times >> (TIME_BITS * (round % LAP)));
     }
 
     /// @inheritdoc IRoundManager
@@ -226,7 +239,9 @@ abstract contract RoundBook is IRoundManager {
         _fates[digest] = Fate({by: by, why: why});
         Head storage head = _head;
         uint64 last = head.latest;
-        head.latest = round - 1;
+        uint64 lap = (round - 1) / LAP;
+        if (lap != last / LAP) head.times = _lapTimes(lap);
+        head.latest = uint32(round - 1);
         head.budget = round == 1 ? 0 : UNKNOWN;
         // Nothing is left of what waited.
         if (round <= _hold.from) delete _hold;
@@ -265,13 +280,22 @@ abstract contract RoundBook is IRoundManager {
     /// @dev The longest that a dispute of a round lasts after the round's time of activation, in seconds.
     function _longestHold() internal view virtual returns (uint64);
 
-    function _setTime(uint64 round, uint64 time) private {
+    /// @dev The times of a round's lap up to the round itself. The first of a lap sends the lap before it to the table.
+    function _addTime(uint96 times, uint64 round, uint64 time) private returns (uint96) {
         uint256 offset = time - _since;
         // 136 years after its creation a book is full.
         if (offset > type(uint32).max) revert DelayOutOfRange(0, type(uint32).max, uint64(offset));
-        uint64 lap = uint64(round / TIMES);
-        uint256 shift = 32 * (round % TIMES);
-        _times[lap] = (_times[lap] & ~(uint256(type(uint32).max) << shift)) | (offset << shift);
+        uint256 shift = TIME_BITS * (round % LAP);
+        if (shift == 0) {
+            uint64 lap = round / LAP - 1;
+            uint256 place = LAP_BITS * (lap % 2);
+            _times[lap / 2] = (_times[lap / 2] & ~(uint256(type(uint96).max) << place)) | (uint256(times) << place);
+        }
+        return uint96((times & ((uint256(1) << shift) - 1)) | (offset << shift));
+    }
+
+    function _lapTimes(uint64 lap) private view returns (uint96) {
+        return uint96(_times[lap / 2] >> (LAP_BITS * (lap % 2)));
     }
 
     /// @dev The header must be the next one: its number, its parent and its budget follow from the last.
@@ -285,7 +309,7 @@ abstract contract RoundBook is IRoundManager {
             if (posted == digest) revert AlreadyPosted(round, digest);
             revert ConflictingHeader(round, posted, digest);
         }
-        if (round != latest + 1) revert RoundOutOfOrder(latest + 1, round);
+        if (round != latest + 1 || round > MAX_ROUND) revert RoundOutOfOrder(latest + 1, round);
         if (_digests[round] != 0 && isVoided(digest)) revert HeaderVoided(round, digest);
         // Round 0 is never written: its digest is zero.
         bytes32 parent = _digests[latest];

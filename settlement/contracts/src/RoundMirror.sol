@@ -9,7 +9,7 @@ import {IRoundManager} from "./interfaces/IRoundManager.sol";
 import {IRoundMirror} from "./interfaces/IRoundMirror.sol";
 import {FederationDomain} from "./libraries/FederationDomain.sol";
 import {Quorum} from "./libraries/Quorum.sol";
-import {RoundHeader, hashRoundHeader} from "./types/RoundHeader.sol";
+import {RoundHeader, hashRoundHeader, isTransaction} from "./types/RoundHeader.sol";
 
 /// @title Rounds of a federation on a chain that isn't its home
 /// @notice See `IRoundMirror`.
@@ -65,7 +65,7 @@ contract RoundMirror is IRoundMirror {
     }
 
     /// @inheritdoc IRoundMirror
-    function postRound(RoundHeader calldata header, bytes[] calldata signatures) external {
+    function postRound(RoundHeader calldata header, bytes calldata signatures) external {
         bytes32 digest = digestOf(header);
         uint64 latest = _latest;
         _checkPlace(latest, header, digest);
@@ -75,7 +75,8 @@ contract RoundMirror is IRoundMirror {
         _latest = header.round;
         _rounds[header.round] =
             Round({digest: digest, previous: latest, activeAt: activeAt_, budget: uint128(header.cumulativeBudget)});
-        emit RoundMirrored(header.round, digest, activeAt_, header, signers);
+        emit RoundMirrored(header.round, digest, activeAt_, signers);
+        if (!isTransaction()) emit HeaderTold(header.round, digest, header);
     }
 
     /// @inheritdoc IRoundMirror

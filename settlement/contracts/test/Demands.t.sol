@@ -42,7 +42,7 @@ contract DemandsTest is Lies {
         Cohort memory c = honest();
         RoundHeader memory header = posted(c);
         bytes32 digest = manager.digestOf(header);
-        uint64 deadline = uint64(block.timestamp) + ANSWER;
+        uint64 deadline = uint64(vm.getBlockTimestamp()) + ANSWER;
         vm.deal(DEMANDER, BOND);
         vm.expectEmit(true, true, true, true, address(manager));
         emit IDisputes.RowDemanded(digest, 1, DEMANDER, deadline);
@@ -104,7 +104,7 @@ contract DemandsTest is Lies {
         post(header);
         bytes32 digest = manager.digestOf(header);
         demand(header, 2);
-        uint64 deadline = uint64(block.timestamp) + ANSWER;
+        uint64 deadline = uint64(vm.getBlockTimestamp()) + ANSWER;
         vm.warp(deadline);
         vm.expectRevert(abi.encodeWithSelector(IDisputes.DeadlineAhead.selector, deadline));
         manager.expireDemand(header, 2);
@@ -136,11 +136,11 @@ contract DemandsTest is Lies {
         RoundHeader memory header = posted(c);
         vm.warp(manager.activeAt(1) - 1);
         demand(header, 1);
-        vm.warp(block.timestamp + ANSWER);
+        vm.warp(vm.getBlockTimestamp() + ANSWER);
         Row memory row = evidence(c, 1);
         manager.answerRow(header, row);
         assertTrue(!manager.isActive(1), "waits");
-        vm.warp(block.timestamp + ANSWER - 1);
+        vm.warp(vm.getBlockTimestamp() + ANSWER - 1);
         manager.proveRule(header, row, hints(c, 9));
         assertEq(manager.latestRound(), 0, "void");
     }
@@ -153,13 +153,13 @@ contract DemandsTest is Lies {
         for (uint256 i = 0; i < 12; ++i) {
             RoundHeader memory header = posted(c);
             demand(header, uint64(i % 3));
-            vm.warp(block.timestamp + ANSWER / 2);
+            vm.warp(vm.getBlockTimestamp() + ANSWER / 2);
         }
-        assertTrue(block.timestamp > activeAt + 2 * ANSWER, "long after");
+        assertTrue(vm.getBlockTimestamp() > activeAt + 2 * ANSWER, "long after");
         assertTrue(manager.isActive(1), "the first");
         (uint64 from, uint64 until) = manager.heldBack();
         assertEq(from, 2, "held from");
-        assertTrue(until > block.timestamp, "held until");
+        assertTrue(until > vm.getBlockTimestamp(), "held until");
         assertTrue(!manager.isActive(manager.latestRound()), "the last");
         for (uint64 round = 1; round <= manager.latestRound(); ++round) {
             vm.warp(manager.activeAt(round) + 2 * ANSWER);
@@ -173,12 +173,12 @@ contract DemandsTest is Lies {
         RoundHeader[] memory headers = new RoundHeader[](4);
         for (uint256 i = 0; i < 4; ++i) {
             headers[i] = posted(c);
-            vm.warp(block.timestamp + DELAY / 3);
+            vm.warp(vm.getBlockTimestamp() + DELAY / 3);
         }
         bool[] memory active = new bool[](5);
         for (uint256 step = 0; step < 8; ++step) {
             uint256 which = (step == 0 ? first : second >> step) % 4;
-            if (block.timestamp < manager.activeAt(uint64(which + 1))) {
+            if (vm.getBlockTimestamp() < manager.activeAt(uint64(which + 1))) {
                 (address demander,) = manager.demandOf(manager.digestOf(headers[which]), uint64(step % 3));
                 if (demander == address(0)) demand(headers[which], uint64(step % 3));
             }
@@ -187,7 +187,7 @@ contract DemandsTest is Lies {
                 active[round] = manager.isActive(round);
                 if (round > 1 && active[round]) assertTrue(active[round - 1], "never before an earlier one");
             }
-            vm.warp(block.timestamp + uint256(keccak256(abi.encode(first, step))) % 20 minutes);
+            vm.warp(vm.getBlockTimestamp() + uint256(keccak256(abi.encode(first, step))) % 20 minutes);
         }
     }
 
@@ -225,7 +225,7 @@ contract DemandsTest is Lies {
         RoundHeader memory header = posted(c);
         bytes32 digest = manager.digestOf(header);
         demand(header, 0);
-        uint64 deadline = uint64(block.timestamp) + ANSWER;
+        uint64 deadline = uint64(vm.getBlockTimestamp()) + ANSWER;
         if (falls) {
             vm.prank(COORDINATOR);
             manager.veto(1);

@@ -312,7 +312,7 @@ contract DisputesTest is Lies {
         post(nextHeader(keccak256("rewards"), 3 ether));
         proveRule(lie, evidence(c, 0), hints(c, 0));
         assertEq(manager.latestRound(), 1, "latest");
-        vm.warp(block.timestamp + 2 * DELAY);
+        vm.warp(vm.getBlockTimestamp() + 2 * DELAY);
         assertTrue(manager.isActive(1) && !manager.isActive(2) && !manager.isActive(3), "active");
         manager.recall(good);
         aggregateHonestly(c);
@@ -492,7 +492,7 @@ contract DisputesTest is Lies {
         RoundHeader memory first = nextHeader(keccak256("rewards"), 1 ether);
         RoundHeader memory second = nextHeader(keccak256("other rewards"), 1 ether);
         post(first);
-        vm.warp(block.timestamp + 10 * DELAY);
+        vm.warp(vm.getBlockTimestamp() + 10 * DELAY);
         assertEq(equivocate(first, second, 4, 4), PENALTY, "slashed");
         assertEq(vault.owedTo(PROVER), PENALTY / 2, "half to the prover");
         (bytes32 one, bytes32 two) = (manager.digestOf(first), manager.digestOf(second));

@@ -18,7 +18,7 @@ contract FederationRegistryTest is Federation {
             payout: vm.addr(NEW_KEY),
             chainId: uint64(OTHER_CHAIN),
             nonce: 1,
-            expiry: uint64(block.timestamp)
+            expiry: uint64(vm.getBlockTimestamp())
         });
     }
 
@@ -90,7 +90,7 @@ contract FederationRegistryTest is Federation {
     /// A coordinator whose key is stolen can't make a quorum of strangers before the members have had the time to see it.
     function test_signers_countAfterTheTimelock() public {
         Binding memory binding = newBinding();
-        uint64 from = uint64(block.timestamp) + TIMELOCK;
+        uint64 from = uint64(vm.getBlockTimestamp()) + TIMELOCK;
         uint64 epoch = registry.signerEpoch();
         bytes memory signature = signed(binding);
         vm.expectEmit(true, true, true, true, address(registry));
@@ -109,7 +109,7 @@ contract FederationRegistryTest is Federation {
     function test_signers_foundersSignAtOnceAndOnlyOnce() public {
         for (uint256 i = 0; i < MEMBERS; ++i) {
             bool founder = i < THRESHOLD;
-            uint256 admitted = block.timestamp - TIMELOCK;
+            uint256 admitted = vm.getBlockTimestamp() - TIMELOCK;
             assertEq(registry.signsFrom(memberOf(i)), founder ? admitted : admitted + TIMELOCK, "signs from");
         }
         assertTrue(registry.founded(), "founded");
@@ -119,7 +119,7 @@ contract FederationRegistryTest is Federation {
         }
         Binding memory binding = newBinding();
         accept(binding, signed(binding));
-        assertEq(registry.signsFrom(binding.payout), block.timestamp + TIMELOCK, "no founder");
+        assertEq(registry.signsFrom(binding.payout), vm.getBlockTimestamp() + TIMELOCK, "no founder");
     }
 
     /// A stolen key must go at once, and a binding to another chain isn't another signer.
@@ -134,7 +134,7 @@ contract FederationRegistryTest is Federation {
         (binding.payout, binding.nonce) = (vm.addr(NEW_KEY), 3);
         accept(binding, signed(binding));
         assertEq(registry.signsFrom(memberOf(0)), 0, "old address");
-        assertEq(registry.signsFrom(binding.payout), block.timestamp + TIMELOCK, "new address");
+        assertEq(registry.signsFrom(binding.payout), vm.getBlockTimestamp() + TIMELOCK, "new address");
         assertEq(registry.signerEpoch(), epoch + 2, "one left, one came");
         vm.prank(COORDINATOR);
         registry.remove(nodeKeyOf(0));
@@ -202,11 +202,11 @@ contract FederationRegistryTest is Federation {
 
     function test_admit_refusesExpiredBinding() public {
         Binding memory binding = newBinding();
-        binding.expiry = uint64(block.timestamp - 1);
+        binding.expiry = uint64(vm.getBlockTimestamp() - 1);
         refuse(
             binding,
             signed(binding),
-            abi.encodeWithSelector(IFederationRegistry.BindingExpired.selector, binding.expiry, block.timestamp)
+            abi.encodeWithSelector(IFederationRegistry.BindingExpired.selector, binding.expiry, vm.getBlockTimestamp())
         );
     }
 

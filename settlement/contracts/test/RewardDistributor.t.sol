@@ -228,7 +228,7 @@ contract RewardDistributorTest is Federation {
         post(header);
         vm.prank(COORDINATOR);
         manager.veto(1);
-        vm.warp(block.timestamp + 2 * DELAY);
+        vm.warp(vm.getBlockTimestamp() + 2 * DELAY);
         refuseOpen(header, s, abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 1, 0));
         refuse(claimOf(1, s, 0), abi.encodeWithSelector(IRewardDistributor.NotOpen.selector, 1));
         Settlement memory corrected = settlementOf(numbers(9 ether, 18 ether, 27 ether));

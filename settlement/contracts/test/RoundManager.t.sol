@@ -22,7 +22,7 @@ contract RoundManagerTest is Federation {
 
     function refuse(RoundHeader memory header, bytes[] memory signatures, bytes memory fault) private {
         vm.expectRevert(fault);
-        manager.postRound(header, signatures);
+        manager.postRound(header, packed(signatures));
     }
 
     // Construction
@@ -81,7 +81,7 @@ contract RoundManagerTest is Federation {
         manager = new RoundManager(own);
         admit(0);
         RoundHeader memory header = nextHeader(ROOT, CAP);
-        manager.postRound(header, signaturesOf(header, 0, 1));
+        manager.postRound(header, packed(signaturesOf(header, 0, 1)));
         assertTrue(manager.isActive(1), "active");
         manager.requireActive(header);
     }
@@ -96,20 +96,41 @@ contract RoundManagerTest is Federation {
         for (uint256 i = 0; i < THRESHOLD; ++i) {
             signers[i] = memberOf(1 + i);
         }
-        uint64 activeAt = uint64(block.timestamp) + DELAY;
+        uint64 activeAt = uint64(vm.getBlockTimestamp()) + DELAY;
         vm.expectEmit(true, true, true, true, address(manager));
-        emit IRoundManager.RoundPosted(1, digest, activeAt, header, signers);
+        emit IRoundManager.RoundPosted(1, digest, activeAt, signers);
+        vm.expectEmit(true, true, true, true, address(manager));
+        emit IRoundManager.HeaderTold(1, digest, header);
         vm.prank(address(0xA1107));
-        manager.postRound(header, signatures);
+        manager.postRound(header, packed(signatures));
         assertEq(manager.latestRound(), 1, "latest");
         assertEq(manager.headerDigest(1), digest, "digest");
         assertEq(latestBudget(), 7 ether, "budget");
         assertEq(manager.activeAt(1), activeAt, "active at");
     }
 
+    /// Whoever reads headers finds each in a transaction's calldata or among the logs, however it was posted.
+    function test_post_tellsTheHeaderUnlessTheCallIsTheTransaction() public {
+        address account = address(0xA1107);
+        assertEq(logsOfPosting(account, account), 1, "a transaction of one's own");
+        assertEq(logsOfPosting(account, address(0xB0B)), 2, "a contract under construction has no code");
+        assertEq(logsOfPosting(address(this), account), 2, "a contract");
+        vm.etch(account, bytes.concat(hex"ef0100", bytes20(address(this))));
+        assertEq(logsOfPosting(account, account), 2, "an account that delegates to code");
+    }
+
+    function logsOfPosting(address sender, address origin) private returns (uint256) {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
+        vm.recordLogs();
+        vm.prank(sender, origin);
+        manager.postRound(header, packed(signatures));
+        return vm.getRecordedLogs().length;
+    }
+
     function test_post_acceptsEveryMember() public {
         RoundHeader memory header = nextHeader(ROOT, CAP);
-        manager.postRound(header, signaturesOf(header, 0, MEMBERS));
+        manager.postRound(header, packed(signaturesOf(header, 0, MEMBERS)));
         assertEq(manager.latestRound(), 1, "latest");
     }
 
@@ -237,7 +258,7 @@ contract RoundManagerTest is Federation {
             if (nodeKeyOf(i) == moved) admit(i, 2);
         }
         refuse(header, signatures, abi.encodeWithSelector(IRoundManager.NotMember.selector, 2, memberOf(2)));
-        vm.warp(block.timestamp + TIMELOCK);
+        vm.warp(vm.getBlockTimestamp() + TIMELOCK);
         post(header);
     }
 
@@ -271,6 +292,29 @@ contract RoundManagerTest is Federation {
         refuse(header, signatures, fault);
     }
 
+    /// Packed signatures are read to the last byte: cut short anywhere, or with a length that lies, they are no quorum.
+    function test_quorum_refusesSignaturesCutShort(uint256 length, uint16 claimed) public {
+        RoundHeader memory header = nextHeader(ROOT, CAP);
+        bytes memory all = packed(signaturesOf(header, 0, THRESHOLD));
+        length = bound(length, 0, all.length - 1);
+        bytes memory cut = new bytes(length);
+        for (uint256 i = 0; i < length; ++i) {
+            cut[i] = all[i];
+        }
+        bytes32 digest = manager.digestOf(header);
+        uint256 whole = length / 67;
+        vm.expectRevert(
+            length % 67 == 0
+                ? abi.encodeWithSelector(IRoundManager.QuorumMissing.selector, THRESHOLD, whole)
+                : abi.encodeWithSelector(IRoundManager.InvalidSignature.selector, whole, digest)
+        );
+        manager.postRound(header, cut);
+        vm.assume(claimed != 65);
+        (all[0], all[1]) = (bytes1(uint8(claimed >> 8)), bytes1(uint8(claimed)));
+        vm.expectRevert(abi.encodeWithSelector(IRoundManager.InvalidSignature.selector, 0, digest));
+        manager.postRound(header, all);
+    }
+
     function test_quorum_countsContractWallets() public {
         uint256 owner = 0xA11CE;
         ContractWallet wallet = new ContractWallet(vm.addr(owner));
@@ -280,7 +324,7 @@ contract RoundManagerTest is Federation {
         bytes memory consent = signWith(owner, registry.bindingDigest(binding));
         vm.prank(COORDINATOR);
         registry.admit(binding, consent, nodeSignature());
-        vm.warp(block.timestamp + TIMELOCK);
+        vm.warp(vm.getBlockTimestamp() + TIMELOCK);
 
         RoundHeader memory header = nextHeader(ROOT, CAP);
         bytes32 digest = manager.digestOf(header);
@@ -298,7 +342,7 @@ contract RoundManagerTest is Federation {
         signatures[place] = abi.encodePacked(wallet, signWith(keys[0], digest));
         refuse(header, signatures, abi.encodeWithSelector(IRoundManager.InvalidSignature.selector, place, digest));
         signatures[place] = good;
-        manager.postRound(header, signatures);
+        manager.postRound(header, packed(signatures));
         assertEq(manager.latestRound(), 1, "latest");
     }
 
@@ -345,7 +389,7 @@ contract RoundManagerTest is Federation {
         private
         returns (bool accepted)
     {
-        (accepted,) = address(target).call(abi.encodeCall(IRoundManager.postRound, (header, signatures)));
+        (accepted,) = address(target).call(abi.encodeCall(IRoundManager.postRound, (header, packed(signatures))));
     }
 
     // Activation
@@ -354,7 +398,7 @@ contract RoundManagerTest is Federation {
         RoundHeader memory header = nextHeader(ROOT, 5 ether);
         post(header);
         uint64 activeAt = manager.activeAt(1);
-        assertEq(activeAt, block.timestamp + DELAY, "active at");
+        assertEq(activeAt, vm.getBlockTimestamp() + DELAY, "active at");
         vm.warp(activeAt - 1);
         assertTrue(!manager.isActive(1), "too early");
         vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 1, activeAt));
@@ -378,27 +422,42 @@ contract RoundManagerTest is Federation {
         manager.requireActive(header);
     }
 
-    /// Eight times share a slot: each round keeps its own, over several slots and a veto in the middle.
+    /// Three times share the head's slot, and six one of the table: each round keeps its own, over several slots and vetoes anywhere.
     function test_active_everyRoundKeepsItsTime(uint256 seed) public {
+        RoundHeader[] memory headers = new RoundHeader[](21);
         uint64[] memory expected = new uint64[](21);
-        RoundHeader memory sixteenth;
-        for (uint64 round = 1; round <= 20; ++round) {
-            vm.warp(block.timestamp + uint256(keccak256(abi.encode(seed, round))) % 3 minutes);
-            RoundHeader memory header = nextHeader(keccak256(abi.encode(round)), CAP);
-            post(header);
-            expected[round] = uint64(block.timestamp) + DELAY;
-            if (round == 16) sixteenth = header;
+        uint64 latest = 0;
+        for (uint256 step = 0; step < 40; ++step) {
+            uint256 word = uint256(keccak256(abi.encode(seed, step)));
+            vm.warp(vm.getBlockTimestamp() + word % 30);
+            if (latest == 20 || (latest != 0 && word >> 64 & 3 == 0)) {
+                uint64 round = uint64(1 + (word >> 128) % latest);
+                vm.prank(COORDINATOR);
+                manager.veto(round);
+                for (uint64 gone = round; gone <= latest; ++gone) {
+                    expected[gone] = 0;
+                }
+                latest = round - 1;
+                if (latest != 0) manager.recall(headers[latest]);
+            } else {
+                headers[++latest] = nextHeader(keccak256(abi.encode(seed, step)), CAP);
+                post(headers[latest]);
+                expected[latest] = uint64(vm.getBlockTimestamp()) + DELAY;
+            }
+            assertEq(manager.latestRound(), latest, "latest");
+            for (uint64 round = 0; round <= 20; ++round) {
+                assertEq(manager.activeAt(round), expected[round], "active at");
+            }
         }
-        vm.prank(COORDINATOR);
-        manager.veto(17);
-        manager.recall(sixteenth);
-        vm.warp(block.timestamp + 1 minutes);
-        post(nextHeader(keccak256("corrected"), CAP));
-        expected[17] = uint64(block.timestamp) + DELAY;
-        for (uint64 round = 1; round <= 17; ++round) {
-            assertEq(manager.activeAt(round), expected[round], "active at");
-        }
-        assertEq(manager.activeAt(18), 0, "void");
+    }
+
+    /// The number of the last round has 32 bits of the head: nothing wraps where they end.
+    function test_post_refusesRoundsPastTheLast() public {
+        bytes32 head = bytes32(uint256(type(uint32).max));
+        vm.store(address(manager), bytes32(0), head);
+        assertEq(manager.latestRound(), type(uint32).max, "the head's slot");
+        RoundHeader memory header = nextHeader(ROOT, 0);
+        refuse(header, abi.encodeWithSelector(IRoundManager.RoundOutOfOrder.selector, uint64(1 << 32), uint64(1 << 32)));
     }
 
     function test_finalise_tellsOnceThatARoundIsActive() public {
@@ -435,7 +494,7 @@ contract RoundManagerTest is Federation {
             assertEq(manager.headerDigest(round), bytes32(0), "digest");
             assertEq(manager.activeAt(round), 0, "active at");
         }
-        vm.warp(block.timestamp + 2 * DELAY);
+        vm.warp(vm.getBlockTimestamp() + 2 * DELAY);
         assertTrue(!manager.isActive(2) && !manager.isActive(3), "active after the delay");
         vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 3, 0));
         manager.requireActive(third);

@@ -30,13 +30,13 @@ contract RoundMirrorTest is Federation {
     }
 
     function postTo(RoundHeader memory header) private {
-        mirror.postRound(header, signaturesOf(header, 0, THRESHOLD));
+        mirror.postRound(header, packed(signaturesOf(header, 0, THRESHOLD)));
     }
 
     function refuse(RoundHeader memory header, bytes memory fault) private {
         bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
         vm.expectRevert(fault);
-        mirror.postRound(header, signatures);
+        mirror.postRound(header, packed(signatures));
     }
 
     function test_describesItself() public view {
@@ -73,6 +73,17 @@ contract RoundMirrorTest is Federation {
         assertEq(mirror.latestRound(), 9, "latest");
     }
 
+    function test_post_tellsTheHeaderUnlessTheCallIsTheTransaction() public {
+        for (uint64 round = 1; round <= 2; ++round) {
+            RoundHeader memory header = headerFor(round, CAP);
+            bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
+            vm.recordLogs();
+            vm.prank(address(0xA1107), round == 1 ? address(0xA1107) : address(0xB0B));
+            mirror.postRound(header, packed(signatures));
+            assertEq(vm.getRecordedLogs().length, round, "logs");
+        }
+    }
+
     function test_post_capsTheBudgetByTheRoundsPassed() public {
         refuse(
             headerFor(3, 3 * CAP + 1),
@@ -94,7 +105,7 @@ contract RoundMirrorTest is Federation {
         RoundHeader memory header = headerFor(1, CAP);
         bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD - 1);
         vm.expectRevert(abi.encodeWithSelector(IRoundManager.QuorumMissing.selector, THRESHOLD, THRESHOLD - 1));
-        mirror.postRound(header, signatures);
+        mirror.postRound(header, packed(signatures));
         header.federation = keccak256("another");
         refuse(header, abi.encodeWithSelector(IRoundManager.WrongFederation.selector, FEDERATION, header.federation));
     }
@@ -120,7 +131,7 @@ contract RoundMirrorTest is Federation {
     /// A veto takes a round and all mirrored after it for good, and leaves what was before.
     function test_veto_voidsTheRoundAndAllLater() public {
         postTo(headerFor(2, CAP));
-        vm.warp(block.timestamp + DELAY);
+        vm.warp(vm.getBlockTimestamp() + DELAY);
         RoundHeader memory stolen = headerFor(5, 4 * CAP);
         postTo(stolen);
         RoundHeader memory later = headerFor(7, 5 * CAP);
@@ -144,7 +155,7 @@ contract RoundMirrorTest is Federation {
         refuse(stolen, abi.encodeWithSelector(IRoundManager.HeaderVoided.selector, 5, digest));
         // A later number doesn't bring back what lay between.
         postTo(headerFor(8, 2 * CAP));
-        vm.warp(block.timestamp + DELAY);
+        vm.warp(vm.getBlockTimestamp() + DELAY);
         assertTrue(mirror.isActive(8) && !mirror.isActive(5) && !mirror.isActive(7), "active");
         vm.expectRevert(abi.encodeWithSelector(IRootSource.RoundNotActive.selector, 7, 0));
         mirror.requireActive(later);
@@ -170,7 +181,7 @@ contract RoundMirrorTest is Federation {
         post(header);
         vm.chainId(OTHER_CHAIN);
         postTo(header);
-        vm.warp(block.timestamp + DELAY);
+        vm.warp(vm.getBlockTimestamp() + DELAY);
         here.open(header, s.entries[0], 0, Trees.proof(entryHashes(s), 0));
         assertEq(here.claim(claimOf(1, s, 1)), 2 ether, "here");
 

@@ -154,7 +154,7 @@ contract StakeVaultTest is Federation {
 
     function test_exit_waitsForTheUnbondingTime() public {
         deposit(STAKER, 10 ether);
-        uint64 releaseAt = uint64(block.timestamp) + UNBONDING;
+        uint64 releaseAt = uint64(vm.getBlockTimestamp()) + UNBONDING;
         vm.expectEmit(true, true, true, true, address(vault));
         emit IStakeVault.ExitStarted(STAKER, 4 ether, 4 ether, releaseAt);
         exit(4 ether);
@@ -182,11 +182,11 @@ contract StakeVaultTest is Federation {
     function test_exit_aSecondOneRestartsTheClock() public {
         deposit(STAKER, 10 ether);
         exit(4 ether);
-        vm.warp(block.timestamp + UNBONDING - 1);
+        vm.warp(vm.getBlockTimestamp() + UNBONDING - 1);
         exit(1 ether);
         (uint256 amount, uint64 releaseAt) = vault.unbondingOf(STAKER);
         assertEq(amount, 5 ether, "together");
-        assertEq(releaseAt, block.timestamp + UNBONDING, "later");
+        assertEq(releaseAt, vm.getBlockTimestamp() + UNBONDING, "later");
     }
 
     function test_cancelExit_putsItBack() public {
@@ -255,7 +255,7 @@ contract StakeVaultTest is Federation {
     function test_payments_toNobodyAreRefused() public {
         deposit(STAKER, 10 ether);
         exit(4 ether);
-        vm.warp(block.timestamp + UNBONDING);
+        vm.warp(vm.getBlockTimestamp() + UNBONDING);
         refuse(abi.encodeWithSelector(IStakeVault.ZeroAccount.selector));
         vault.withdraw(address(0));
     }
@@ -271,7 +271,7 @@ contract StakeVaultTest is Federation {
         vault.deposit(STAKER, 1);
         exit(10 ether);
         slash(4 ether);
-        vm.warp(block.timestamp + UNBONDING);
+        vm.warp(vm.getBlockTimestamp() + UNBONDING);
         assertEq(withdraw(), 6 ether, "paid");
         assertEq(STAKER.balance, 6 ether, "received");
         vm.prank(PROVER);
@@ -287,7 +287,7 @@ contract StakeVaultTest is Federation {
         vault.deposit{value: 10 ether}(address(greedy), 10 ether);
         vault.deposit{value: 10 ether}(STAKER, 10 ether);
         greedy.exit(10 ether);
-        vm.warp(block.timestamp + UNBONDING);
+        vm.warp(vm.getBlockTimestamp() + UNBONDING);
         greedy.withdraw();
         assertEq(address(greedy).balance, 10 ether, "once");
         assertEq(
@@ -305,7 +305,7 @@ contract StakeVaultTest is Federation {
         hold(address(new SilentToken(TREASURY, 100 ether)));
         deposit(STAKER, 10 ether);
         exit(10 ether);
-        vm.warp(block.timestamp + UNBONDING);
+        vm.warp(vm.getBlockTimestamp() + UNBONDING);
         assertEq(withdraw(), 10 ether, "paid");
     }
 
@@ -313,7 +313,7 @@ contract StakeVaultTest is Federation {
         hold(address(new RefusingToken(TREASURY, 100 ether)));
         deposit(STAKER, 10 ether);
         exit(10 ether);
-        vm.warp(block.timestamp + UNBONDING);
+        vm.warp(vm.getBlockTimestamp() + UNBONDING);
         (bool paid,) = address(vault).call(abi.encodeCall(IStakeVault.withdraw, (STAKER)));
         assertTrue(!paid, "paid");
         assertEq(vault.stakeOf(STAKER), 10 ether, "stake");
@@ -324,7 +324,7 @@ contract StakeVaultTest is Federation {
         hold(address(reentrant));
         deposit(STAKER, 10 ether);
         exit(5 ether);
-        vm.warp(block.timestamp + UNBONDING);
+        vm.warp(vm.getBlockTimestamp() + UNBONDING);
         reentrant.arm(abi.encodeCall(IStakeVault.sink, ()));
         assertEq(withdraw(), 5 ether, "outer");
         assertTrue(reentrant.attacked() && !reentrant.succeeded(), "shut");

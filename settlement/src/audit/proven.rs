@@ -11,27 +11,20 @@
 //!
 //! [`prove`] collects the proofs from a node first ([`crate::chain::collect`]).
 
+mod block;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::primitives::{Address, B256};
-use alloy::sol_types::SolEvent;
+use alloy::primitives::B256;
 
-use super::{Check, Expected, Finding, same};
-use crate::chain::client::SettlementClient;
+use self::block::Block;
+use super::{Check, Expected, Finding};
+use crate::chain::client::{ClientError, SettlementClient};
 use crate::chain::collect::{self, CollectError, Wanted};
-use crate::chain::contracts;
-use crate::chain::contracts::bindings::{RoundManager, RoundMirror};
 use crate::chain::deploy::Deployment;
-use crate::keccak256;
 use crate::merkle::Digest;
-use crate::payout;
-use crate::proof::Checkpoint;
-use crate::proof::account::{Account, AccountError};
-use crate::proof::ancestry::{Ancestry, AncestryError};
-use crate::proof::collected::{Collected, Contract};
-use crate::proof::header::Header;
-use crate::proof::receipt::Receipt;
-use crate::proof::slots::{self, RoundSlots};
+use crate::proof::slots::RoundSlots;
+use crate::proof::{Checkpoint, Collected};
 
 /// Slots of the contract that holds the rounds on this chain.
 pub(crate) fn places(deployment: &Deployment) -> RoundSlots {
@@ -55,9 +48,7 @@ pub async fn prove(
             return (checks, Some(collected));
         }
         Err(Failed::Finding(finding)) => finding,
-        Err(Failed::Collect(CollectError::Connection(error))) => {
-            Finding::Chain(crate::chain::client::ClientError::Connection(error))
-        }
+        Err(Failed::Collect(CollectError::Connection(error))) => Finding::Chain(ClientError::Connection(error)),
         Err(Failed::Collect(error)) if error.is_refusal() && checkpoints.is_empty() => {
             Finding::Unanchored(format!("{error}: what this chain says is its node's word"))
         }
@@ -140,7 +131,7 @@ pub fn proven(
     let mut note = |name: String, round: Option<u64>, result: Result<(), Finding>| {
         checks.push(Check { name, round, result });
     };
-    let block = match Proof::open(collected, deployment, expected, checkpoints) {
+    let block = match Block::open(collected, deployment, expected, checkpoints) {
         Ok(block) => block,
         Err(finding) => {
             note("the block of the proofs".into(), None, Err(finding));
@@ -185,256 +176,4 @@ pub fn proven(
         block.paid(latest),
     );
     checks
-}
-
-struct Proof<'a> {
-    collected: &'a Collected,
-    deployment: &'a Deployment,
-    expected: &'a Expected<'a>,
-    checkpoints: &'a [Checkpoint],
-    headers: Ancestry,
-    state: Header,
-    rounds: Account,
-    distributor: Account,
-}
-
-impl<'a> Proof<'a> {
-    /// Reads headers and accounts.
-    fn open(
-        collected: &'a Collected,
-        deployment: &'a Deployment,
-        expected: &'a Expected<'a>,
-        checkpoints: &'a [Checkpoint],
-    ) -> Result<Self, Finding> {
-        same("the chain of the proofs", &deployment.chain_id, &collected.chain_id)?;
-        let mut headers = Ancestry::default();
-        for bytes in &collected.headers {
-            headers.add(bytes).map_err(|error| Finding::Wrong(error.to_string()))?;
-        }
-        let state = headers.get(&collected.block).copied();
-        let state = state.ok_or_else(|| Finding::Wrong("the header of the proofs' own block is missing".into()))?;
-        let account = |address: &payout::Account, contract: &Contract| {
-            let account = Account::proven(&state.state_root, address, &contract.nodes);
-            account.map_err(|error| at(&state, &error))?.ok_or_else(|| {
-                let (chain, number) = (deployment.chain_id, state.number);
-                let what = format!(
-                    "chain {chain}, block {number}: there is nothing at {}",
-                    Address::from(*address)
-                );
-                match checkpoints.is_empty() {
-                    true => Finding::Wrong(what),
-                    false => Finding::Unanchored(format!("{what} yet: give a later checkpoint")),
-                }
-            })
-        };
-        Ok(Self {
-            rounds: account(&deployment.rounds, &collected.rounds)?,
-            distributor: account(&deployment.distributor, &collected.distributor)?,
-            collected,
-            deployment,
-            expected,
-            checkpoints,
-            headers,
-            state,
-        })
-    }
-
-    /// The block is a checkpoint, or before one.
-    fn anchored(&self) -> Result<(), Finding> {
-        for checkpoint in self.checkpoints {
-            let Some(header) = self.headers.get(&checkpoint.hash) else {
-                return Err(Finding::Wrong(format!("the proofs have no block {checkpoint}")));
-            };
-            same(
-                "the number of the checkpoint's block",
-                &checkpoint.number,
-                &header.number,
-            )?;
-        }
-        self.vouched(&self.state.hash)
-    }
-
-    /// Some checkpoint vouches for a block.
-    fn vouched(&self, block: &Digest) -> Result<(), Finding> {
-        let number = self.headers.get(block).map_or(0, |header| header.number);
-        let (chain_id, hash) = (self.deployment.chain_id, B256::from(*block));
-        let mut why = None;
-        let mut checkpoints = self.checkpoints.to_vec();
-        // The nearest after it first: what is told, if none does, is about that.
-        checkpoints.sort_by_key(|checkpoint| (checkpoint.number < number, checkpoint.number.abs_diff(number)));
-        for checkpoint in checkpoints {
-            match self.headers.descends(&checkpoint.hash, block) {
-                Ok(()) => return Ok(()),
-                Err(error) => why = why.or(Some((checkpoint, error))),
-            }
-        }
-        match why {
-            None => Err(Finding::Unanchored(format!(
-                "only the node says that block {number} is the chain's: compare its hash with what others see, or give --checkpoint \
-                 {chain_id}:{number}:{hash} with a hash from somebody you trust"
-            ))),
-            Some((checkpoint, error @ AncestryError::After { .. })) => Err(Finding::Unanchored(format!(
-                "{error}: what came later than checkpoint {}:{} is the node's word; give a later checkpoint",
-                checkpoint.chain_id, checkpoint.number
-            ))),
-            Some((_, error @ AncestryError::TooFar { .. })) => Err(Finding::Unanchored(format!(
-                "{error}: give another --checkpoint nearer to block {number}, at or after it"
-            ))),
-            Some((checkpoint, error)) => Err(Finding::Wrong(format!(
-                "chain {chain_id}: the headers don't lead from the checkpoint's block {} back to block {number}: {error}",
-                checkpoint.number
-            ))),
-        }
-    }
-
-    fn code(&self) -> Result<(), Finding> {
-        let home = self.deployment.is_home();
-        let rounds = if home {
-            contracts::Contract::Rounds
-        } else {
-            contracts::Contract::Mirror
-        };
-        let both = [
-            (rounds, &self.collected.rounds, &self.rounds),
-            (
-                contracts::Contract::Distributor,
-                &self.collected.distributor,
-                &self.distributor,
-            ),
-        ];
-        for (contract, proof, account) in both {
-            let (got, proven) = (keccak256(&proof.code), account.code_hash);
-            if got != proven || !contract.matches(&proof.code) {
-                let (got, proven) = (B256::from(got), B256::from(proven));
-                let name = contract.name();
-                return Err(Finding::Wrong(format!(
-                    "{}: the account's code hash is {proven}, and the code of {name} that was given has {got}",
-                    self.place()
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    /// The number of the last round, and how each of them stands.
-    #[allow(clippy::type_complexity, reason = "a list of rounds and their results")]
-    fn rounds(&self) -> Result<(u64, Vec<(u64, Result<(), Finding>)>), Finding> {
-        let places = places(self.deployment);
-        let word = |slot| self.slot(&self.rounds, &self.collected.rounds, &slot);
-        let latest = places.latest_in(&word(places.latest())?);
-        let count = self.expected.rounds.len() as u64;
-        if latest > count {
-            return Err(self.differs("the last round", &count.to_string(), &latest.to_string()));
-        }
-        let domain = self.deployment.header_domain();
-        let mut results = Vec::new();
-        for (number, round) in (1..).zip(self.expected.rounds) {
-            let result = word(places.digest(number)).and_then(|digest| {
-                let expected = round.header.digest(&domain);
-                // A mirror may pass rounds over; at home a digest above the last round is that of a voided one.
-                let skipped = digest == [0; 32] && !self.deployment.is_home();
-                match number <= latest {
-                    true if digest == expected || skipped => Ok(()),
-                    true => {
-                        let (expected, got) = (B256::from(expected), B256::from(digest));
-                        let what = format!("the digest of round {number}");
-                        Err(self.differs(&what, &expected.to_string(), &got.to_string()))
-                    }
-                    false if !self.deployment.is_home() => Ok(()),
-                    false => Err(self.later(number, latest)),
-                }
-            });
-            let silent = !self.deployment.is_home() && number > latest;
-            if !silent {
-                results.push((number, result));
-            }
-        }
-        Ok((latest, results))
-    }
-
-    fn later(&self, number: u64, latest: u64) -> Finding {
-        match self.checkpoints.is_empty() {
-            true => self.differs("the last round", &number.to_string(), &latest.to_string()),
-            false => Finding::Unanchored(format!(
-                "block {} holds rounds up to {latest}, round {number} came later: give a later checkpoint",
-                self.state.number
-            )),
-        }
-    }
-
-    /// The event of a posting is in a block that is vouched for.
-    fn posting(&self, posting: &crate::proof::collected::Posting) -> Result<(), Finding> {
-        let index = posting
-            .round
-            .checked_sub(1)
-            .and_then(|index| usize::try_from(index).ok());
-        let round = index.and_then(|index| self.expected.rounds.get(index));
-        let round = round.ok_or_else(|| Finding::Wrong(format!("there is no round {}", posting.round)))?;
-        let header = self.headers.get(&posting.block);
-        let header = header.ok_or_else(|| Finding::Wrong("the header of the posting's block is missing".into()))?;
-        let wrong = |what: String| {
-            let chain = self.deployment.chain_id;
-            Finding::Wrong(format!("chain {chain}, block {}: {what}", header.number))
-        };
-        let receipt = Receipt::proven(&header.receipts_root, posting.index, &posting.nodes);
-        let receipt = receipt.map_err(|error| wrong(error.to_string()))?;
-        let signature = match self.deployment.is_home() {
-            true => RoundManager::RoundPosted::SIGNATURE_HASH,
-            false => RoundMirror::RoundMirrored::SIGNATURE_HASH,
-        };
-        let digest = round.header.digest(&self.deployment.header_domain());
-        let mut number = [0; 32];
-        number[24..].copy_from_slice(&posting.round.to_be_bytes());
-        let topics = [signature.0, number, digest];
-        if receipt.event(&self.deployment.rounds, &topics).is_none() {
-            let what = format!("transaction {} tells of no posting of this header", posting.index);
-            return Err(wrong(what));
-        }
-        match self.checkpoints.is_empty() {
-            // Said once, of the block whose state is proven.
-            true => Ok(()),
-            false => self.vouched(&posting.block),
-        }
-    }
-
-    fn paid(&self, latest: u64) -> Result<(), Finding> {
-        let word = |slot| self.slot(&self.distributor, &self.collected.distributor, &slot);
-        let mut sum: u128 = 0;
-        for (participant, totals) in totals(self.expected, self.deployment, latest) {
-            let who = B256::from(participant);
-            let paid = slots::paid_in(&word(slots::paid(&participant))?);
-            let paid = paid.filter(|paid| *paid == 0 || totals.contains(paid)).ok_or_else(|| {
-                let got = paid.map_or_else(|| "more than there is".into(), |paid| paid.to_string());
-                let totals: Vec<_> = totals.iter().map(u128::to_string).collect();
-                let expected = format!("0 or a total that it has earned ({})", totals.join(", "));
-                self.differs(&format!("what {who} was paid"), &expected, &got)
-            })?;
-            sum = sum
-                .checked_add(paid)
-                .ok_or_else(|| Finding::Wrong("the payments overflow".into()))?;
-        }
-        let total = slots::total_paid_in(&word(slots::total_paid())?);
-        match sum == total {
-            true => Ok(()),
-            false => Err(self.differs("the sum of all payments", &sum.to_string(), &total.to_string())),
-        }
-    }
-
-    fn slot(&self, account: &Account, contract: &Contract, slot: &Digest) -> Result<Digest, Finding> {
-        let nodes = contract.slot(slot);
-        let nodes = nodes.ok_or_else(|| Finding::Wrong(format!("the proofs lack slot {}", B256::from(*slot))))?;
-        account.slot(slot, nodes).map_err(|error| at(&self.state, &error))
-    }
-
-    fn place(&self) -> String {
-        format!("chain {}, block {}", self.deployment.chain_id, self.state.number)
-    }
-
-    fn differs(&self, what: &str, expected: &str, got: &str) -> Finding {
-        Finding::Wrong(format!("{}: {what} is {got}, expected {expected}", self.place()))
-    }
-}
-
-fn at(state: &Header, error: &AccountError) -> Finding {
-    Finding::Wrong(format!("block {}: {error}", state.number))
 }

@@ -9,15 +9,15 @@
 mod queries;
 mod stake;
 
+use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use alloy::contract::{CallBuilder, CallDecoder};
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::providers::DynProvider;
 use alloy::rpc::types::{TransactionReceipt, TransactionRequest};
 use alloy::sol_types::SolInterface;
-use tokio::sync::Mutex;
 
 use super::connect::{Confirmed, Connection, ConnectionError, TransactError, succeeded};
 use super::contracts::bindings::FederationRegistry::{FederationRegistryErrors, FederationRegistryInstance};
@@ -29,6 +29,7 @@ use super::contracts::bindings::XflToken::{XflTokenErrors, XflTokenInstance};
 use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
 use super::deploy::{DeployError, Deployment};
 use super::events::reader::Reader;
+use crate::abi;
 use crate::binding::Binding;
 use crate::claim::{ClaimProof, Entry};
 use crate::merkle::Digest;
@@ -139,7 +140,9 @@ pub struct SettlementClient {
     token: XflTokenInstance<DynProvider>,
     vault: Option<StakeVaultInstance<DynProvider>>,
     /// What the contracts told so far; clones share it.
-    pub(super) events: Arc<Mutex<Reader>>,
+    pub(super) events: Arc<tokio::sync::Mutex<Reader>>,
+    /// Headers of posted rounds by their digests, which they were checked against: each is looked for once.
+    pub(super) headers: Arc<Mutex<HashMap<Digest, RoundHeader>>>,
 }
 
 impl SettlementClient {
@@ -167,6 +170,7 @@ impl SettlementClient {
             connection,
             deployment,
             events: Arc::default(),
+            headers: Arc::default(),
         }
     }
 
@@ -245,11 +249,7 @@ impl SettlementClient {
         }
         self.recall().await?;
         let signatures = self.counting(header, signatures).await?;
-        let signatures = signatures
-            .iter()
-            .map(|signature| Bytes::copy_from_slice(&signature.0))
-            .collect();
-        let call = self.rounds.postRound(on_chain(header), signatures);
+        let call = self.rounds.postRound(on_chain(header), abi::pack(&signatures).into());
         match self.send(call).await {
             Ok(confirmed) => Ok(Outcome::Done(confirmed)),
             Err(error) => match self.is_posted(header).await? {
@@ -367,7 +367,7 @@ impl SettlementClient {
         Ok(!root.is_zero())
     }
 
-    /// The header of a posted round, from its event; none if there is no such round, or it was voided.
+    /// The header of a posted round, as it was posted; none if there is no such round, or it was voided.
     ///
     /// # Errors
     /// [`ClientError`].

@@ -1,7 +1,7 @@
 //! Asks a node for everything that proves a federation's rounds and payments: headers, `eth_getProof`, receipts.
 //!
 //! **Which block.** State is that of the highest checkpoint, or of the latest block where there is none. A posting's block is reached from a
-//! checkpoint at or after it by the headers in between ([`MAX_STEPS`] at most).
+//! checkpoint at or after it by the headers in between ([`MAX_STEPS`](crate::proof::ancestry::MAX_STEPS) at most).
 //!
 //! **What is compared here.** What only the answers say and the proofs don't hold: that a header has the hash under which it was given, that
 //! values beside a proof are those in it, that a block's receipts have the root in its header. All else is checked later and anywhere
@@ -9,31 +9,22 @@
 //!
 //! Cost: a request for each 256 slots, one for the receipts of each block with a posting, one for each header (16 at a time).
 
+mod node;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::eips::eip2718::Encodable2718;
-use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::{Address, B256, Bytes};
-use alloy::providers::{DynProvider, Provider};
-use alloy::rpc::types::{Block, TransactionReceipt};
-use alloy::transports::TransportError;
-use tokio::task::JoinSet;
+use alloy::primitives::B256;
 
+use self::node::Node;
 use super::client::SettlementClient;
 use super::connect::ConnectionError;
+use crate::audit::proven::places;
 use crate::merkle::Digest;
-use crate::payout::Account as Address20;
-use crate::proof::account::{Account, AccountError};
-use crate::proof::ancestry::MAX_STEPS;
-use crate::proof::collected::{Collected, Contract, Posting, Slot};
-use crate::proof::header::{self, Header, HeaderError};
-use crate::proof::receipt::{self, ReceiptError};
+use crate::proof::account::AccountError;
+use crate::proof::collected::Collected;
+use crate::proof::header::HeaderError;
+use crate::proof::receipt::ReceiptError;
 use crate::proof::{Checkpoint, slots};
-
-/// Slots in one request.
-const SLOTS: usize = 256;
-/// Headers asked for at once.
-const AT_ONCE: usize = 16;
 
 /// Why there are no proofs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,10 +125,7 @@ pub struct Wanted<'a> {
 /// [`CollectError`].
 pub async fn collect(client: &SettlementClient, wanted: &Wanted<'_>) -> Result<Collected, CollectError> {
     let deployment = client.deployment();
-    let node = Node {
-        chain_id: deployment.chain_id,
-        provider: client.connection().provider().clone(),
-    };
+    let node = Node::new(client);
     let mut headers = BTreeMap::new();
     for checkpoint in wanted.checkpoints {
         let (header, bytes) = node.checkpoint(checkpoint).await?;
@@ -150,7 +138,7 @@ pub async fn collect(client: &SettlementClient, wanted: &Wanted<'_>) -> Result<C
     };
     headers.insert((state.number, state.hash), bytes);
 
-    let places = crate::audit::proven::places(deployment);
+    let places = places(deployment);
     let rounds: Vec<_> = std::iter::once(places.latest())
         .chain((1..=wanted.rounds).map(|round| places.digest(round)))
         .collect();
@@ -158,7 +146,7 @@ pub async fn collect(client: &SettlementClient, wanted: &Wanted<'_>) -> Result<C
         .chain(wanted.participants.iter().map(slots::paid))
         .collect();
     let mut collected = Collected {
-        chain_id: node.chain_id,
+        chain_id: deployment.chain_id,
         block: state.hash,
         headers: Vec::new(),
         rounds: node.contract(client, &state, &deployment.rounds, &rounds).await?,
@@ -179,235 +167,4 @@ pub async fn collect(client: &SettlementClient, wanted: &Wanted<'_>) -> Result<C
     }
     collected.headers = headers.into_values().collect();
     Ok(collected)
-}
-
-/// A block's header and its receipts in EIP-2718 bytes.
-type Receipts = (Header, Bytes, Vec<Vec<u8>>);
-
-#[derive(Clone)]
-struct Node {
-    chain_id: u64,
-    provider: DynProvider,
-}
-
-/// What the node answered, or why it doesn't: an error of its own is a refusal.
-fn asked<T>(what: &'static str, answer: Result<T, TransportError>) -> Result<T, CollectError> {
-    answer.map_err(|error| match &error {
-        alloy::transports::RpcError::ErrorResp(response) => CollectError::Refused {
-            what,
-            reason: response.message.to_string(),
-        },
-        alloy::transports::RpcError::DeserError { err, .. } => CollectError::Refused {
-            what,
-            reason: format!("its answer can't be read: {err}"),
-        },
-        _ => ConnectionError::rpc(error).into(),
-    })
-}
-
-impl Node {
-    /// A header with its RLP bytes, whose hash is the one that the node says.
-    fn header(&self, block: &Block) -> Result<(Header, Bytes), CollectError> {
-        let (chain_id, number) = (self.chain_id, block.header.inner.number);
-        let bytes = header::encode(&block.header.inner);
-        let header = Header::decode(&bytes).map_err(|source| CollectError::Header {
-            chain_id,
-            block: number,
-            source,
-        })?;
-        self.same(number, "the block's hash", B256::from(header.hash), block.header.hash)?;
-        Ok((header, bytes))
-    }
-
-    fn same<T: PartialEq + std::fmt::Display>(
-        &self,
-        block: u64,
-        what: &str,
-        proven: T,
-        said: T,
-    ) -> Result<(), CollectError> {
-        if proven == said {
-            return Ok(());
-        }
-        Err(CollectError::Lie {
-            chain_id: self.chain_id,
-            block,
-            what: what.into(),
-            said: said.to_string(),
-            proven: proven.to_string(),
-        })
-    }
-
-    async fn block(&self, id: BlockId) -> Result<Option<Block>, CollectError> {
-        asked("block", self.provider.get_block(id).await)
-    }
-
-    async fn latest(&self) -> Result<(Header, Bytes), CollectError> {
-        let block = self.block(BlockId::latest()).await?;
-        let block = block.ok_or_else(|| CollectError::Refused {
-            what: "block",
-            reason: "it has none".into(),
-        })?;
-        self.header(&block)
-    }
-
-    async fn checkpoint(&self, checkpoint: &Checkpoint) -> Result<(Header, Bytes), CollectError> {
-        let block = self.block(BlockId::number(checkpoint.number)).await?;
-        let wrong = |got| CollectError::Checkpoint {
-            checkpoint: *checkpoint,
-            got,
-        };
-        let (header, bytes) = self.header(&block.ok_or_else(|| wrong(None))?)?;
-        match (header.number, header.hash) == (checkpoint.number, checkpoint.hash) {
-            true => Ok((header, bytes)),
-            false => Err(wrong(Some(header.hash))),
-        }
-    }
-
-    /// A contract's account, code and slots in the state of a block.
-    async fn contract(
-        &self,
-        client: &SettlementClient,
-        block: &Header,
-        address: &Address20,
-        slots: &[Digest],
-    ) -> Result<Contract, CollectError> {
-        let mut contract = Contract {
-            code: client.connection().code(address).await?.into(),
-            nodes: Vec::new(),
-            slots: Vec::with_capacity(slots.len()),
-        };
-        let wrong = |source| CollectError::Account {
-            chain_id: self.chain_id,
-            block: block.number,
-            source,
-        };
-        for chunk in slots.chunks(SLOTS) {
-            let keys = chunk.iter().map(B256::from).collect();
-            let asking = self.provider.get_proof(Address::from(*address), keys);
-            let answer = asked("proof (eth_getProof)", asking.number(block.number).await)?;
-            let account = Account::proven(&block.state_root, address, &answer.account_proof).map_err(wrong)?;
-            let account = account.unwrap_or(Account::NONE);
-            let who = format!("the balance of {}", Address::from(*address));
-            self.same(block.number, &who, account.balance, answer.balance)?;
-            if answer.storage_proof.len() != chunk.len() {
-                return Err(CollectError::Refused {
-                    what: "proof (eth_getProof)",
-                    reason: format!(
-                        "{} slots asked for, {} answered",
-                        chunk.len(),
-                        answer.storage_proof.len()
-                    ),
-                });
-            }
-            for (slot, told) in chunk.iter().zip(answer.storage_proof) {
-                let proven = B256::from(account.slot(slot, &told.proof).map_err(wrong)?);
-                let what = format!("slot {} of {}", B256::from(*slot), Address::from(*address));
-                self.same(block.number, &what, proven, B256::from(told.value))?;
-                contract.slots.push(Slot {
-                    slot: *slot,
-                    nodes: told.proof,
-                });
-            }
-            contract.nodes = answer.account_proof;
-        }
-        Ok(contract)
-    }
-
-    /// The receipt of a posting; none where the node doesn't know the transaction.
-    async fn posting(
-        &self,
-        blocks: &mut BTreeMap<u64, Receipts>,
-        round: u64,
-        transaction: &Digest,
-    ) -> Result<Option<(Header, Bytes, Posting)>, CollectError> {
-        let receipt = self.receipt(B256::from(*transaction)).await?;
-        let place = receipt.and_then(|receipt| Some((receipt.block_number?, receipt.transaction_index?)));
-        let Some((number, index)) = place else { return Ok(None) };
-        if !blocks.contains_key(&number) {
-            blocks.insert(number, self.receipts(number).await?);
-        }
-        let Some((block, bytes, receipts)) = blocks.get(&number) else {
-            return Ok(None);
-        };
-        let proof = receipt::prove(receipts, index);
-        let (root, nodes) = proof.map_err(|source| CollectError::Receipt {
-            chain_id: self.chain_id,
-            block: number,
-            source,
-        })?;
-        let (proven, said) = (B256::from(block.receipts_root), B256::from(root));
-        self.same(number, "the root of its receipts", proven, said)?;
-        let posting = Posting {
-            round,
-            block: block.hash,
-            index,
-            nodes,
-        };
-        Ok(Some((*block, bytes.clone(), posting)))
-    }
-
-    async fn receipt(&self, transaction: B256) -> Result<Option<TransactionReceipt>, CollectError> {
-        asked("receipt", self.provider.get_transaction_receipt(transaction).await)
-    }
-
-    /// All receipts of a block: at once, or one by one from a node that doesn't know how.
-    async fn receipts(&self, number: u64) -> Result<Receipts, CollectError> {
-        let none = |what: &'static str| CollectError::Refused {
-            what,
-            reason: format!("it doesn't have them for block {number}"),
-        };
-        let block = self.block(BlockId::number(number)).await?;
-        let block = block.ok_or_else(|| none("block"))?;
-        let (header, bytes) = self.header(&block)?;
-        let id = BlockId::Number(BlockNumberOrTag::Number(number));
-        let all = match asked("receipts", self.provider.get_block_receipts(id).await) {
-            Ok(all) => all.ok_or_else(|| none("receipts"))?,
-            Err(error) if error.is_refusal() => {
-                let mut all = Vec::new();
-                for hash in block.transactions.hashes() {
-                    all.push(self.receipt(hash).await?.ok_or_else(|| none("receipts"))?);
-                }
-                all
-            }
-            Err(error) => return Err(error),
-        };
-        let encoded = |receipt: TransactionReceipt| receipt.into_primitives_receipt().inner.encoded_2718();
-        Ok((header, bytes, all.into_iter().map(encoded).collect()))
-    }
-
-    /// Headers from checkpoints down to the lowest block that each is to vouch for.
-    async fn between(
-        &self,
-        checkpoints: &[Checkpoint],
-        numbers: &BTreeSet<u64>,
-    ) -> Result<Vec<(Header, Bytes)>, CollectError> {
-        let mut spans: BTreeMap<u64, u64> = BTreeMap::new();
-        for number in numbers {
-            let after = checkpoints.iter().map(|checkpoint| checkpoint.number);
-            let nearest = after.filter(|checkpoint| checkpoint >= number).min();
-            if let Some(nearest) = nearest.filter(|nearest| nearest - number <= MAX_STEPS) {
-                let lowest = spans.entry(nearest).or_insert(*number);
-                *lowest = (*lowest).min(*number);
-            }
-        }
-        let wanted: Vec<u64> = spans.iter().flat_map(|(to, from)| *from..*to).collect();
-        let mut headers = Vec::with_capacity(wanted.len());
-        for chunk in wanted.chunks(AT_ONCE) {
-            let mut asking = JoinSet::new();
-            for number in chunk.iter().copied() {
-                let node = self.clone();
-                asking.spawn(async move { node.block(BlockId::number(number)).await });
-            }
-            while let Some(answer) = asking.join_next().await {
-                // A task ends by itself; where it didn't, its header is missing, and the check says so.
-                if let Ok(answer) = answer
-                    && let Some(block) = answer?
-                {
-                    headers.push(self.header(&block)?);
-                }
-            }
-        }
-        Ok(headers)
-    }
 }

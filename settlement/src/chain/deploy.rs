@@ -358,6 +358,7 @@ mod tests {
             embedded: false,
             per_round_cap: 1_000,
             activation_delay: 3_600,
+            penalty: 7,
             token_name: "reward".into(),
             token_symbol: "R".into(),
             supply: 10_000,
@@ -392,6 +393,11 @@ mod tests {
         }
         assert_ne!(again.header_domain().separator(), home.header_domain().separator());
         assert_ne!(again.binding_domain().separator(), home.binding_domain().separator());
+        // What a lie costs is the manager's: members can tell it from the addresses.
+        let cheap = Terms { penalty: 6, ..terms() };
+        let cheap = Plan::at(1, [3; 20], None, cheap).unwrap().deployment();
+        assert_eq!(cheap.registry, home.registry);
+        assert!(cheap.rounds != home.rounds && cheap.vault != home.vault && cheap.distributor != home.distributor);
         let itself = Plan::at(1, [3; 20], Some(home.home()), terms());
         assert_eq!(itself, Err(DeployError::MirrorsItself { chain_id: 1 }));
     }

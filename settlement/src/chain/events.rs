@@ -8,49 +8,21 @@ mod memory;
 pub(super) mod reader;
 
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
+use alloy::consensus::Transaction as _;
 use alloy::primitives::{B256, LogData};
-use alloy::sol_types::SolEvent;
+use alloy::providers::Provider;
+use alloy::sol_types::{SolCall, SolEvent, SolValue};
 
 use super::client::{ClientError, SettlementClient};
+use super::connect::ConnectionError;
 use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager, RoundMirror};
+use crate::abi;
 use crate::binding::Binding;
 use crate::merkle::Digest;
 use crate::payout::{Account, Signature};
 use crate::statement::RoundHeader;
-
-/// A posting from the event of either contract: bindings have types of their own for each.
-macro_rules! posted {
-    ($event:expr) => {{
-        let (event, transaction) = $event;
-        let header = event.header;
-        let cumulative_budget = header.cumulativeBudget.try_into();
-        Ok(Posted {
-            header: RoundHeader {
-                federation: header.federation.0,
-                round: header.round,
-                plan_hash: header.planHash.0,
-                parent: header.parent.0,
-                model_root: header.modelRoot.0,
-                row_root: header.rowRoot.0,
-                aggregate_root: header.aggregateRoot.0,
-                transcript_root: header.transcriptRoot.0,
-                reward_root: header.rewardRoot.0,
-                cumulative_budget: cumulative_budget.map_err(|_| ClientError::Answer { what: "a budget" })?,
-                cohort: header.cohort,
-                dimension: header.dimension,
-                rule: header.rule,
-                rule_parameter: header.ruleParameter.0,
-                input_root: header.inputRoot.0,
-                attempt: header.attempt,
-            },
-            digest: event.digest.0,
-            signers: event.signers.into_iter().map(Into::into).collect(),
-            active_at: event.activeAt,
-            transaction,
-        })
-    }};
-}
 
 /// An admission, as the registry told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,18 +100,68 @@ impl SettlementClient {
             .collect())
     }
 
-    /// All posted rounds, oldest first; vetoed ones included. On a mirror those that were mirrored.
+    /// All posted rounds, oldest first; vetoed ones included. On a mirror those that were mirrored. A header is read from the calldata of the
+    /// transaction that posted it, or from the event that tells it where another contract did, and has the digest that was posted.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn posted(&self) -> Result<Vec<Posted>, ClientError> {
         let rounds = self.deployment().rounds;
+        let mut postings = Vec::new();
         if self.deployment().is_home() {
-            let logs = self.told::<RoundManager::RoundPosted>(rounds).await?;
-            return logs.into_iter().map(|event| posted!(event)).collect();
+            for (event, transaction) in self.told::<RoundManager::RoundPosted>(rounds).await? {
+                postings.push((event.digest.0, event.signers, event.activeAt, transaction));
+            }
+        } else {
+            for (event, transaction) in self.told::<RoundMirror::RoundMirrored>(rounds).await? {
+                postings.push((event.digest.0, event.signers, event.activeAt, transaction));
+            }
         }
-        let logs = self.told::<RoundMirror::RoundMirrored>(rounds).await?;
-        logs.into_iter().map(|event| posted!(event)).collect()
+        let mut posted = Vec::with_capacity(postings.len());
+        for (digest, signers, active_at, transaction) in postings {
+            posted.push(Posted {
+                header: self.header_of(&digest, &transaction).await?,
+                digest,
+                signers: signers.into_iter().map(Into::into).collect(),
+                active_at,
+                transaction,
+            });
+        }
+        Ok(posted)
+    }
+
+    /// The header with this digest that a transaction posted.
+    async fn header_of(&self, digest: &Digest, transaction: &Digest) -> Result<RoundHeader, ClientError> {
+        let known = || self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(header) = known().get(digest) {
+            return Ok(*header);
+        }
+        let domain = self.deployment().header_domain();
+        let fits = |header: RoundHeader| (header.digest(&domain) == *digest).then_some(header);
+        let calldata = self.calldata(transaction).await?.unwrap_or_default();
+        let direct = abi::postRoundCall::abi_decode(&calldata).ok();
+        let mut found = direct.and_then(|call| RoundHeader::try_from(&call.header).ok().and_then(fits));
+        if found.is_none() {
+            let told = self.told::<RoundManager::HeaderTold>(self.deployment().rounds).await?;
+            let headers = told.iter().map(|(event, _)| header_told(&event.header));
+            found = headers.flatten().find_map(fits);
+        }
+        let header = found.ok_or(ClientError::Answer {
+            what: "no header of a posted round",
+        })?;
+        known().insert(*digest, header);
+        Ok(header)
+    }
+
+    /// The input of a transaction of the round manager's, or of its mirror's.
+    pub(super) async fn calldata(&self, transaction: &Digest) -> Result<Option<Vec<u8>>, ClientError> {
+        let found = self
+            .connection()
+            .provider()
+            .get_transaction_by_hash(B256::from(*transaction));
+        let found = found.await.map_err(ConnectionError::rpc)?;
+        let found = found.filter(|transaction| transaction.to() == Some(*self.rounds.address()));
+        Ok(found.map(|transaction| transaction.input().to_vec()))
     }
 
     /// All payments, oldest first.
@@ -192,4 +214,11 @@ impl SettlementClient {
     pub fn with_memory(self, file: PathBuf) -> Self {
         self.remember_in(file)
     }
+}
+
+/// A header from the event's own type, which has the fields of the calldata's.
+fn header_told(header: &RoundManager::RoundHeader) -> Option<RoundHeader> {
+    let encoded = header.abi_encode();
+    let header = abi::RoundHeader::abi_decode(&encoded).ok()?;
+    RoundHeader::try_from(&header).ok()
 }

@@ -12,14 +12,24 @@ use crate::merkle::Digest;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoundSlots {
     latest: u64,
+    /// Bytes of the last round's number, the lowest of its slot.
+    width: usize,
     digests: u64,
 }
 
 impl RoundSlots {
-    /// Of the round manager: `_head` (the last round in its lowest 8 bytes) and `_digests`.
-    pub const HOME: Self = Self { latest: 0, digests: 3 };
+    /// Of the round manager: `_head` (the last round in its lowest 4 bytes) and `_digests`.
+    pub const HOME: Self = Self {
+        latest: 0,
+        width: 4,
+        digests: 3,
+    };
     /// Of a mirror: `_latest`, and `_rounds`, whose entries begin with the digest.
-    pub const MIRROR: Self = Self { latest: 0, digests: 1 };
+    pub const MIRROR: Self = Self {
+        latest: 0,
+        width: 8,
+        digests: 1,
+    };
 
     /// Where the number of the last round is that stands; [`RoundSlots::latest_in`] reads it.
     #[must_use]
@@ -36,8 +46,8 @@ impl RoundSlots {
     /// The number of the last round, from what its slot holds.
     #[must_use]
     pub fn latest_in(&self, word: &Digest) -> u64 {
-        let [.., a, b, c, d, e, f, g, h] = *word;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        let lowest = word.iter().skip(word.len() - self.width);
+        lowest.fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 }
 
@@ -94,6 +104,10 @@ mod tests {
         let mut word = [0xff; 32];
         word[24..].copy_from_slice(&7u64.to_be_bytes());
         assert_eq!(RoundSlots::HOME.latest_in(&word), 7);
+        assert_eq!(RoundSlots::MIRROR.latest_in(&word), 7);
+        word[27] = 1;
+        assert_eq!(RoundSlots::HOME.latest_in(&word), 7, "that is another variable's");
+        assert_eq!(RoundSlots::MIRROR.latest_in(&word), (1 << 32) + 7);
         word[16..].copy_from_slice(&9u128.to_be_bytes());
         assert_eq!((total_paid_in(&word), paid_in(&word)), (9, None));
         word[..16].fill(0);

@@ -140,7 +140,7 @@ impl Court {
         };
         let connection = Connection::embedded(&chain, Some(&coordinator()));
         let mut federation = Federation::found(connection, strict).await;
-        assert_eq!(federation.client.deployment().terms.penalty(), STAKE);
+        assert_eq!(federation.client.deployment().terms.penalty, STAKE);
         for key in [member(1), member(2), member(3), coordinator()] {
             federation.client.deposit(&key.account(), STAKE).await.unwrap();
         }

@@ -44,7 +44,7 @@ fn entry(variable: &Value, key: [u8; 32]) -> [u8; 32] {
 fn slots_are_where_the_compiler_puts_them() {
     let head = variable("RoundManager", "_head");
     assert_eq!(RoundSlots::HOME.latest(), slot(&head));
-    assert_eq!(member(&head, "latest"), (0, 0, 8));
+    assert_eq!(member(&head, "latest"), (0, 0, 4));
     let digests = variable("RoundManager", "_digests");
     assert_eq!(digests["type"], "mapping(uint64 => bytes32)");
     assert_eq!(RoundSlots::HOME.digest(7), entry(&digests, word(7)));

@@ -7,10 +7,13 @@ use serde_json::{Value, json};
 use xfl_settlement::chain::client::SettlementClient;
 use xfl_settlement::chain::connect::{Connection, ConnectionError};
 use xfl_settlement::chain::embedded::EmbeddedChain;
+use xfl_settlement::chain::rpc::MAX_SLOTS;
 use xfl_settlement::chain::server::{MAX_BODY, ServerHandle, serve};
 
 use super::embedded::{CHAIN_ID, ephemeral};
 use super::story::{coordinator, play};
+
+const ANYONE: &str = "0x0000000000000000000000000000000000000001";
 
 async fn served() -> (EmbeddedChain, ServerHandle) {
     let chain = ephemeral();
@@ -118,17 +121,26 @@ async fn hostile_requests_get_an_error_and_the_server_goes_on() {
             ),
             ("eth_getLogs", json!([[]])),
             ("eth_feeHistory", json!(["0x1", "latest", vec![1.0; 101]])),
+            ("eth_getProof", json!(["0x12", [], "latest"])),
+            ("eth_getProof", json!([ANYONE, "0x1", "latest"])),
+            ("eth_getProof", json!([ANYONE, vec!["0x1"; MAX_SLOTS + 1], "latest"])),
+            ("eth_getBlockReceipts", json!([[]])),
             ("eth_chainId", json!({"a": 1})),
             ("eth_chainId", json!([1, 2, 3, 4, 5, 6, 7, 8, 9])),
         ];
         for (method, params) in wrong {
             assert_eq!(code(&call(method, params.clone())), Some(-32_602), "{method}");
         }
-        let old = call(
-            "eth_getBalance",
-            json!(["0x0000000000000000000000000000000000000001", "0x99"]),
-        );
-        assert_eq!(code(&old), Some(-32_000));
+        for (method, params) in [
+            ("eth_getBalance", json!([ANYONE, "0x99"])),
+            ("eth_getProof", json!([ANYONE, [], "0x99"])),
+        ] {
+            assert_eq!(code(&call(method, params)), Some(-32_000), "{method}");
+        }
+        assert!(call("eth_getBlockReceipts", json!(["0x99"]))["result"].is_null());
+        assert_eq!(call("eth_getBlockReceipts", json!(["0x0"]))["result"], json!([]));
+        let proof = call("eth_getProof", json!([ANYONE, ["0x5"], "0x0"]));
+        assert_eq!(proof["result"]["storageProof"][0]["value"], "0x0", "{proof}");
         // A loop that never ends (JUMPDEST PUSH0 JUMP) costs one block's gas.
         let endless = call("eth_call", json!([{"data": "0x5b5f56", "gas": "0xffffffffffffffff"}]));
         assert_eq!(code(&endless), Some(-32_000));

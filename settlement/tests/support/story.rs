@@ -29,6 +29,7 @@ pub(crate) fn terms() -> Terms {
         embedded: true,
         per_round_cap: 1_000 * COIN,
         activation_delay: 0,
+        penalty: COIN / 10,
         token_name: "xfl reward".into(),
         token_symbol: "XFL".into(),
         supply: 1_000_000 * COIN,

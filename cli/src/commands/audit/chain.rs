@@ -111,7 +111,7 @@ pub(super) async fn checks(
         let side = Side::new(replayed, rounds, chain);
         if let Some(kept) = kept {
             let found = side.with(|expected| proven::proven(kept, &side.deployment, expected, &checkpoints));
-            let stage = format!("{}, proofs in a file", side.stage);
+            let stage = side.stage.replacen("chain", "proofs", 1);
             checks.extend(
                 found
                     .into_iter()

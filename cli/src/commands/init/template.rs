@@ -111,6 +111,7 @@ budget = 1000000            # tokens (smallest unit) shared out each round; 0 fo
 [settlement]
 # activation_seconds = 3600   # outside the embedded chain: until a posted round's rewards can be claimed, it can be vetoed
 # threshold = 2               # members who sign a round before it is posted; a majority of the quorum where absent
+# penalty = 0.1               # coins of the home chain that each signer of a proved lie loses of its stake (`xfl stake`); half to the prover
 
 # The columns of every institution's file, in the model's order. A number x becomes (x - center) / scale, with public
 # constants; `{{ name = "sex", values = ["f", "m"] }}` is a category, `{{ name = "code", tokens = 500 }}` a whole number below 500

@@ -408,6 +408,7 @@ mod tests {
             embedded: true,
             per_round_cap: 10,
             activation_delay: 0,
+            penalty: 1,
             token_name: "t".into(),
             token_symbol: "T".into(),
             supply: 10,

@@ -13,15 +13,15 @@ import {IStakeVault} from "./IStakeVault.sol";
 /// can veto a round until then. A coordinator that vetoes everything stops payments but can't take any. Of a header only its digest
 /// is stored: whoever needs more brings the header along.
 interface IRoundManager is IRootSource {
-    /// @notice A round was posted.
+    /// @notice A round was posted. Its header is in the calldata of the transaction, or told with it.
     /// @param round Its number.
     /// @param digest EIP-712 digest of its header.
     /// @param activeAt When the root becomes claimable (Unix time).
-    /// @param header The whole header.
     /// @param signers The members that signed, ascending.
-    event RoundPosted(
-        uint64 indexed round, bytes32 indexed digest, uint64 activeAt, RoundHeader header, address[] signers
-    );
+    event RoundPosted(uint64 indexed round, bytes32 indexed digest, uint64 activeAt, address[] signers);
+
+    /// @notice The header of a round that wasn't posted by a transaction of its own but by another contract, whose calldata need not have it.
+    event HeaderTold(uint64 indexed round, bytes32 indexed digest, RoundHeader header);
 
     /// @notice A round and all after it (up to `lastVoided`) were voided before they became active, by a veto or a proof.
     event RoundVoided(uint64 indexed round, bytes32 indexed digest, uint64 lastVoided);
@@ -84,10 +84,10 @@ interface IRoundManager is IRootSource {
 
     /// @notice Posts the next round. Anyone may; the signatures decide.
     /// @param header What the members signed.
-    /// @param signatures One per signer, in strictly ascending order of the signers' addresses: 65 bytes (r, s, v) of ECDSA;
-    /// or, for a member that is an ERC-1271 contract, its 20-byte address followed by its signature (together any
-    /// length of at least 20 other than 65).
-    function postRound(RoundHeader calldata header, bytes[] calldata signatures) external;
+    /// @param signatures One per signer, in strictly ascending order of the signers' addresses, each behind its length in two bytes
+    /// (big-endian): 65 bytes (r, s, v) of ECDSA; or, for a member that is an ERC-1271 contract, its 20-byte address followed by its
+    /// signature (together any length of at least 20 other than 65).
+    function postRound(RoundHeader calldata header, bytes calldata signatures) external;
 
     /// @notice Voids a round that isn't active yet, and every later one. The same header can't be posted again; a corrected
     /// one for the same round number can. Coordinator only.

@@ -11,10 +11,10 @@ import {IRootSource} from "./IRootSource.sol";
 /// delay, which should be longer than the home chain's longest dispute.
 /// @dev Errors and limits as in `IRoundManager`: a budget rises by at most the cap for each round since the last.
 interface IRoundMirror is IRootSource {
-    /// @notice A round was mirrored.
-    event RoundMirrored(
-        uint64 indexed round, bytes32 indexed digest, uint64 activeAt, RoundHeader header, address[] signers
-    );
+    /// @notice A round was mirrored. Its header is in the calldata of the transaction, or told with it.
+    event RoundMirrored(uint64 indexed round, bytes32 indexed digest, uint64 activeAt, address[] signers);
+    /// @notice The header of a round that another contract posted, not a transaction of its own.
+    event HeaderTold(uint64 indexed round, bytes32 indexed digest, RoundHeader header);
     /// @notice A round and all mirrored after it (up to `lastVoided`) were voided before they became active.
     event RoundVoided(uint64 indexed round, bytes32 indexed digest, uint64 lastVoided);
 
@@ -23,8 +23,8 @@ interface IRoundMirror is IRootSource {
     /// @notice The round isn't above the last.
     error RoundNotLater(uint64 latest, uint64 got);
 
-    /// @notice Mirrors a later round. Anyone may; the signatures decide.
-    function postRound(RoundHeader calldata header, bytes[] calldata signatures) external;
+    /// @notice Mirrors a later round. Anyone may; the signatures decide, packed as for the home chain.
+    function postRound(RoundHeader calldata header, bytes calldata signatures) external;
 
     /// @notice Voids a round that isn't active yet, and every later one. Coordinator only.
     function veto(uint64 round) external;

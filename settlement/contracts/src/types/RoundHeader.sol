@@ -44,6 +44,12 @@ bytes32 constant ROUND_HEADER_TYPEHASH = keccak256(
     "uint64 dimension,uint8 rule,bytes32 ruleParameter,bytes32 inputRoot,uint32 attempt)"
 );
 
+/// @notice Whether this call is a whole transaction: what it was called with is what anybody reads of the transaction. An account that
+/// delegates to code (EIP-7702) may have called from that.
+function isTransaction() view returns (bool) {
+    return msg.sender == tx.origin && msg.sender.code.length == 0;
+}
+
 /// @notice EIP-712 `hashStruct` of a header.
 function hashRoundHeader(RoundHeader calldata header) pure returns (bytes32) {
     // Every member is a static word, so that the ABI encoding of the struct is its EIP-712 encoding.

@@ -134,7 +134,7 @@ contract DisputeHistory is Lies {
         RoundHeader memory header = _stories[which % _stories.length].header;
         bytes32 digest = manager.digestOf(header);
         (, uint64 deadline) = manager.demandOf(digest, uint64(chunk % 2));
-        bool late = deadline != 0 && block.timestamp > deadline;
+        bool late = deadline != 0 && vm.getBlockTimestamp() > deadline;
         try manager.expireDemand(header, uint64(chunk % 2)) {
             assertTrue(late, "expired early");
         } catch {
@@ -165,7 +165,7 @@ contract DisputeHistory is Lies {
     }
 
     function wait(uint256 time) external {
-        vm.warp(block.timestamp + bound(time, 1, DELAY));
+        vm.warp(vm.getBlockTimestamp() + bound(time, 1, DELAY));
         while (lastActive < manager.latestRound() && manager.isActive(lastActive + 1)) {
             lastActive += 1;
             activeDigests[lastActive] = manager.headerDigest(lastActive);
@@ -184,7 +184,7 @@ contract DisputeHistory is Lies {
         } else {
             (, uint64 releaseAt) = vault.unbondingOf(account);
             try vault.withdraw(account) {
-                assertAtMost(releaseAt, block.timestamp, "left early");
+                assertAtMost(releaseAt, vm.getBlockTimestamp(), "left early");
             } catch {}
         }
     }

@@ -69,7 +69,7 @@ abstract contract Federation is Test {
         for (uint256 i = 0; i < MEMBERS; ++i) {
             admit(i);
         }
-        vm.warp(block.timestamp + TIMELOCK);
+        vm.warp(vm.getBlockTimestamp() + TIMELOCK);
         fund(FUNDS);
         vault = new StakeVault(manager, token, UNBONDING, SINK);
         vm.prank(COORDINATOR);
@@ -111,7 +111,7 @@ abstract contract Federation is Test {
             payout: memberOf(i),
             chainId: uint64(HOME_CHAIN),
             nonce: 1,
-            expiry: uint64(block.timestamp + 1 days)
+            expiry: uint64(vm.getBlockTimestamp() + 1 days)
         });
     }
 
@@ -177,15 +177,22 @@ abstract contract Federation is Test {
         }
     }
 
+    /// @notice Signatures as `postRound` takes them.
+    function packed(bytes[] memory signatures) internal pure returns (bytes memory all) {
+        for (uint256 i = 0; i < signatures.length; ++i) {
+            all = bytes.concat(all, bytes2(uint16(signatures[i].length)), signatures[i]);
+        }
+    }
+
     function post(RoundHeader memory header) internal {
-        manager.postRound(header, signaturesOf(header, 0, THRESHOLD));
+        manager.postRound(header, packed(signaturesOf(header, 0, THRESHOLD)));
     }
 
     /// @notice Posts a round with this root and budget, and waits until it is active.
     function settle(bytes32 rewardRoot, uint256 budget) internal returns (RoundHeader memory header) {
         header = nextHeader(rewardRoot, budget);
         post(header);
-        vm.warp(block.timestamp + DELAY);
+        vm.warp(vm.getBlockTimestamp() + DELAY);
     }
 
     // Money

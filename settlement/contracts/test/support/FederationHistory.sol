@@ -72,7 +72,7 @@ contract FederationHistory is Federation {
     }
 
     function wait(uint256 time) external {
-        vm.warp(block.timestamp + bound(time, 1, 2 * DELAY));
+        vm.warp(vm.getBlockTimestamp() + bound(time, 1, 2 * DELAY));
         noticeActiveRounds();
     }
 

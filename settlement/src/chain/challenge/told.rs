@@ -1,11 +1,8 @@
 //! What the chain has told of disputes: who was slashed, which rows were demanded and shown, and under which signatures a round was posted.
 
-use alloy::consensus::Transaction as _;
-use alloy::primitives::B256;
-use alloy::providers::Provider;
 use alloy::sol_types::SolCall;
 
-use super::{ClientError, ConnectionError, SettlementClient};
+use super::{ClientError, SettlementClient};
 use crate::abi;
 use crate::chain::connect::Confirmed;
 use crate::chain::contracts::bindings::RoundManager;
@@ -109,24 +106,12 @@ impl SettlementClient {
         let Ok(call) = abi::postRoundCall::abi_decode(&calldata) else {
             return Ok(Vec::new());
         };
-        let signatures = call.signatures.iter();
-        let signatures = signatures.filter_map(|bytes| bytes.as_ref().try_into().ok().map(Signature));
+        let signatures = abi::unpack(&call.signatures).into_iter();
         let signs = |signature: &Signature| {
             let signer = signature.recover(&posted.digest);
             signer.is_ok_and(|signer| posted.signers.contains(&signer))
         };
         Ok(signatures.filter(signs).collect())
-    }
-
-    /// The input of a transaction of the round manager's.
-    async fn calldata(&self, transaction: &Digest) -> Result<Option<Vec<u8>>, ClientError> {
-        let found = self
-            .connection()
-            .provider()
-            .get_transaction_by_hash(B256::from(*transaction));
-        let found = found.await.map_err(ConnectionError::rpc)?;
-        let found = found.filter(|transaction| transaction.to() == Some(*self.rounds.address()));
-        Ok(found.map(|transaction| transaction.input().to_vec()))
     }
 }
 

@@ -222,7 +222,7 @@ fn essence(method: &str, response: &Response) -> Value {
         }
     };
     let fields: &[&str] = match method {
-        "eth_getTransactionReceipt" => &[
+        "eth_getTransactionReceipt" | "eth_getBlockReceipts" => &[
             "transactionHash",
             "blockHash",
             "blockNumber",
@@ -232,6 +232,7 @@ fn essence(method: &str, response: &Response) -> Value {
         ],
         "eth_getTransactionByHash" => &["hash", "blockHash", "from", "to", "input", "value", "nonce"],
         "eth_getBlockByNumber" | "eth_getBlockByHash" => &["hash", "number", "parentHash", "stateRoot"],
+        "eth_getProof" => &["accountProof", "storageProof"],
         "eth_getLogs" => &["address", "topics", "data", "blockHash", "transactionHash", "logIndex"],
         _ => return lower(value),
     };
@@ -247,6 +248,8 @@ fn only(value: Value, fields: &[&str]) -> Value {
                 let value = object.remove(*name).unwrap_or_default();
                 let value = match *name {
                     "logs" => only(value, &["address", "topics", "data", "logIndex"]),
+                    // Nodes write the slot's key in different ways.
+                    "storageProof" => only(value, &["value", "proof"]),
                     _ => value,
                 };
                 ((*name).to_owned(), value)
@@ -325,6 +328,9 @@ mod tests {
         assert!(answers("eth_getLogs", &[json!([log]), json!([bare])]).is_ok());
         let forged = json!({ "address": "0xa", "topics": ["0x2"], "data": "0x", "logIndex": "0x0" });
         assert!(answers("eth_getLogs", &[json!([log]), json!([forged])]).is_err());
+        let proof = |key: &str, value: &str| json!({ "accountProof": ["0xab"], "storageProof": [{ "key": key, "value": value, "proof": [] }] });
+        assert!(answers("eth_getProof", &[proof("0x1", "0x5"), proof("0x01", "0x5")]).is_ok());
+        assert!(answers("eth_getProof", &[proof("0x1", "0x5"), proof("0x1", "0x6")]).is_err());
     }
 
     #[test]

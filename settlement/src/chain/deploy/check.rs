@@ -141,7 +141,7 @@ impl Deployment {
             rounds.demandBond(),
             U256::from(terms.demand_bond())
         );
-        same!("the penalty", rounds.penalty(), U256::from(terms.penalty()));
+        same!("the penalty", rounds.penalty(), U256::from(terms.penalty));
         same!(
             "the header domain",
             rounds.domainSeparator(),

@@ -66,7 +66,7 @@ impl Plan {
                     activationDelay: terms.activation_delay,
                     answerTime: terms.answer_time(),
                     demandBond: U256::from(terms.demand_bond()),
-                    penalty: U256::from(terms.penalty()),
+                    penalty: U256::from(terms.penalty),
                 },
             };
             return self.create(Contract::Rounds, &RoundManager::BYTECODE, &arguments);

@@ -69,6 +69,10 @@ impl Deployment {
             embedded: asked!(members.embedded()),
             per_round_cap: asked!(manager.perRoundCap()).saturating_to(),
             activation_delay: asked!(manager.activationDelay()),
+            penalty: match is_home {
+                true => asked!(manager.penalty()).saturating_to(),
+                false => 0,
+            },
             token_name: String::new(),
             token_symbol: String::new(),
             supply: 0,

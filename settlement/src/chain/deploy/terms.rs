@@ -23,6 +23,9 @@ pub struct Terms {
     pub per_round_cap: u128,
     /// Seconds between posting a round and its root becoming claimable.
     pub activation_delay: u64,
+    /// What a signer of a lie loses at most, in the stakes' currency, which is the home chain's coin, in wei.
+    #[serde(with = "crate::bytes::amount")]
+    pub penalty: u128,
     /// Name of the token.
     pub token_name: String,
     /// Symbol of the token.
@@ -75,12 +78,6 @@ impl Terms {
         }
     }
 
-    /// What a signer of a lie loses at most, in the stakes' currency, which is the chain's coin: a tenth of one.
-    #[must_use]
-    pub fn penalty(&self) -> u128 {
-        100_000_000_000_000_000
-    }
-
     /// Seconds that a stake unbonds: twice the longest that a round can be disputed, so that nobody leaves before the proof.
     #[must_use]
     pub fn unbonding_time(&self) -> u64 {
@@ -116,6 +113,7 @@ mod tests {
             embedded: false,
             per_round_cap: 1_000,
             activation_delay: 3_600,
+            penalty: 7,
             token_name: "reward".into(),
             token_symbol: "R".into(),
             supply: 10_000,
