@@ -1,9 +1,12 @@
 //! A federation's chains as commands see them: where they are reached, and where they stand.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use xfl_core::{
-    node::settle::{self, Book, Endpoint, Endpoints, Site, Standing},
+    node::settle::{self, Book, Endpoint, Endpoints, SettleError, Site, Standing},
     round::Rounds,
     transcript::Contracts,
 };
@@ -19,7 +22,7 @@ use crate::{
 };
 
 /// Where the embedded chain of a coordinator on this machine is served unless told otherwise.
-const LOCAL: &str = "http://127.0.0.1:7701";
+pub(crate) const LOCAL: &str = "http://127.0.0.1:7701";
 
 /// What is left to do where a round was voided.
 pub(crate) const VOIDED: &str = "what came before it stays payable, and `xfl settle` posts it on the other chains; for more rounds begin anew, \
@@ -64,6 +67,8 @@ pub(crate) struct Federation {
     ways: BTreeMap<u64, Endpoint>,
     /// The embedded chain of a run whose coordinator doesn't run.
     embedded: Option<EmbeddedChain>,
+    /// The directory, where one was named.
+    dir: Option<PathBuf>,
 }
 
 impl Federation {
@@ -99,6 +104,7 @@ impl Federation {
             book,
             ways,
             embedded,
+            dir: path.is_dir().then(|| path.to_owned()),
         })
     }
 
@@ -126,7 +132,9 @@ impl Federation {
         }
         let way = self.ways.get(&chain.chain_id).ok_or_else(|| {
             let id = chain.chain_id;
-            Failure::usage(format!("no url of chain {id} is known")).hint(format!("name one with --rpc {id}=URL"))
+            Failure::usage(format!("no url of chain {id} is known")).hint(format!(
+                "name one with --rpc {id}=URL, or write it down with `xfl chain init --rpc {id}=URL`"
+            ))
         })?;
         Ok(settle::connect(way, key)?)
     }
@@ -135,7 +143,11 @@ impl Federation {
     pub(crate) async fn client(&self, chain: &Contracts, key: Option<&PayoutKey>) -> Result<SettlementClient, Failure> {
         let connection = self.connection(chain, key)?;
         let deployment = settle::deployment(self.rounds.plan(), self.rounds.genesis(), chain);
-        Ok(SettlementClient::connect(connection, deployment).await?)
+        let client = SettlementClient::connect(connection, deployment).await?;
+        Ok(match self.memory(chain) {
+            Some(file) => client.with_memory(file),
+            None => client,
+        })
     }
 
     /// A chain to be settled on.
@@ -148,7 +160,23 @@ impl Federation {
     ) -> Result<Site, Failure> {
         let connection = self.connection(chain, key)?.with_confirmations(confirmations);
         let steps = settle::deployment_plan(self.rounds.plan(), self.rounds.genesis(), chain)?;
-        Ok(Site::new(steps, place, connection))
+        let site = Site::new(steps, place, connection);
+        Ok(match self.memory(chain) {
+            Some(file) => site.with_memory(file),
+            None => site,
+        })
+    }
+
+    /// Where what a chain told is remembered, so that not every command reads all of it anew.
+    fn memory(&self, chain: &Contracts) -> Option<PathBuf> {
+        let dir = self.dir.as_deref().filter(|_| !chain.embedded)?;
+        Some(settle::events_file(dir, chain.chain_id))
+    }
+
+    /// Writes the file of rewards into the directory, where one was named.
+    pub(crate) fn write_rewards(&self) -> Result<Option<PathBuf>, Failure> {
+        let Some(dir) = &self.dir else { return Ok(None) };
+        settle::write_rewards(dir, &self.rounds).map_err(|error| Failure::file(dir, &error))
     }
 }
 
@@ -169,7 +197,7 @@ pub(crate) async fn ways(path: &Path, rounds: &Rounds, given: &[Endpoint]) -> Re
         };
         ways.insert(settle::EMBEDDED_CHAIN_ID, way);
     }
-    for known in Endpoints::read(path).chains {
+    for known in known(path)?.chains() {
         if let Some(id) = known.chain_id {
             ways.insert(id, known);
         }
@@ -182,6 +210,25 @@ pub(crate) async fn ways(path: &Path, rounds: &Rounds, given: &[Endpoint]) -> Re
         ways.insert(id, endpoint.clone());
     }
     Ok(ways)
+}
+
+/// Where chains are reached as `chains.toml` says: in a run's or an institution's directory (a transcript's, where that is named), beside it, and in
+/// the working folder. The nearer goes before, except where a run merely noted down what it was begun with.
+pub(crate) fn known(path: &Path) -> Result<Endpoints, Failure> {
+    let dir = match path.is_dir() {
+        true => path,
+        false => above(path),
+    };
+    let mut known = Endpoints::default();
+    for folder in [dir, above(dir), Path::new(".")] {
+        known = known.or(&Endpoints::read(folder).map_err(SettleError::from)?);
+    }
+    Ok(known)
+}
+
+fn above(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// The embedded chain in a run's directory, unless a coordinator has it open and serves it.

@@ -13,7 +13,7 @@ use xfl_core::{
         journal::JournalError,
         keyfile::{ReadError, WriteError},
         peer::ServeError,
-        settle::SettleError,
+        settle::{EndpointsError, SettleError},
     },
     plan::PlanError,
     round::RoundError,
@@ -269,6 +269,10 @@ impl From<SettleError> for Failure {
             SettleError::Choice { .. } => {
                 Self::usage(error.to_string()).hint("write it as http://127.0.0.1:8545 or 31337=http://127.0.0.1:8545")
             }
+            SettleError::Endpoints(error) => error.into(),
+            SettleError::Unreached { chain_id } => Self::usage(error.to_string()).hint(format!(
+                "write it down with `xfl chain init --rpc {chain_id}=URL`, or give its url instead of its id"
+            )),
             SettleError::Threshold { .. } => Self::usage(error.to_string())
                 .hint("set settlement.threshold to 2 or more, or settle on the embedded chain alone"),
             SettleError::OtherContracts { .. } => Self::new(Code::Audit, error.to_string())
@@ -276,13 +280,23 @@ impl From<SettleError> for Failure {
             SettleError::Ahead { .. } => Self::new(Code::Audit, error.to_string())
                 .hint("name a newer copy of the transcript; if there is none, this chain's rounds aren't this run's"),
             SettleError::Used { .. } => Self::usage(error.to_string()).hint(
-                "a federation runs once: write another federation.id into the plan, and name a new --dir; or go on with that run's --dir",
+                "go on with the directory that the run began in; for another run name a new --dir, and take no run.salt from elsewhere",
             ),
             SettleError::Embedded { .. } => Self::new(Code::Audit, error.to_string())
                 .hint("name a chain of another id; one operator's own chain has rules that others must not have"),
             SettleError::Unfunded { .. } => Self::failed(error.to_string())
                 .hint("send some to that account, which is the one of --payout-key, and start again"),
             error => Self::failed(error.to_string()),
+        }
+    }
+}
+
+impl From<EndpointsError> for Failure {
+    fn from(error: EndpointsError) -> Self {
+        match &error {
+            EndpointsError::File { path, source } => Self::file(path, source),
+            EndpointsError::Format { .. } => Self::usage(error.to_string())
+                .hint("correct it, or remove it and write it anew with `xfl chain init --rpc ID=URL`"),
         }
     }
 }

@@ -190,15 +190,36 @@ fn members_are_paid_on_four_chains_whatever_happens_to_them() {
         );
     }
 
-    // A second run of the same plan would have its members sign every round twice; it is refused before anybody joins.
+    // A second run of the same plan with the salt of this one would have its members sign every round twice; it is refused before anybody joins.
     let mirrors = format!("--mirror 31338={b} --mirror {c}");
-    let again = place.run(
-        &format!("round --listen 127.0.0.1:0 --rpc-listen 127.0.0.1:0 --dir again --chain {a} {mirrors}"),
-        2,
-    );
-    let said = format!("{} {}", again["error"]["message"], again["error"]["hint"]);
-    assert!(said.contains("earlier run") && said.contains("federation.id"), "{said}");
-    assert!(!place.0.path().join("again/transcript.xfl").exists());
+    let again = format!("round --listen 127.0.0.1:0 --rpc-listen 127.0.0.1:0 --dir again --chain {a} {mirrors}");
+    let folder = place.0.path().join("again");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(place.0.path().join("run/run.salt"), folder.join("run.salt")).unwrap();
+    let refused = place.run(&again, 2);
+    let said = format!("{} {}", refused["error"]["message"], refused["error"]["hint"]);
+    assert!(said.contains("already") && said.contains("run.salt"), "{said}");
+    assert!(!folder.join("transcript.xfl").exists());
+
+    // With a salt of its own it has contracts of its own, which nobody used.
+    fs::remove_dir_all(&folder).unwrap();
+    let second_run = Running(Some(place.start(&again)));
+    until("the second run listens", || {
+        (!place.read("again/address.json").is_empty()).then_some(())
+    });
+    drop(second_run);
+    let lists = ["run", "again"].map(|dir| place.run(&format!("chain list --dir {dir}"), 0));
+    for id in [31_337, 31_338, 31_339] {
+        let [one, other] = [0, 1].map(|i: usize| standing(&lists[i]["data"]["chains"], id));
+        assert!(
+            one["rounds"] != other["rounds"] && one["token"] != other["token"],
+            "{one} {other}"
+        );
+    }
+    let stood = place.run("chain verify --dir again --chain-id 31337", 0);
+    assert_eq!(standing(&stood["data"]["chains"], 31_337)["latest"], 0, "{stood}");
+    // What was deployed by an earlier start is found again.
+    place.run("chain deploy --dir again --chain-id 31338", 0);
 
     // A node that says something else than another one of the same chain is no witness, and both are named.
     let liar = liar::Liar::before(&a);

@@ -10,6 +10,12 @@
 mod copies;
 #[path = "challenge/liar.rs"]
 mod liar;
+#[path = "challenge/reach.rs"]
+mod reach;
+#[path = "challenge/rewards.rs"]
+mod rewards;
+#[path = "challenge/runs.rs"]
+mod runs;
 
 use std::{
     fs,
@@ -71,11 +77,16 @@ impl Stage {
     }
 
     fn start(&self, line: &str) -> Child {
+        self.start_alone(&format!("{line} --rpc {}", self.url))
+    }
+
+    /// The same without the chain's url.
+    fn start_alone(&self, line: &str) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xfl"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("XFL_")) {
             command.env_remove(name);
         }
-        let line = format!("{line} --rpc {} --json", self.url);
+        let line = format!("{line} --json");
         command.args(line.split_whitespace()).current_dir(self.folder.path());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }

@@ -106,6 +106,9 @@ pub struct Genesis {
     pub model: Vec<f32>,
     /// BLAKE3 commitment to salt and held-out data, where the score needs it.
     pub held_out: Option<[u8; 32]>,
+    /// Drawn by the coordinator when the run began: contracts have it in their addresses, so that nothing that is signed for those of one run
+    /// says anything in another run of the same plan.
+    pub run: [u8; 16],
     /// The contracts on the home chain, where rounds are posted and disputed.
     pub contracts: Contracts,
     /// The contracts on the other chains on which members can be paid, in the order in which members sign for them.
@@ -361,6 +364,7 @@ impl Genesis {
             &self.members,
             &self.model,
             &self.held_out,
+            &self.run,
             &self.contracts,
             &self.mirrors,
             self.at,

@@ -108,12 +108,13 @@ fn chains_and_joins_are_pinned() {
         }],
         model: vec![0.5],
         held_out: Some([6; 32]),
+        run: [11; 16],
         contracts: chain(1, Some([7; 20])),
         mirrors: vec![chain(300, None)],
         at: 5,
         signature: Signature([8; 64]),
     };
-    assert_eq!(digest(&postcard::to_stdvec(&genesis).unwrap()), "b54d36fd433a9b10");
+    assert_eq!(digest(&postcard::to_stdvec(&genesis).unwrap()), "08148a0f21999433");
     let signed = (xfl_settlement::payout::Signature([9; 65]), Signature([10; 64]));
     let join = Join {
         binding: Binding {

@@ -195,6 +195,7 @@ async fn run(agreed: Terms) -> Ran {
         judge: Some(held_out()),
         chain: ChainChoice::Embedded,
         mirrors: Vec::new(),
+        endpoints: xfl_core::node::settle::Endpoints::default(),
         confirmations: 1,
         rpc_listen: "127.0.0.1:0".parse().unwrap(),
     };

@@ -14,11 +14,15 @@ use std::io::{self, Write};
 use crate::claim::{ClaimProof, Entry, Leaf, Venue};
 use crate::ledger::RewardTree;
 use crate::merkle::{Digest, MAX_DEPTH, Proof, Tree, depth};
+use crate::payout::Account;
 
 const MAGIC: &[u8; 16] = b"xfl rewards v1\n\0";
 const HEAD: u64 = 16 + 32 + 8 + 4;
 const CHAIN: u64 = 8 + 20 + 20 + 16 + 8;
 const LEAF: u64 = 32 + 20 + 16;
+
+/// Leaves that are read at once where all are gone through.
+const READ: u64 = 1_024;
 
 /// The most chains that a file may have.
 pub const MAX_CHAINS: u32 = 1_024;
@@ -226,6 +230,35 @@ impl<R: ReadAt> Stored<R> {
         };
         claim.verify(&self.root()).map_err(|_| StoredError::Damaged)?;
         Ok(Some(claim))
+    }
+
+    /// The participants that are paid at an account on a chain, by going through all its leaves; at most `most` bytes of them, so that a file can't have
+    /// somebody read for ever. They are what the file says: [`Self::claim`] proves each.
+    ///
+    /// # Errors
+    /// [`StoredError`].
+    pub fn paid_at(&self, payout: &Account, chain_id: u64, most: u64) -> Result<Vec<Digest>, StoredError> {
+        let Some(chain) = self.chains.iter().find(|chain| chain.venue.chain_id == chain_id) else {
+            return Ok(Vec::new());
+        };
+        // At most 2^32 leaves of 68 bytes.
+        self::most("bytes of earners", LEAF * chain.leaves, most)?;
+        let (mut found, mut index) = (Vec::new(), 0);
+        let mut bytes = vec![0; (LEAF * chain.leaves.min(READ)) as usize];
+        while index < chain.leaves {
+            let count = READ.min(chain.leaves - index);
+            bytes.truncate((LEAF * count) as usize);
+            self.source.read_at(chain.offset + LEAF * index, &mut bytes)?;
+            for leaf in bytes.chunks_exact(LEAF as usize) {
+                let mut fields = Fields(leaf);
+                let participant = fields.take();
+                if fields.take() == *payout {
+                    found.push(participant);
+                }
+            }
+            index += count;
+        }
+        Ok(found)
     }
 
     fn find(&self, chain: &Chain, participant: &Digest) -> Result<Option<(u64, Leaf)>, StoredError> {

@@ -1,4 +1,6 @@
-//! `xfl chain`: a federation's contracts on each of its chains: where they are, whether they are right, what they hold.
+//! `xfl chain`: where a federation's chains are reached, and its contracts on each of them: where they are, whether they are right, what they hold.
+
+mod init;
 
 use std::path::PathBuf;
 
@@ -25,6 +27,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// Ask nodes which chains they are of, and write down where each chain is reached, for all commands and so that no --rpc is needed.
+    Init(init::Args),
     /// List the chains and where the contracts are; asks no chain.
     List(Common),
     /// Check code, wiring and posted rounds of each chain against the transcript and this program's own artefacts.
@@ -76,6 +80,7 @@ struct Funding {
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     crate::runtime()?.block_on(async {
         match &args.what {
+            What::Init(args) => init::run(args, printer).await,
             What::List(common) => list(common).await,
             What::Verify(common) => verify(common).await,
             What::Deploy(sending) => deploy(sending, printer).await,

@@ -11,7 +11,7 @@ mod rows;
 use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use xfl_core::{challenge::Dossier, node::settle::Endpoint};
-use xfl_settlement::payout::PayoutKey;
+use xfl_settlement::{chain::client::SettlementClient, payout::PayoutKey};
 
 use self::{
     court::Court,
@@ -88,6 +88,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
             stop: &stop,
             printer,
             material: Material::gather(args)?,
+            home: None,
             finals: BTreeSet::new(),
             report: Report::default(),
         };
@@ -131,6 +132,8 @@ struct Watch<'a> {
     stop: &'a Stop,
     printer: &'a Printer,
     material: Material,
+    /// The home chain's contracts and the number of rounds planned, once they are reached: what was read there isn't read again.
+    home: Option<(SettlementClient, u64)>,
     /// What is final once stays so, and isn't asked for again.
     finals: BTreeSet<(u64, [u8; 32])>,
     report: Report,
@@ -141,7 +144,13 @@ impl Watch<'_> {
     /// other from being heard; the first one is the result.
     async fn look(&mut self) -> Result<bool, Failure> {
         let args = self.args;
-        let (client, count) = self.material.home(args, self.key.as_ref()).await?;
+        let (client, count) = match self.home.clone() {
+            Some(home) => home,
+            None => self
+                .home
+                .insert(self.material.home(args, self.key.as_ref()).await?)
+                .clone(),
+        };
         let posted = client.posted().await?;
         // Only now: a transcript that was read before a posting needn't know of it.
         if self.material.is_stale(args) {

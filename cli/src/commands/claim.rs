@@ -1,6 +1,10 @@
 //! `xfl claim`: collects what an institution has earned, on every chain where it has, with proofs from its own copy of the transcript.
 //!
+//! Or from a file of rewards that anybody may hand on ([`rewards`]).
+//!
 //! Chains are independent: one that is down keeps nobody from claiming on the others, and its claims are there later.
+
+mod rewards;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -32,6 +36,9 @@ pub(crate) struct Args {
     /// Another copy of the transcript; transcript.xfl in --dir where absent.
     #[arg(long, env = "XFL_TRANSCRIPT", hide_env_values = true)]
     transcript: Option<PathBuf>,
+    /// Claim from a file of rewards (rewards-ROUND.xfl, that `xfl round` and `xfl settle` write) without the transcript.
+    #[arg(long, conflicts_with = "transcript", env = "XFL_REWARDS", hide_env_values = true)]
+    rewards: Option<PathBuf>,
     /// The institution's node key, to claim for that node alone where several are paid at one account.
     #[arg(long, env = "XFL_KEY", hide_env_values = true)]
     key: Option<PathBuf>,
@@ -50,6 +57,15 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let key = files::payout_key(&args.payout_key)?;
+    let node = args
+        .key
+        .as_deref()
+        .map(files::node_key)
+        .transpose()?
+        .map(|key| key.node_id());
+    if let Some(path) = &args.rewards {
+        return crate::runtime()?.block_on(rewards::claim(args, path, &key, node, printer));
+    }
     let path = args
         .transcript
         .clone()
@@ -69,12 +85,6 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let Some(rounds) = replayed.rounds.take() else {
         return Err(Failure::usage(format!("{}: no transcript", path.display())));
     };
-    let node = args
-        .key
-        .as_deref()
-        .map(files::node_key)
-        .transpose()?
-        .map(|key| key.node_id());
     crate::runtime()?.block_on(async {
         let federation = Federation::of(&path, rounds, Book::default(), &args.rpc).await?;
         let nodes = nodes(&federation, &key, node)?;
@@ -142,37 +152,84 @@ struct Claims {
     total: u128,
     balances: BTreeMap<String, String>,
     waiting: Vec<Value>,
+    failed: Vec<(u64, Failure)>,
+}
+
+impl Claims {
+    /// A chain that failed keeps no other from being claimed on.
+    fn note(&mut self, chain_id: u64, claimed: Result<(), Failure>) {
+        if let Err(failure) = claimed {
+            self.failed.push((chain_id, failure));
+        }
+    }
+
+    /// Something that can't be claimed yet.
+    fn waiting(&mut self, chain_id: u64, amount: u128) {
+        self.lines += &format!("waiting      {amount}\nchain        {chain_id}\n");
+        self.waiting
+            .push(json!({ "chain_id": chain_id, "amount": amount.to_string() }));
+    }
+
+    fn claimed(&mut self, chain_id: u64, round: u64, claimed: Claimed) {
+        let Claimed::Paid { amount, confirmed } = claimed else {
+            return;
+        };
+        self.total = self.total.saturating_add(amount);
+        let transaction = files::hex(&confirmed.transaction);
+        self.lines += &format!(
+            "paid         {amount}\nchain        {chain_id}\ntransaction  {transaction}\ngas          {}\n",
+            confirmed.gas_used
+        );
+        self.claims.push(json!({
+            "amount": amount.to_string(),
+            "chain_id": chain_id,
+            "transaction": transaction,
+            "block": confirmed.block,
+            "gas": confirmed.gas_used,
+            "round": round,
+        }));
+    }
+
+    /// Tokens that the account has afterwards.
+    fn balance(&mut self, chain_id: u64, balance: u128) {
+        self.lines += &format!("balance      {balance}\n");
+        self.balances.insert(chain_id.to_string(), balance.to_string());
+    }
+
+    /// The first failure, if there is one; `chains` were asked.
+    fn outcome(self, chains: usize) -> Result<Outcome, Failure> {
+        let failed = self.failed.iter();
+        let data = json!({
+            "paid": self.total.to_string(),
+            "claims": self.claims,
+            // The only chain's, where there is one alone.
+            "balance": self.balances.values().next().filter(|_| chains == 1),
+            "balances": self.balances,
+            "waiting": self.waiting,
+            "failed": failed.map(|(id, failure)| json!({ "chain_id": id, "message": failure.message })).collect::<Vec<_>>(),
+        });
+        if let Some((id, failure)) = self.failed.into_iter().next() {
+            let message = match chains {
+                1 => failure.message.clone(),
+                _ => format!("chain {id}: {}", failure.message),
+            };
+            return Err(Failure { message, ..failure }.with(data, self.lines));
+        }
+        if self.claims.is_empty() && self.waiting.is_empty() {
+            return nothing("nothing to claim: everything earned is paid");
+        }
+        Outcome::new(data, self.lines)
+    }
 }
 
 impl Claimant<'_> {
     async fn claim(&self, chains: &[Contracts]) -> Result<Outcome, Failure> {
         let mut done = Claims::default();
-        let mut failed: Vec<(u64, Failure)> = Vec::new();
         for chain in chains {
-            if let Err(failure) = self.on_chain(chain, &mut done).await {
-                failed.push((chain.chain_id, failure));
-            }
+            let claimed = self.on_chain(chain, &mut done).await;
+            done.note(chain.chain_id, claimed);
         }
-        let data = json!({
-            "paid": done.total.to_string(),
-            "claims": done.claims,
-            // The only chain's, where there is one alone.
-            "balance": done.balances.values().next().filter(|_| chains.len() == 1),
-            "balances": done.balances,
-            "waiting": done.waiting,
-            "failed": failed.iter().map(|(id, failure)| json!({ "chain_id": id, "message": failure.message })).collect::<Vec<_>>(),
-        });
-        if let Some((id, failure)) = failed.into_iter().next() {
-            let message = match chains.len() {
-                1 => failure.message.clone(),
-                _ => format!("chain {id}: {}", failure.message),
-            };
-            return Err(Failure { message, ..failure }.with(data, done.lines));
-        }
-        if done.claims.is_empty() && done.waiting.is_empty() {
-            return nothing("nothing to claim: everything earned is paid");
-        }
-        Outcome::new(data, done.lines)
+        done.outcome(chains.len())
     }
 
     async fn on_chain(&self, chain: &Contracts, done: &mut Claims) -> Result<(), Failure> {
@@ -183,32 +240,12 @@ impl Claimant<'_> {
             let proof = active.and_then(|posted| posted.tree.claim(&node.0, chain.chain_id));
             let due = proof.as_ref().map_or(0, |proof| proof.leaf.cumulative);
             if due < earned {
-                done.lines += &format!("waiting      {}\nchain        {}\n", earned - due, chain.chain_id);
-                done.waiting
-                    .push(json!({ "chain_id": chain.chain_id, "amount": (earned - due).to_string() }));
+                done.waiting(chain.chain_id, earned - due);
             }
             let Some(proof) = proof else { continue };
-            let Claimed::Paid { amount, confirmed } = client.claim(&proof).await? else {
-                continue;
-            };
-            done.total = done.total.saturating_add(amount);
-            let transaction = files::hex(&confirmed.transaction);
-            done.lines += &format!(
-                "paid         {amount}\nchain        {}\ntransaction  {transaction}\ngas          {}\n",
-                chain.chain_id, confirmed.gas_used
-            );
-            done.claims.push(json!({
-                "amount": amount.to_string(),
-                "chain_id": chain.chain_id,
-                "transaction": transaction,
-                "block": confirmed.block,
-                "gas": confirmed.gas_used,
-                "round": proof.round,
-            }));
+            done.claimed(chain.chain_id, proof.round, client.claim(&proof).await?);
         }
-        let balance = client.token_balance(&self.key.account()).await?.to_string();
-        done.lines += &format!("balance      {balance}\n");
-        done.balances.insert(chain.chain_id.to_string(), balance);
+        done.balance(chain.chain_id, client.token_balance(&self.key.account()).await?);
         Ok(())
     }
 

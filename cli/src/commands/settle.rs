@@ -1,5 +1,5 @@
 //! `xfl settle`: posts what a run's transcript says is signed and its chains don't hold, without running rounds. Anybody may; deploying and
-//! admitting is the coordinator's.
+//! admitting is the coordinator's. It also writes `rewards-ROUND.xfl`, from which members can claim without the transcript.
 
 use std::{
     path::{Path, PathBuf},
@@ -55,6 +55,9 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let key = files::payout_key(&args.payout_key)?;
     crate::runtime()?.block_on(async {
         let federation = Federation::read(&args.dir, &args.rpc).await?;
+        if let Some(path) = federation.write_rewards()? {
+            printer.talk(&format!("rewards of the last round: {}", path.display()));
+        }
         let mut chains = Chains::new(&federation, args.chain_id, &key, args.confirmations)?;
         let stop = Stop::on_interrupt(*printer);
         chains.bring_up(args.wait, &stop, *printer).await

@@ -96,6 +96,11 @@ fn payout(byte: u8) -> PayoutKey {
 impl LyingCoordinator {
     /// Founds a federation of four, all of whom join.
     pub(crate) async fn begin(rule: &str) -> Self {
+        Self::begin_run(rule, [1; 16]).await
+    }
+
+    /// The same run of the plan with another salt is another run.
+    pub(crate) async fn begin_run(rule: &str, run: [u8; 16]) -> Self {
         let key = NodeKey::from_seed(&[77; 32]);
         let plan = plan(&key, rule);
         let player = |i: u8| Player {
@@ -116,7 +121,7 @@ impl LyingCoordinator {
         };
         let chain = EmbeddedChain::ephemeral(genesis, Arc::new(move || clock.load(Ordering::SeqCst))).unwrap();
         let connection = Connection::embedded(&chain, Some(&coordinator));
-        let contracts = settle::contracts(&plan, coordinator.account(), 31_337, false, None).unwrap();
+        let contracts = settle::contracts(&plan, &run, coordinator.account(), 31_337, false, None).unwrap();
         let members = players.iter().enumerate();
         let genesis = Genesis {
             plan: plan.text().to_owned(),
@@ -128,6 +133,7 @@ impl LyingCoordinator {
                 .collect(),
             model: vec![0.0; 11],
             held_out: None,
+            run,
             contracts,
             mirrors: Vec::new(),
             at: 0,

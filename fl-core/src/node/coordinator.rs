@@ -21,7 +21,7 @@ use super::{
     entropy::now,
     journal::{Journal, JournalError, shares_key},
     peer::{CloseCode, Event as PeerWhat, Events, PeerEvent, ServeError, Server, ServerLimits},
-    settle::{self, Answer, Book, ChainChoice, SettleError, Signed, Standing},
+    settle::{self, Answer, Book, ChainChoice, Endpoints, SettleError, Signed, Standing},
 };
 use crate::{
     coordinator::{Coordinator, Output},
@@ -61,6 +61,8 @@ pub struct Setup {
     pub chain: ChainChoice,
     /// Other chains on which members can be paid. Where a run goes on, those of its beginning that aren't named are reached as before.
     pub mirrors: Vec<ChainChoice>,
+    /// Where chains are reached that nobody names now and the run's directory doesn't know.
+    pub endpoints: Endpoints,
     /// Blocks that a transaction on a chain outside this process must have, its own included.
     pub confirmations: u64,
     /// Where to serve the embedded chain's JSON-RPC.
@@ -211,6 +213,9 @@ pub async fn run(
         ..
     } = shell;
     server.shutdown(Duration::from_secs(5)).await;
+    if let Err(error) = settle::write_rewards(&setup.dir, machine.rounds()) {
+        tracing::warn!(%error, "the file of rewards couldn't be written; `xfl settle` makes it");
+    }
     let stopped = match ended? {
         End::Finished => false,
         End::Stopped => true,

@@ -12,13 +12,16 @@
 //! A round that was voided on the home chain, by a veto or a proof, is the end of a run ([`Standing::void`]): what was signed after it builds on
 //! it, and the contract takes none of that.
 //!
-//! Where contracts are follows from the plan, the coordinator's account and the home chain ([`contracts`]); members check that before they
-//! agree ([`check_contracts`]), with no chain at hand.
+//! Where contracts are follows from the plan, the run's salt, the coordinator's account and the home chain ([`contracts`]); members check that before
+//! they agree ([`check_contracts`]), with no chain at hand. The salt is drawn once a run ([`run_salt`]): another run of the same plan has contracts of its
+//! own, with stakes and funds of their own, and what members sign in one proves nothing against them in the other.
 
 mod answer;
 pub mod book;
 mod endpoints;
 mod pass;
+mod rewards;
+mod salt;
 mod serve;
 
 use std::path::Path;
@@ -38,8 +41,10 @@ use xfl_settlement::{
 pub use self::{
     answer::answer_demands,
     book::{Book, Signed},
-    endpoints::{ChainChoice, Endpoint, Endpoints, connect},
+    endpoints::{ChainChoice, Endpoint, Endpoints, EndpointsError, FILE as CHAINS_FILE, connect},
     pass::{Site, Standing},
+    rewards::write_rewards,
+    salt::run_salt,
     serve::{Answer, spawn},
 };
 use crate::{
@@ -64,6 +69,15 @@ pub enum SettleError {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// A file of endpoints.
+    #[error(transparent)]
+    Endpoints(#[from] EndpointsError),
+    /// A chain was named by its id alone, and nobody said where it is.
+    #[error("no url of chain {chain_id} is known")]
+    Unreached {
+        /// The chain.
+        chain_id: u64,
+    },
     /// The coordinator's account can't pay for gas.
     #[error("{} has no coins on chain {chain_id} to pay for gas", hex(.account))]
     Unfunded {
@@ -86,9 +100,9 @@ pub enum SettleError {
         /// What it is said to be.
         embedded: bool,
     },
-    /// Another run of the same federation was here before.
+    /// Another process of the same run was here before: only a copy of its salt leads to its contracts.
     #[error(
-        "chain {chain_id} has the contracts of an earlier run of this federation, with {members} members and {rounds} rounds"
+        "chain {chain_id} has this run's contracts already, with {members} members and {rounds} rounds that aren't in its journal"
     )]
     Used {
         /// The chain.
@@ -130,14 +144,15 @@ pub enum SettleError {
     Quorum(#[from] QuorumError),
 }
 
-/// What the contracts are made with, from the plan alone: everybody can compute it.
-pub fn terms(plan: &Plan, embedded: bool) -> Terms {
+/// What the contracts are made with, from the plan and the run's salt alone: everybody can compute it.
+pub fn terms(plan: &Plan, run: &[u8; 16], embedded: bool) -> Terms {
     let budget = u128::from(plan.terms().reward.budget);
     let rounds = u128::from(plan.terms().rounds.count);
     // On each chain: members may all be paid on one.
     let funding = budget.saturating_mul(rounds);
     Terms {
         federation: plan.federation().0,
+        run: *run,
         threshold: plan.settlement_threshold() as u64,
         embedded,
         per_round_cap: budget,
@@ -154,13 +169,14 @@ pub fn terms(plan: &Plan, embedded: bool) -> Terms {
     }
 }
 
-/// Where the contracts of one chain are, or will be; `home` where it is a mirror.
+/// Where the contracts of one chain are, or will be, in the run with this salt; `home` where it is a mirror.
 ///
 /// # Errors
 /// [`SettleError::Deploy`] for a chain that mirrors itself, [`SettleError::Threshold`], [`SettleError::Embedded`]: what is allowed on one
 /// operator's own chain alone, a single signer and no time to dispute, must not pass on another.
 pub fn contracts(
     plan: &Plan,
+    run: &[u8; 16],
     coordinator: Account,
     chain_id: u64,
     embedded: bool,
@@ -169,7 +185,7 @@ pub fn contracts(
     if embedded != (chain_id == EMBEDDED_CHAIN_ID) {
         return Err(SettleError::Embedded { chain_id, embedded });
     }
-    let terms = terms(plan, embedded);
+    let terms = terms(plan, run, embedded);
     if !embedded && terms.threshold < 2 {
         let threshold = terms.threshold;
         return Err(SettleError::Threshold { chain_id, threshold });
@@ -200,7 +216,14 @@ pub fn check_contracts(plan: &Plan, genesis: &Genesis) -> Result<(), SettleError
     };
     for (place, named) in genesis.chains().enumerate() {
         let home = (place > 0).then_some(home);
-        let own = contracts(plan, main.coordinator, named.chain_id, named.embedded, home)?;
+        let own = contracts(
+            plan,
+            &genesis.run,
+            main.coordinator,
+            named.chain_id,
+            named.embedded,
+            home,
+        )?;
         if own != *named {
             let chain_id = named.chain_id;
             return Err(SettleError::OtherContracts { chain_id });
@@ -219,7 +242,7 @@ pub fn deployment_plan(plan: &Plan, genesis: &Genesis, contracts: &Contracts) ->
         chain_id: main.chain_id,
         rounds: main.rounds,
     });
-    let terms = terms(plan, contracts.embedded);
+    let terms = terms(plan, &genesis.run, contracts.embedded);
     Ok(deploy::Plan::at(
         contracts.chain_id,
         contracts.coordinator,
@@ -235,7 +258,7 @@ pub fn deployment(plan: &Plan, genesis: &Genesis, contracts: &Contracts) -> Depl
         chain_id: main.chain_id,
         rounds: main.rounds,
     });
-    let terms = terms(plan, contracts.embedded);
+    let terms = terms(plan, &genesis.run, contracts.embedded);
     Deployment {
         chain_id: contracts.chain_id,
         registry: contracts.registry,
@@ -247,6 +270,11 @@ pub fn deployment(plan: &Plan, genesis: &Genesis, contracts: &Contracts) -> Depl
         terms: if home.is_some() { terms.on_mirror() } else { terms },
         home,
     }
+}
+
+/// The file in which a directory remembers what a chain told.
+pub fn events_file(dir: &Path, chain_id: u64) -> std::path::PathBuf {
+    dir.join(format!("events-{chain_id}.xfl"))
 }
 
 /// Opens the embedded chain of a run's directory, beginning it if need be.

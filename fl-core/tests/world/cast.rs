@@ -48,6 +48,7 @@ pub(crate) fn genesis(scenario: &Scenario) -> Genesis {
         model: (0..scenario.d).map(|i| (i % 7) as f32 * 0.25 - 0.5).collect(),
         // Nobody opens it here: the referee has no data.
         held_out: Some([8; 32]),
+        run: [9; 16],
         contracts: Contracts {
             chain_id: 31_337,
             registry: [1; 20],

@@ -28,6 +28,7 @@ use super::contracts::bindings::StakeVault::{StakeVaultErrors, StakeVaultInstanc
 use super::contracts::bindings::XflToken::{XflTokenErrors, XflTokenInstance};
 use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager};
 use super::deploy::{DeployError, Deployment};
+use super::events::reader::Reader;
 use crate::abi;
 use crate::binding::Binding;
 use crate::claim::{ClaimProof, Entry};
@@ -138,6 +139,8 @@ pub struct SettlementClient {
     pub(crate) distributor: RewardDistributorInstance<DynProvider>,
     token: XflTokenInstance<DynProvider>,
     vault: Option<StakeVaultInstance<DynProvider>>,
+    /// What the contracts told so far; clones share it.
+    pub(super) events: Arc<tokio::sync::Mutex<Reader>>,
     /// Headers of posted rounds by their digests, which they were checked against: each is looked for once.
     pub(super) headers: Arc<Mutex<HashMap<Digest, RoundHeader>>>,
 }
@@ -166,6 +169,7 @@ impl SettlementClient {
                 .map(|vault| StakeVaultInstance::new(vault.into(), provider)),
             connection,
             deployment,
+            events: Arc::default(),
             headers: Arc::default(),
         }
     }

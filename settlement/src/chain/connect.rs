@@ -42,7 +42,7 @@ pub enum ConnectionError {
     /// Not an http or https URL.
     #[error("{url:?} is not an http or https url")]
     Url {
-        /// What was given.
+        /// What was given, as far as it can hold no key ([`place`]).
         url: String,
     },
     /// The request failed, or the node answered with an error.
@@ -193,6 +193,12 @@ impl Connection {
         Self { confirmations, ..self }
     }
 
+    /// Blocks that a transaction must have before it counts, its own included.
+    #[must_use]
+    pub fn confirmations(&self) -> u64 {
+        self.confirmations
+    }
+
     /// The provider, for anything that isn't here.
     #[must_use]
     pub fn provider(&self) -> &DynProvider {
@@ -263,9 +269,19 @@ impl Connection {
     }
 }
 
+/// Host and port of a url, for people: what else it has may be a key. What has neither is cut before anything that may be one.
+#[must_use]
+pub fn place(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let authority = &rest[..end];
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    host.chars().take(256).collect()
+}
+
 /// A node by its URL, and whether it is on this machine.
 fn node(url: &str) -> Result<(Node, bool), ConnectionError> {
-    let malformed = || ConnectionError::Url { url: url.into() };
+    let malformed = || ConnectionError::Url { url: place(url) };
     let parsed: reqwest::Url = url.parse().map_err(|_| malformed())?;
     if !matches!(parsed.scheme(), "http" | "https") {
         return Err(malformed());

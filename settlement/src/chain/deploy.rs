@@ -1,8 +1,8 @@
 //! Deployment: where a federation's contracts are on each chain, and how they get there.
 //!
 //! The home chain has registry, round manager, stake vault, token and distributor; every other chain has registry, a mirror of the rounds, token and
-//! distributor. All are made by CREATE2 ([`super::create2`]) with the federation's id as salt: their addresses follow from the artefacts, the
-//! [`Terms`], the coordinator and the home chain, before anything is sent and without asking a chain.
+//! distributor. All are made by CREATE2 ([`super::create2`]) with a salt of the federation's id and the run's ([`Terms::salt`]): their addresses follow
+//! from the artefacts, the [`Terms`], the coordinator and the home chain, before anything is sent and without asking a chain.
 //!
 //! [`Plan::execute`] looks at what stands at each address and does the rest: code, the vault's attachment, the first funding. It keeps nothing on
 //! disk. Stopped at any point, by two processes at once or after a reorganisation, it goes on; nothing is made or paid twice.
@@ -12,6 +12,7 @@
 
 mod check;
 mod creation;
+mod found;
 mod terms;
 
 use alloy::primitives::{Address, U256};
@@ -219,7 +220,7 @@ impl Plan {
         }
         create2::publish(connection).await?;
         for made in self.creations() {
-            create2::create(connection, &self.terms.federation, &made.code).await?;
+            create2::create(connection, &self.terms.salt(), &made.code).await?;
         }
         let deployment = self.deployment();
         deployment.attach(connection).await?;
@@ -352,6 +353,7 @@ mod tests {
     fn terms() -> Terms {
         Terms {
             federation: [7; 32],
+            run: [1; 16],
             threshold: 2,
             embedded: false,
             per_round_cap: 1_000,
@@ -381,6 +383,16 @@ mod tests {
         );
         let other = Plan::at(1, [4; 20], None, terms()).unwrap().deployment();
         assert!(other.registry != home.registry && other.token != home.token && other.rounds != home.rounds);
+        // Another run of the same plan shares nothing with it, neither places nor domains.
+        let run = [2; 16];
+        let again = Plan::at(1, [3; 20], None, Terms { run, ..terms() })
+            .unwrap()
+            .deployment();
+        for ((_, one), (_, other)) in home.contracts().iter().zip(again.contracts()) {
+            assert_ne!(*one, other);
+        }
+        assert_ne!(again.header_domain().separator(), home.header_domain().separator());
+        assert_ne!(again.binding_domain().separator(), home.binding_domain().separator());
         // What a lie costs is the manager's: members can tell it from the addresses.
         let cheap = Terms { penalty: 6, ..terms() };
         let cheap = Plan::at(1, [3; 20], None, cheap).unwrap().deployment();

@@ -1,14 +1,18 @@
 //! What the contracts have told so far: admissions with both signatures, posted headers with their signers, payments.
 //!
-//! Asked from block 0 on, in ranges that shrink until the node accepts them; the answers are the node's word, to be compared with contract state and
-//! checked signatures ([`crate::audit`]).
+//! What was read once isn't asked for again: a client remembers up to which block it has read, with that block's hash, and looks there first ([`reader`]);
+//! with a file ([`SettlementClient::with_memory`]) the next process goes on there too. The answers are the node's word, to be compared with contract
+//! state and checked signatures ([`crate::audit`]).
 
+mod memory;
+pub(super) mod reader;
+
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use alloy::consensus::Transaction as _;
-use alloy::primitives::B256;
+use alloy::primitives::{B256, LogData};
 use alloy::providers::Provider;
-use alloy::rpc::types::{Filter, Log};
 use alloy::sol_types::{SolCall, SolEvent, SolValue};
 
 use super::client::{ClientError, SettlementClient};
@@ -19,9 +23,6 @@ use crate::binding::Binding;
 use crate::merkle::Digest;
 use crate::payout::{Account, Signature};
 use crate::statement::RoundHeader;
-
-/// Blocks asked for at once, halved where a node refuses.
-const RANGE: u64 = 5_000;
 
 /// An admission, as the registry told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,34 +196,23 @@ impl SettlementClient {
 
     /// All events of one kind with their transactions, oldest first.
     pub(super) async fn told<E: SolEvent>(&self, address: Account) -> Result<Vec<(E, Digest)>, ClientError> {
-        let provider = self.connection().provider();
-        let head = provider.get_block_number().await.map_err(ConnectionError::rpc)?;
-        let mut events = Vec::new();
-        let (mut from, mut range) = (0, RANGE);
-        while from <= head {
-            let to = head.min(from.saturating_add(range - 1));
-            let filter = Filter::new()
-                .address(alloy::primitives::Address::from(address))
-                .event_signature(B256::from(E::SIGNATURE_HASH))
-                .from_block(from)
-                .to_block(to);
-            let logs: Vec<Log> = match provider.get_logs(&filter).await {
-                Ok(logs) => logs,
-                // Nodes bound ranges and answers differently, and say so with an error of their own.
-                Err(error) if error.is_error_resp() && range > 1 => {
-                    range /= 2;
-                    continue;
-                }
-                Err(error) => return Err(ConnectionError::rpc(error).into()),
-            };
-            for log in logs {
-                let decoded = E::decode_log(&log.inner).map_err(|_| ClientError::Answer { what: "an event" })?;
-                let transaction = log.transaction_hash.unwrap_or_default();
-                events.push((decoded.data, transaction.0));
-            }
-            from = to.saturating_add(1);
-        }
-        Ok(events)
+        let (reader, tail) = self.read_events().await?;
+        let all = reader.told().iter().chain(&tail);
+        all.filter(|told| told.address == address && told.topics.first() == Some(&E::SIGNATURE_HASH.0))
+            .map(|told| {
+                let topics = told.topics.iter().map(B256::from).collect();
+                let data = LogData::new_unchecked(topics, told.data.clone().into());
+                let event = E::decode_log_data(&data).map_err(|_| ClientError::Answer { what: "an event" })?;
+                Ok((event, told.transaction))
+            })
+            .collect()
+    }
+
+    /// The same, remembering in a file what was read. One that is damaged, or of other contracts, is said and read anew; it is no secret, and believed no
+    /// further than the chain's own state bears it out.
+    #[must_use]
+    pub fn with_memory(self, file: PathBuf) -> Self {
+        self.remember_in(file)
     }
 }
 

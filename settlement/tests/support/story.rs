@@ -24,6 +24,7 @@ pub(crate) fn member(byte: u8) -> PayoutKey {
 pub(crate) fn terms() -> Terms {
     Terms {
         federation: FEDERATION,
+        run: [1; 16],
         threshold: 3,
         embedded: true,
         per_round_cap: 1_000 * COIN,

@@ -3,11 +3,11 @@
 //! What a node says is proven against its own headers, or against a checkpoint where one is given. A chain that was replayed from a file needs
 //! no proof, for each of its transactions was executed here; a checkpoint says whether it is the history that others saw.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use xfl_core::{
     audit::{Audit, Check, Posted, Verdict},
-    node::settle,
+    node::settle::{self, CHAINS_FILE, Endpoints, SettleError},
     round::Rounds,
     transcript::Contracts,
 };
@@ -70,6 +70,20 @@ pub(super) async fn checks(
         ways.entry(chain.chain_id())
             .or_insert_with(|| Way::Replayed(chain.clone()));
     }
+    // What the auditor wrote down itself, in the folder it works in: the audited directory's own file would have it ask the coordinator's nodes.
+    let mut silent = BTreeMap::new();
+    for endpoint in Endpoints::read(Path::new(".")).map_err(SettleError::from)?.chains() {
+        let id = endpoint.chain_id.unwrap_or_default();
+        if ways.contains_key(&id) || rounds.genesis().chains().all(|chain| chain.chain_id != id) {
+            continue;
+        }
+        let connection = settle::connect(&endpoint, None)?;
+        match connection.chain_id().await {
+            Ok(got) if got == id => drop(ways.insert(id, Way::Node(connection))),
+            Ok(got) => drop(silent.insert(id, format!("{endpoint} is chain {got}, {CHAINS_FILE} says {id}"))),
+            Err(error) => drop(silent.insert(id, format!("{endpoint}, as {CHAINS_FILE} says: {error}"))),
+        }
+    }
     let own = settle::check_contracts(rounds.plan(), rounds.genesis());
     let mut checks = vec![Check {
         round: None,
@@ -91,7 +105,7 @@ pub(super) async fn checks(
             kept.iter().find(|kept| kept.chain_id == chain.chain_id),
         );
         if way.is_none() && kept.is_none() {
-            checks.push(missing(rounds, chain, &checkpoints));
+            checks.push(missing(rounds, chain, &checkpoints, silent.get(&chain.chain_id)));
             continue;
         }
         let side = Side::new(replayed, rounds, chain);
@@ -144,7 +158,7 @@ impl Way {
     }
 }
 
-fn missing(rounds: &Rounds, chain: &Contracts, checkpoints: &[Checkpoint]) -> Check {
+fn missing(rounds: &Rounds, chain: &Contracts, checkpoints: &[Checkpoint], silent: Option<&String>) -> Check {
     let home = chain.chain_id == rounds.genesis().contracts.chain_id;
     let (stage, text) = match home {
         true => (
@@ -156,6 +170,7 @@ fn missing(rounds: &Rounds, chain: &Contracts, checkpoints: &[Checkpoint]) -> Ch
             format!("the chain isn't at hand: give --rpc {}=URL", chain.chain_id),
         ),
     };
+    let text = silent.map_or(text, |why| format!("the chain isn't at hand: {why}"));
     Check {
         round: None,
         stage,

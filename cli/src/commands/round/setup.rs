@@ -11,6 +11,7 @@ use xfl_core::{
 
 use super::Args;
 use crate::{
+    chains,
     failure::{Code, Failure},
     files, members,
     printer::Printer,
@@ -76,6 +77,7 @@ pub(super) fn prepare(args: &Args, printer: Printer) -> Result<Setup, Failure> {
         judge,
         chain: args.chain.clone(),
         mirrors: args.mirror.clone(),
+        endpoints: chains::known(&args.plan)?,
         confirmations: args.confirmations,
         rpc_listen: args.rpc_listen,
     })

@@ -10,7 +10,7 @@ use crate::{
     node::{
         entropy,
         journal::{Journal, shares_key},
-        settle::{self, Book, ChainChoice, Endpoint, Endpoints, SettleError, Site},
+        settle::{self, Book, ChainChoice, Endpoints, SettleError, Site},
     },
     round::{Phase, Rounds},
     train::held_out,
@@ -35,7 +35,7 @@ pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<
     };
     crate::node::private_dir(&setup.dir).map_err(io)?;
     let mut journal = Journal::open(&setup.dir.join("journal.redb"))?;
-    let mut lines = Lines::new(setup);
+    let mut lines = Lines::new(setup)?;
     let chain = lines.embedded(setup, tell).await?;
     let records = journal.records()?;
     let (book, rounds) = if records.is_empty() {
@@ -71,7 +71,7 @@ pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<
             return Err(CoordinateError::Voided { round, chain_id });
         }
     }
-    lines.known.write(&setup.dir).map_err(io)?;
+    lines.remembered.write(&setup.dir).map_err(SettleError::from)?;
     let files = Files::open(&setup.dir, &journal.records()?)?;
     Ok(Opened {
         journal,
@@ -86,16 +86,21 @@ pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<
 
 /// The ways to the federation's chains.
 struct Lines {
+    /// As the run's directory has them.
+    remembered: Endpoints,
+    /// The same, and what is written beside the plan.
     known: Endpoints,
     embedded: Option<Connection>,
 }
 
 impl Lines {
-    fn new(setup: &Setup) -> Self {
-        Self {
-            known: Endpoints::read(&setup.dir),
+    fn new(setup: &Setup) -> Result<Self, SettleError> {
+        let remembered = Endpoints::read(&setup.dir)?;
+        Ok(Self {
+            known: remembered.clone().or(&setup.endpoints),
+            remembered,
             embedded: None,
-        }
+        })
     }
 
     /// Opens and serves the embedded chain, if it is one of the federation's.
@@ -124,18 +129,23 @@ impl Lines {
 
     /// The id of a chain: as given, as remembered, or as it says.
     async fn id(&mut self, choice: &ChainChoice) -> Result<u64, CoordinateError> {
-        let endpoint = match choice {
+        let (id, urls) = match choice {
             ChainChoice::Embedded => return Ok(settle::EMBEDDED_CHAIN_ID),
-            ChainChoice::Rpc(endpoint) => endpoint,
+            ChainChoice::Known(id) => {
+                let known = self.known.of(*id).ok_or(SettleError::Unreached { chain_id: *id })?;
+                (*id, known.urls)
+            }
+            ChainChoice::Rpc(endpoint) => {
+                let known = endpoint.chain_id.or_else(|| self.known.id_of(&endpoint.urls));
+                let id = match known {
+                    Some(id) => id,
+                    None => endpoint.id().await?,
+                };
+                (id, endpoint.urls.clone())
+            }
         };
-        let id = match endpoint.chain_id.or_else(|| self.known.id_of(&endpoint.urls)) {
-            Some(id) => id,
-            None => endpoint.id().await?,
-        };
-        self.known.put(Endpoint {
-            chain_id: Some(id),
-            urls: endpoint.urls.clone(),
-        });
+        self.remembered.remember(id, urls.clone());
+        self.known.put(id, urls);
         Ok(id)
     }
 
@@ -149,7 +159,7 @@ impl Lines {
         let Some(endpoint) = self.known.of(chain.chain_id) else {
             return Ok(None);
         };
-        let connection = settle::connect(endpoint, Some(&setup.payout))?;
+        let connection = settle::connect(&endpoint, Some(&setup.payout))?;
         Ok(Some(connection.with_confirmations(setup.confirmations)))
     }
 }
@@ -182,12 +192,16 @@ async fn sites(setup: &Setup, rounds: &Rounds, lines: &mut Lines) -> Result<Vec<
             continue;
         };
         let steps = settle::deployment_plan(plan, genesis, chain)?;
-        sites.push(Site::new(steps, place, connection));
+        let site = Site::new(steps, place, connection);
+        sites.push(match chain.embedded {
+            true => site,
+            false => site.with_memory(settle::events_file(&setup.dir, chain.chain_id)),
+        });
     }
     Ok(sites)
 }
 
-/// Deploys and signs a beginning. Contracts that another run used are refused. A mirror that doesn't answer and whose id is given is deployed to
+/// Deploys and signs a beginning. Contracts that somebody used are refused: the run's salt was copied, or its journal is lost. A mirror that doesn't answer and whose id is given is deployed to
 /// later.
 async fn begin(setup: &Setup, lines: &mut Lines) -> Result<Rounds, CoordinateError> {
     setup.plan.check(setup.model.len(), setup.members.len())?;
@@ -198,12 +212,20 @@ async fn begin(setup: &Setup, lines: &mut Lines) -> Result<Rounds, CoordinateErr
             Some(held_out::commitment(&salt, bytes))
         }
     };
+    let run = settle::run_salt(&setup.dir, || {
+        let drawn = entropy::bytes()?;
+        Ok(std::array::from_fn(|i| drawn[i]))
+    });
+    let run = run.map_err(|source| CoordinateError::File {
+        path: setup.dir.clone(),
+        source,
+    })?;
     let mut chains = Vec::new();
     let mut home = None;
     for choice in std::iter::once(&setup.chain).chain(&setup.mirrors) {
         let id = lines.id(choice).await?;
         let embedded = *choice == ChainChoice::Embedded;
-        let contracts = settle::contracts(&setup.plan, setup.payout.account(), id, embedded, home)?;
+        let contracts = settle::contracts(&setup.plan, &run, setup.payout.account(), id, embedded, home)?;
         home = home.or(Some(xfl_settlement::chain::deploy::Home {
             chain_id: id,
             rounds: contracts.rounds,
@@ -218,6 +240,7 @@ async fn begin(setup: &Setup, lines: &mut Lines) -> Result<Rounds, CoordinateErr
         members,
         model: setup.model.clone(),
         held_out,
+        run,
         contracts: chains[0],
         mirrors,
         at: entropy::now(),

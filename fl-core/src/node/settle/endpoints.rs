@@ -1,9 +1,18 @@
 //! Where chains are reached: as the operator says, and as a run's directory remembers it.
 
-use std::{fmt, io::Write, os::unix::fs::OpenOptionsExt, path::Path, str::FromStr};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use serde::{Deserialize, Serialize};
-use xfl_settlement::{chain::connect::Connection, payout::PayoutKey};
+use xfl_settlement::{
+    chain::connect::{Connection, place},
+    payout::PayoutKey,
+};
 
 use super::SettleError;
 
@@ -14,10 +23,12 @@ pub enum ChainChoice {
     Embedded,
     /// Any chain by its JSON-RPC urls.
     Rpc(Endpoint),
+    /// A chain by its EIP-155 id, of which `chains.toml` knows the urls.
+    Known(u64),
 }
 
 /// A chain's JSON-RPC urls, and its EIP-155 id where that is known: `URL`, `ID=URL` or `ID=URL,URL`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     /// EIP-155 id; asked for where absent.
     pub chain_id: Option<u64>,
@@ -30,7 +41,7 @@ impl FromStr for Endpoint {
 
     fn from_str(given: &str) -> Result<Self, SettleError> {
         let wrong = |what| SettleError::Choice {
-            given: given.into(),
+            given: place(given),
             what,
         };
         let (chain_id, urls) = match given.split_once('=') {
@@ -55,7 +66,7 @@ impl FromStr for Endpoint {
         }
         if let Some(url) = urls.iter().find(|url| Connection::http(url, None).is_err()) {
             return Err(SettleError::Choice {
-                given: url.clone(),
+                given: place(url),
                 what: "not an http or https url",
             });
         }
@@ -63,12 +74,11 @@ impl FromStr for Endpoint {
     }
 }
 
+/// The nodes by host and port: urls may hold keys, and are shown to nobody.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(id) = self.chain_id {
-            write!(f, "{id}=")?;
-        }
-        f.write_str(&self.urls.join(","))
+        let nodes: Vec<String> = self.urls.iter().map(|url| place(url)).collect();
+        f.write_str(&nodes.join(", "))
     }
 }
 
@@ -78,6 +88,13 @@ impl FromStr for ChainChoice {
     fn from_str(given: &str) -> Result<Self, SettleError> {
         match given {
             "embedded" => Ok(Self::Embedded),
+            id if !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit()) => match id.parse() {
+                Ok(0) | Err(_) => Err(SettleError::Choice {
+                    given: id.into(),
+                    what: "the chain id is too large or zero",
+                }),
+                Ok(id) => Ok(Self::Known(id)),
+            },
             other => other.parse().map(Self::Rpc),
         }
     }
@@ -104,56 +121,192 @@ pub fn connect(endpoint: &Endpoint, key: Option<&PayoutKey>) -> Result<Connectio
     Ok(Connection::several(&endpoint.urls, key)?)
 }
 
-/// Where the chains of a run are reached: `chains.json` in its directory, for `xfl settle`, `chain` and `audit` and for a start while a chain is
-/// down.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Where chains are reached, as a folder's `chains.toml` says: written by `xfl chain init`, or by a run for those it was begun with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoints {
-    /// One a chain, with its id.
-    pub chains: Vec<Endpoint>,
+    chains: Vec<Known>,
 }
 
-const FILE: &str = "chains.json";
+/// The file in a folder.
+pub const FILE: &str = "chains.toml";
+
+/// The longest file that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+const HEAD: &str = "# Where chains are reached; `xfl chain init --rpc ID=URL` writes it. Urls may hold keys: it is for its owner alone.\n\n";
+
+/// A chain of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    id: u64,
+    urls: Vec<String>,
+    /// A run noted it down; what somebody wrote on purpose goes before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    remembered: bool,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    chain: Vec<Known>,
+}
+
+/// Why a file of endpoints can't be used. No url is ever part of it.
+#[derive(Debug, thiserror::Error)]
+pub enum EndpointsError {
+    /// Reading or writing.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What happened.
+        source: io::Error,
+    },
+    /// What is in it.
+    #[error("{}{}: {what}", path.display(), line.map(|line| format!(", line {line}")).unwrap_or_default())]
+    Format {
+        /// Which.
+        path: PathBuf,
+        /// Where, from 1.
+        line: Option<usize>,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// A message without what it quotes.
+fn unquoted(message: &str) -> String {
+    match (message.find('"'), message.rfind('"')) {
+        (Some(from), Some(to)) => message[..from].to_owned() + "something" + &message[to + 1..],
+        _ => message.to_owned(),
+    }
+}
 
 impl Endpoints {
-    /// As a directory remembers them; none where it doesn't.
-    pub fn read(dir: &Path) -> Self {
-        let bytes = std::fs::read(dir.join(FILE)).unwrap_or_default();
-        serde_json::from_slice(&bytes).unwrap_or_default()
-    }
-
-    /// Remembers them. Urls may hold keys of their own, so that the file is its owner's alone.
+    /// As a folder's file says; none where there is no file.
     ///
     /// # Errors
-    /// The file can't be written.
-    pub fn write(&self, dir: &Path) -> std::io::Result<()> {
+    /// [`EndpointsError`].
+    pub fn read(dir: &Path) -> Result<Self, EndpointsError> {
         let path = dir.join(FILE);
-        let bytes = serde_json::to_vec_pretty(self).map_err(std::io::Error::other)?;
-        let new = path.with_extension("new");
-        match std::fs::remove_file(&new) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+        let fail = |source| EndpointsError::File {
+            path: path.clone(),
+            source,
+        };
+        let mut text = String::new();
+        match std::fs::File::open(&path) {
+            Ok(file) => file.take(MAX_BYTES).read_to_string(&mut text).map_err(fail)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(fail(error)),
+        };
+        Self::parse(&text).map_err(|(line, what)| EndpointsError::Format { path, line, what })
+    }
+
+    fn parse(text: &str) -> Result<Self, (Option<usize>, String)> {
+        let file: File = toml::from_str(text).map_err(|error| {
+            let line = error.span().and_then(|span| text.get(..span.start));
+            // Its own text would show the line, and so a url.
+            (
+                line.map(|before| before.lines().count().max(1)),
+                unquoted(error.message()),
+            )
+        })?;
+        let (mut ids, mut wrong) = (BTreeSet::new(), None);
+        for known in &file.chain {
+            let id = known.id;
+            let fits = known.urls.iter().all(|url| Connection::http(url, None).is_ok());
+            wrong = wrong.or(match () {
+                () if id == 0 => Some("a chain has id 0".to_owned()),
+                () if !ids.insert(id) => Some(format!("chain {id} is there twice")),
+                () if known.urls.is_empty() => Some(format!("chain {id} has no url")),
+                () if !fits => Some(format!("a url of chain {id} is no http or https url")),
+                () => None,
+            });
         }
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(&bytes)?;
-        drop(file);
-        std::fs::rename(&new, &path)
+        match wrong {
+            Some(what) => Err((None, what)),
+            None => Ok(Self { chains: file.chain }),
+        }
+    }
+
+    /// Writes the folder's file in one step. Urls may hold keys of their own, so that it is its owner's alone.
+    ///
+    /// # Errors
+    /// [`EndpointsError`].
+    pub fn write(&self, dir: &Path) -> Result<(), EndpointsError> {
+        let path = dir.join(FILE);
+        let write = || {
+            let chain = self.chains.clone();
+            let text = toml::to_string(&File { chain }).map_err(io::Error::other)?;
+            // For the owner alone, whatever the umask.
+            let mut new = tempfile::NamedTempFile::new_in(dir)?;
+            new.write_all(HEAD.as_bytes())?;
+            new.write_all(text.as_bytes())?;
+            new.as_file().sync_all()?;
+            new.persist(&path).map(|_| ()).map_err(io::Error::from)
+        };
+        write().map_err(|source| EndpointsError::File {
+            path: path.clone(),
+            source,
+        })
+    }
+
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.chains.is_empty()
+    }
+
+    /// The chains, in the order of the file.
+    pub fn chains(&self) -> impl Iterator<Item = Endpoint> {
+        self.chains.iter().map(|known| Endpoint {
+            chain_id: Some(known.id),
+            urls: known.urls.clone(),
+        })
     }
 
     /// The endpoint of a chain.
-    pub fn of(&self, chain_id: u64) -> Option<&Endpoint> {
-        self.chains.iter().find(|known| known.chain_id == Some(chain_id))
+    pub fn of(&self, chain_id: u64) -> Option<Endpoint> {
+        self.chains().find(|known| known.chain_id == Some(chain_id))
     }
 
     /// The id of the chain that was reached by these urls before.
     pub fn id_of(&self, urls: &[String]) -> Option<u64> {
-        self.chains.iter().find(|known| known.urls == urls)?.chain_id
+        self.chains().find(|known| known.urls == urls)?.chain_id
     }
 
-    /// Adds an endpoint, or replaces the one of its chain.
-    pub fn put(&mut self, endpoint: Endpoint) {
-        self.chains.retain(|known| known.chain_id != endpoint.chain_id);
-        self.chains.push(endpoint);
+    /// Adds a chain on purpose, or replaces it.
+    pub fn put(&mut self, chain_id: u64, urls: Vec<String>) {
+        self.add(chain_id, urls, false);
+    }
+
+    /// Notes down how a chain was reached; somebody else's word goes before that.
+    pub fn remember(&mut self, chain_id: u64, urls: Vec<String>) {
+        if self.of(chain_id).is_none_or(|known| known.urls != urls) {
+            self.add(chain_id, urls, true);
+        }
+    }
+
+    fn add(&mut self, id: u64, urls: Vec<String>, remembered: bool) {
+        let known = Known { id, urls, remembered };
+        match self.chains.iter_mut().find(|known| known.id == id) {
+            Some(there) => *there = known,
+            None => self.chains.push(known),
+        }
+    }
+
+    /// These, and of `others` what isn't here, or is only remembered here and written there on purpose.
+    #[must_use]
+    pub fn or(mut self, others: &Self) -> Self {
+        for other in &others.chains {
+            match self.chains.iter_mut().find(|known| known.id == other.id) {
+                Some(known) if known.remembered && !other.remembered => *known = other.clone(),
+                Some(_) => {}
+                None => self.chains.push(other.clone()),
+            }
+        }
+        self
     }
 }
 
@@ -169,43 +322,82 @@ mod tests {
             "31337=http://a",
             "1=http://a,http://b",
         ] {
-            assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
+            let endpoint = text.parse::<Endpoint>().unwrap();
+            let id = endpoint.chain_id.map(|id| format!("{id}=")).unwrap_or_default();
+            assert_eq!(id + &endpoint.urls.join(","), text);
         }
-        let query: Endpoint = "https://node.example/?key=1".parse().unwrap();
+        let query: Endpoint = "https://node.example:1/v2/SECRET?key=SECRET".parse().unwrap();
         assert_eq!((query.chain_id, query.urls.len()), (None, 1));
+        assert_eq!(query.to_string(), "node.example:1");
         for text in [
             "",
             "7=",
-            "ftp://a",
+            "ftp://user:SECRET@a/SECRET?SECRET",
             "0=http://a",
             "99999999999999999999999=http://a",
             "http://a,b",
         ] {
-            assert!(text.parse::<Endpoint>().is_err(), "{text}");
+            let error = text.parse::<Endpoint>().unwrap_err().to_string();
+            assert!(!error.contains("SECRET"), "{error}");
         }
         assert_eq!("embedded".parse::<ChainChoice>().unwrap(), ChainChoice::Embedded);
+        assert_eq!("31337".parse::<ChainChoice>().unwrap(), ChainChoice::Known(31_337));
+        assert!("0".parse::<ChainChoice>().is_err());
     }
 
     #[test]
-    fn a_directory_remembers_them() {
+    fn a_folder_says_where_chains_are() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Endpoints::read(dir.path()), Endpoints::default());
+        assert!(Endpoints::read(dir.path()).unwrap().is_empty());
+        let urls = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         let mut known = Endpoints::default();
-        known.put("1=http://a".parse().unwrap());
-        known.put("2=http://b".parse().unwrap());
-        known.put("1=http://c,http://d".parse().unwrap());
+        known.put(1, urls("http://a"));
+        known.remember(2, urls("http://b"));
+        known.put(1, urls("http://c,http://d"));
         known.write(dir.path()).unwrap();
-        let read = Endpoints::read(dir.path());
-        assert_eq!((read.chains.len(), read.of(1).unwrap().urls.len()), (2, 2));
-        assert_eq!(read.id_of(&["http://b".into()]), Some(2));
+        let read = Endpoints::read(dir.path()).unwrap();
+        assert_eq!(read, known);
+        assert_eq!((read.chains().count(), read.of(1).unwrap().urls.len()), (2, 2));
+        assert_eq!(read.id_of(&urls("http://b")), Some(2));
 
-        // What was left behind open to all, by a process that was killed, isn't written into.
+        // What is written on purpose goes before what a run noted down; of equals the nearer one.
+        let mut beside = Endpoints::default();
+        for id in 1..=3 {
+            beside.put(id, urls("http://beside"));
+        }
+        let both = read.or(&beside);
+        let first = |id| both.of(id).unwrap().urls[0].clone();
+        assert_eq!(
+            [first(1), first(2), first(3)],
+            ["http://c", "http://beside", "http://beside"]
+        );
+
         use std::os::unix::fs::PermissionsExt;
-        let left = dir.path().join("chains.new");
-        std::fs::write(&left, "").unwrap();
-        std::fs::set_permissions(&left, std::fs::Permissions::from_mode(0o644)).unwrap();
-        known.write(dir.path()).unwrap();
         let mode = std::fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
-        assert_eq!((mode & 0o777, left.exists()), (0o600, false));
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_without_its_urls() {
+        let dir = tempfile::tempdir().unwrap();
+        for (text, says) in [
+            ("[[chain]]\nid = 1\nurls = [\"http://SECRET\"", "line 3"),
+            ("[[chain]]\nid = \"SECRET\"\nurls = []", "line 2"),
+            ("[[chain]]\nid = 1\nurls = []\nkey = 1", "unknown field"),
+            ("[[chain]]\nid = 1\nurls = []", "no url"),
+            ("[[chain]]\nid = 1\nurls = \"http://SECRET\"", "line 3"),
+            ("[[chain]]\nid = 1\nurls = [\"ftp://SECRET\"]", "no http or https url"),
+            ("[[chain]]\nid = 0\nurls = [\"http://a\"]", "id 0"),
+            ("[[chain]]\nid = -1\nurls = [\"http://a\"]", "line 2"),
+            (
+                "[[chain]]\nid = 1\nurls = [\"http://a\"]\n[[chain]]\nid = 1\nurls = [\"http://a\"]",
+                "twice",
+            ),
+        ] {
+            std::fs::write(dir.path().join(FILE), text).unwrap();
+            let error = Endpoints::read(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(says) && error.contains(FILE), "{text}: {error}");
+            assert!(!error.contains("SECRET"), "{error}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A pass can be repeated, cut off and run by several at once: contract state decides what is left to do.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use xfl_settlement::{
@@ -103,6 +103,13 @@ impl Site {
         }
     }
 
+    /// The same, remembering in a file what the chain told.
+    #[must_use]
+    pub fn with_memory(self, file: PathBuf) -> Self {
+        let client = self.client.with_memory(file);
+        Self { client, ..self }
+    }
+
     /// The contracts' client.
     pub fn client(&self) -> &SettlementClient {
         &self.client
@@ -163,8 +170,8 @@ impl Site {
         Ok(())
     }
 
-    /// Whether nobody used these contracts yet. Another run of the same plan has the same ones, and its members would sign two headers for one
-    /// round, for which they can be slashed.
+    /// Whether nobody used these contracts yet. A run that was begun anew with a copied salt has the same ones, and its members would sign two headers
+    /// for one round, for which they can be slashed.
     ///
     /// # Errors
     /// [`SettleError::Used`], and those of a chain that doesn't answer.
@@ -396,6 +403,7 @@ mod tests {
     fn site(connection: Connection) -> Site {
         let terms = Terms {
             federation: [5; 32],
+            run: [0; 16],
             threshold: 1,
             embedded: true,
             per_round_cap: 10,

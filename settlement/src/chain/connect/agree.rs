@@ -184,6 +184,8 @@ fn agreement(method: &str, answers: Vec<(String, Response)>) -> Result<Response,
         // Not mined, as long as one of them hasn't seen it. That some know a transaction and others don't is a difference: who takes it
         // for unknown sends another.
         "eth_getTransactionReceipt" => told.iter().position(Value::is_null),
+        // What one of them refuses, for its range or its length, is asked of all in smaller parts.
+        "eth_getLogs" => answers.iter().position(|(_, answer)| answer.is_error()),
         _ => None,
     };
     if place.is_none()

@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Connection, ConnectionError};
+use crate::merkle::Digest;
 
 /// Nonces that are tried at most, where another process takes them.
 const NONCES: u32 = 8;
@@ -310,6 +311,16 @@ impl Connection {
             transaction: transaction.0,
             seconds: self.patience.as_secs(),
         })
+    }
+
+    /// Hash of a block; none where the chain has no such one yet.
+    ///
+    /// # Errors
+    /// [`ConnectionError`].
+    pub async fn block_hash(&self, number: u64) -> Result<Option<Digest>, ConnectionError> {
+        let block = self.provider.get_block_by_number(number.into()).await;
+        let block = block.map_err(ConnectionError::rpc)?;
+        Ok(block.map(|block| block.header.hash.0))
     }
 
     /// Number of the latest block.

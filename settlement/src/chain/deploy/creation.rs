@@ -41,7 +41,7 @@ impl Plan {
         let code = [code, &arguments.abi_encode()].concat();
         Creation {
             contract,
-            address: create2::address_of(&self.terms.federation, &code),
+            address: create2::address_of(&self.terms.salt(), &code),
             code,
         }
     }

@@ -1,5 +1,6 @@
 //! What contracts are made with, and what follows from it.
 
+use alloy::primitives::keccak256;
 use serde::{Deserialize, Serialize};
 
 use crate::merkle::Digest;
@@ -10,6 +11,9 @@ pub struct Terms {
     /// Federation id.
     #[serde(with = "crate::bytes")]
     pub federation: Digest,
+    /// Which run of the federation's plan this is: drawn at random when it begins.
+    #[serde(with = "crate::bytes")]
+    pub run: [u8; 16],
     /// Members that must sign a round; at least 2 unless `embedded`.
     pub threshold: u64,
     /// Whether this is the in-process chain of one operator: threshold 1 and no delay are then allowed.
@@ -41,6 +45,13 @@ const LONGEST: u64 = 90 * 24 * 3_600;
 const LONGEST_UNBONDING: u64 = 730 * 24 * 3_600;
 
 impl Terms {
+    /// The salt of CREATE2: `keccak256(federation || run)`. Two runs of one plan have contracts at addresses of their own, and so domains of their own
+    /// for all that is signed for them: what was signed in one is no evidence in the other.
+    #[must_use]
+    pub fn salt(&self) -> Digest {
+        keccak256([&self.federation[..], &self.run].concat()).0
+    }
+
     /// Seconds before the signature of a member that is no founder counts: as long as a round can be disputed, so that strangers can't make a quorum
     /// before a veto could still stop it; none on an embedded chain.
     #[must_use]
@@ -97,6 +108,7 @@ mod tests {
     fn terms() -> Terms {
         Terms {
             federation: [7; 32],
+            run: [1; 16],
             threshold: 2,
             embedded: false,
             per_round_cap: 1_000,

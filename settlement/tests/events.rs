@@ -1,0 +1,275 @@
+//! What a chain told is read once: in ranges that nodes allow, from where the last look ended, by the next process too, and anew from where a
+//! reorganisation began.
+#![cfg(feature = "chain")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+#[path = "support/anvil.rs"]
+#[allow(dead_code)]
+mod anvil;
+#[path = "support/embedded.rs"]
+#[allow(dead_code)]
+mod embedded;
+#[path = "support/narrow.rs"]
+mod narrow;
+#[path = "support/story.rs"]
+#[allow(dead_code)]
+mod story;
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use alloy::primitives::keccak256;
+use alloy::providers::Provider;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use xfl_settlement::chain::client::SettlementClient;
+use xfl_settlement::chain::connect::Connection;
+use xfl_settlement::chain::server;
+
+use narrow::Narrow;
+use story::{COIN, Federation};
+
+async fn ask(connection: &Connection, method: &'static str, params: serde_json::Value) {
+    let answer = connection
+        .provider()
+        .raw_request::<_, serde_json::Value>(method.into(), params)
+        .await;
+    answer.unwrap();
+}
+
+async fn rounds(client: &SettlementClient) -> Vec<u64> {
+    let posted = client.posted().await.unwrap();
+    posted.iter().map(|posted| posted.header.round).collect()
+}
+
+/// A reader of the same contracts through another node.
+fn reader(federation: &Federation, url: &str) -> SettlementClient {
+    let connection = Connection::http(url, None).unwrap();
+    SettlementClient::unchecked(connection, federation.client.deployment().clone())
+}
+
+async fn post(federation: &mut Federation) {
+    let round = federation.next_round(COIN, [1, 1, 1, 1]);
+    federation.post(round).await;
+}
+
+/// Every block from the first to the last is in one range, in order.
+#[track_caller]
+fn covers(ranges: &[(u64, u64)], first: u64, last: u64) {
+    let mut next = first;
+    for (from, to) in ranges {
+        assert_eq!(*from, next, "{ranges:?}");
+        next = to + 1;
+    }
+    assert_eq!(next, last + 1, "{ranges:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_read_twice_and_ranges_shrink_to_what_a_node_allows() {
+    let chain = embedded::ephemeral();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let served = server::serve(listener, chain.clone()).unwrap();
+    let narrow = Narrow::before(&served.url(), 3);
+    let connection = Connection::embedded(&chain, Some(&story::coordinator()));
+    let mut federation = Federation::found(connection, story::terms()).await;
+    post(&mut federation).await;
+    let client = reader(&federation, narrow.url());
+
+    assert_eq!(rounds(&client).await, [1]);
+    let head = chain.head().0;
+    assert!(head > 6, "{head}");
+    covers(&narrow.given(), 0, head);
+    let refused = narrow.refused();
+    assert!(
+        refused.len() > 1 && refused.is_sorted_by_key(|(_, to)| std::cmp::Reverse(*to)),
+        "{refused:?}"
+    );
+
+    // Other events of the same blocks, and the same again: all of it is known.
+    assert_eq!(client.admissions().await.unwrap().len(), 4);
+    assert_eq!(rounds(&client).await, [1]);
+    assert!(client.payments().await.unwrap().is_empty());
+    assert_eq!((narrow.given().len(), narrow.refused().len()), (0, 0));
+
+    // What is new is read, in ranges as small as need be from the start, by whichever clone looks.
+    post(&mut federation).await;
+    federation.claim(1).await;
+    let clone = client.clone();
+    assert_eq!(rounds(&clone).await, [1, 2]);
+    covers(&narrow.given(), head + 1, chain.head().0);
+    assert_eq!(client.payments().await.unwrap().len(), 1);
+    assert_eq!((narrow.given().len(), narrow.refused().len()), (0, 0));
+}
+
+/// Block, contract, topics, data and transaction of an event.
+type Event = (u64, [u8; 20], Vec<[u8; 32]>, Vec<u8>, [u8; 32]);
+
+/// The file as it is on disk.
+#[derive(Serialize, Deserialize)]
+struct File {
+    of: (u64, Vec<[u8; 20]>),
+    marks: Vec<(u64, [u8; 32])>,
+    told: Vec<Event>,
+}
+
+/// Rewrites what is in the file, with a checksum that is right.
+fn forge(path: &Path, change: impl FnOnce(&mut File)) {
+    let bytes = std::fs::read(path).unwrap();
+    let mut file: File = postcard::from_bytes(&bytes[48..]).unwrap();
+    change(&mut file);
+    let body = postcard::to_stdvec(&file).unwrap();
+    std::fs::write(path, [&bytes[..16], keccak256(&body).as_slice(), &body].concat()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_process_goes_on_from_a_file_that_it_does_not_believe_blindly() {
+    let chain = embedded::ephemeral();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let served = server::serve(listener, chain.clone()).unwrap();
+    let narrow = Narrow::before(&served.url(), 1_000);
+    let connection = Connection::embedded(&chain, Some(&story::coordinator()));
+    let mut federation = Federation::found(connection, story::terms()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events-31337.xfl");
+    let fresh = || reader(&federation, narrow.url()).with_memory(path.clone());
+    assert!(rounds(&fresh()).await.is_empty());
+    let before = chain.head().0;
+    covers(&narrow.given(), 0, before);
+    for _ in 0..2 {
+        post(&mut federation).await;
+    }
+    let fresh = || reader(&federation, narrow.url()).with_memory(path.clone());
+
+    // Another process: what came since, and no more; and then nothing.
+    assert_eq!(rounds(&fresh()).await, [1, 2]);
+    let head = chain.head().0;
+    covers(&narrow.given(), before + 1, head);
+    assert_eq!(rounds(&fresh()).await, [1, 2]);
+    assert_eq!(fresh().admissions().await.unwrap().len(), 4);
+    assert_eq!(narrow.given(), []);
+
+    // Damaged, cut short, nothing at all, and of other contracts: told, and read anew.
+    let good = std::fs::read(&path).unwrap();
+    let mut flipped = good.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for bad in [flipped, good[..good.len() / 2].to_vec(), Vec::new()] {
+        std::fs::write(&path, bad).unwrap();
+        assert_eq!(rounds(&fresh()).await, [1, 2]);
+        covers(&narrow.given(), 0, head);
+        assert_eq!(rounds(&fresh()).await, [1, 2]);
+        assert_eq!(narrow.given(), [], "what was read anew is kept");
+    }
+    forge(&path, |file| file.of.0 = 1);
+    assert_eq!(rounds(&fresh()).await, [1, 2]);
+    covers(&narrow.given(), 0, head);
+
+    // Whole and well-formed, and yet something is kept from whoever reads it: the contracts' state says so.
+    for hidden in [0, 1] {
+        forge(&path, |file| {
+            let kept = match hidden {
+                // Neither postings nor anything after.
+                0 => file
+                    .told
+                    .iter()
+                    .filter(|told| told.1 != file.told.last().unwrap().1)
+                    .cloned()
+                    .collect(),
+                // No admissions.
+                _ => file.told.split_off(file.told.len() - 2),
+            };
+            file.told = kept;
+        });
+        assert_eq!(rounds(&fresh()).await, [1, 2]);
+        covers(&narrow.given(), 0, head);
+        assert_eq!(fresh().admissions().await.unwrap().len(), 4);
+    }
+
+    // A folder that can't be written to costs memory, not answers.
+    let nowhere = reader(&federation, narrow.url()).with_memory(folder.path().join("none/events.xfl"));
+    assert_eq!(rounds(&nowhere).await, [1, 2]);
+    assert_eq!(rounds(&nowhere).await, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_reorganisation_events_are_read_anew_from_where_it_began() {
+    let test = "after_a_reorganisation_events_are_read_anew_from_where_it_began";
+    let Some(node) = anvil::start(test, 31_341) else { return };
+    let narrow = Narrow::before(&node.url(), 1_000);
+    let connection = Connection::http(&node.url(), Some(&story::coordinator())).unwrap();
+    let mut federation = Federation::found(connection.clone(), story::terms()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.xfl");
+    let client = reader(&federation, narrow.url()).with_memory(path.clone());
+    // A mark after each.
+    let mut heads = Vec::new();
+    for round in 1..=3 {
+        post(&mut federation).await;
+        assert_eq!(rounds(&client).await.len(), round);
+        heads.push(connection.head().await.unwrap());
+    }
+    narrow.given();
+
+    // The blocks of the last two rounds are replaced by empty ones, one more than there were.
+    let gone = heads[2] - heads[0];
+    ask(&connection, "anvil_reorg", json!([gone, []])).await;
+    ask(&connection, "evm_mine", json!([])).await;
+    assert_eq!(rounds(&client).await, [1]);
+    let now = connection.head().await.unwrap();
+    covers(&narrow.given(), heads[0] + 1, now);
+    // A process that has only the file of the old branch sees it, too.
+    let other = reader(&federation, narrow.url()).with_memory(path.clone());
+    assert_eq!(rounds(&other).await, [1]);
+    assert_eq!(narrow.given(), []);
+
+    // They are posted again, by those who have them, and told once each.
+    for round in federation.rounds.clone().split_off(1) {
+        federation
+            .client
+            .post_round(&round.header, &round.signatures)
+            .await
+            .unwrap();
+    }
+    assert_eq!(rounds(&client).await, [1, 2, 3]);
+    covers(&narrow.given(), now + 1, connection.head().await.unwrap());
+    // The one that sent them saw the old branch itself.
+    assert_eq!(rounds(&federation.client).await, [1, 2, 3]);
+
+    // Deeper than anything that was marked: from the beginning.
+    let fresh = reader(&federation, narrow.url());
+    assert_eq!(rounds(&fresh).await, [1, 2, 3]);
+    narrow.given();
+    let all = connection.head().await.unwrap();
+    ask(&connection, "anvil_reorg", json!([1, []])).await;
+    assert_eq!(rounds(&fresh).await, [1, 2]);
+    covers(&narrow.given(), 0, all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_before_the_contracts_are_not_read_where_a_node_knows_them() {
+    let test = "blocks_before_the_contracts_are_not_read_where_a_node_knows_them";
+    // Hardhat's node makes thousands of empty blocks at once.
+    let Some(node) = anvil::start_hardhat(test, 31_342) else {
+        return;
+    };
+    let narrow = Narrow::before(&node.url(), 4_000);
+    let connection = Connection::http(&node.url(), Some(&story::coordinator())).unwrap();
+    ask(&connection, "hardhat_mine", json!(["0x4e20"])).await;
+    let mut federation = Federation::found(connection.clone(), story::terms()).await;
+    post(&mut federation).await;
+    let head = connection.head().await.unwrap();
+    assert_eq!(rounds(&reader(&federation, narrow.url())).await, [1]);
+    let given = narrow.given();
+    assert!(given[0].0 > 20_000, "{given:?}");
+    covers(&given, given[0].0, head);
+    assert_eq!(narrow.refused(), []);
+
+    // One that keeps no old state is asked from block 0, in ranges that it takes.
+    narrow.forgetful.store(true, Ordering::SeqCst);
+    assert_eq!(rounds(&reader(&federation, narrow.url())).await, [1]);
+    let given = narrow.given();
+    covers(&given, 0, head);
+    assert!(
+        given.len() == 9 && narrow.refused() == [(0, 9_999), (0, 4_999)],
+        "{given:?}"
+    );
+}
