@@ -279,12 +279,6 @@ impl Pair {
                 let there = ask(&self.anvil, method, place).await;
                 same(&format!("{method} of {account}"), &here, &there)?;
             }
-            // A root over all of its storage, whatever was changed.
-            let place = json!([account, [], "latest"]);
-            let proof = |proof: Result<Value, String>| proof.unwrap()["storageHash"].clone();
-            let here = proof(ask(&self.here, "eth_getProof", place.clone()).await);
-            let there = proof(ask(&self.anvil, "eth_getProof", place).await);
-            same(&format!("storage of {account}"), &here, &there)?;
         }
         Ok(())
     }
