@@ -55,9 +55,9 @@ struct Arguments {
     /// One seed and 100 steps: shows that it runs, not what the papers show
     #[arg(long, env = "XFL_MNIST_QUICK")]
     quick: bool,
-    /// Hidden units of the model
-    #[arg(long, env = "XFL_MNIST_HIDDEN", value_name = "N", default_value_t = 50)]
-    hidden: usize,
+    /// Units of each hidden layer of the model, such as 50,50,50
+    #[arg(long, env = "XFL_MNIST_HIDDEN", value_name = "N,N", value_delimiter = ',', default_value = "50")]
+    hidden: Vec<usize>,
     /// Channels of convolutions before the hidden layer, such as 8,16 [default: none, a perceptron]
     #[arg(long, env = "XFL_MNIST_CHANNELS", value_name = "N,N", value_delimiter = ',')]
     channels: Vec<usize>,
@@ -98,7 +98,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         .or_else(cache)
         .ok_or("no home folder: say --data FOLDER")?;
     let [train, test] = digits::load(&folder)?;
-    let hidden = vec![arguments.hidden];
+    let hidden = arguments.hidden.clone();
     let spec = match arguments.channels.is_empty() {
         true => ModelSpec::mlp(hidden),
         false => ModelSpec::cnn(arguments.channels.clone(), hidden),
