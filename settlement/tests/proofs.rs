@@ -9,6 +9,8 @@ mod blocks;
 #[path = "support/embedded.rs"]
 #[allow(dead_code)]
 mod embedded;
+#[path = "support/forged.rs"]
+mod forged;
 #[path = "support/layout.rs"]
 mod layout;
 #[path = "support/story.rs"]

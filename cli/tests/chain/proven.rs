@@ -1,8 +1,13 @@
 //! Audits against checkpoints: what is proven, what isn't vouched for, and nodes that lie about one thing each.
 
-use std::{fs, process::Stdio};
+use std::{
+    fs,
+    process::Stdio,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::{Value, json};
+use xfl_settlement::keccak256;
 
 use super::liar::Liar;
 use super::place::{Place, answer, call, text};
@@ -33,16 +38,17 @@ fn checkpoint(url: &str, block: &str) -> (String, String) {
     (format!("31337:{}:{hash}", hex(&block["number"])), hash)
 }
 
-/// Number of the block in which a round was posted: of the events that name it first, the only one with a list (of signers) in its data.
+/// Number of the block in which a round was posted.
 fn posted_in(url: &str, round: u64) -> u64 {
-    let topics = json!([null, format!("0x{round:064x}")]);
+    let posting = keccak256(b"RoundPosted(uint64,bytes32,uint64,address[])");
+    let posting: String = posting.iter().map(|byte| format!("{byte:02x}")).collect();
+    let topics = json!([format!("0x{posting}"), format!("0x{round:064x}")]);
     let logs = call(
         url,
         "eth_getLogs",
         &json!([{ "fromBlock": "0x0", "toBlock": "latest", "topics": topics }]),
     );
-    let posting = |log: &&Value| log["data"].as_str().unwrap().len() > 2 + 64 * 3;
-    hex(&logs.as_array().unwrap().iter().find(posting).unwrap()["blockNumber"])
+    hex(&logs[0]["blockNumber"])
 }
 
 /// Audits the run in `place`, whose home is the node at `url`.
@@ -103,6 +109,15 @@ pub(super) fn against(place: &Place, url: &str) {
     says(&away, &["the chain isn't at hand"]);
 
     lies(place, url, &head);
+    honest(place, url, &head);
+
+    // Proofs of an earlier block are no proofs against a later checkpoint, though it vouches for that block.
+    place.run(
+        &format!("audit run --rpc {url} --checkpoint {before} --save-proofs before.proofs"),
+        0,
+    );
+    let stale = format!("audit run --proofs before.proofs --checkpoint {head}");
+    says(&place.run(&stale, 5), &["the proofs have no block"]);
 
     // Proofs in a file are checked without a node, against the checkpoint alone.
     place.run(
@@ -203,4 +218,75 @@ fn lies(place: &Place, url: &str, head: &str) {
         usize::try_from(ROUNDS).unwrap(),
         "{audit}"
     );
+}
+
+/// Nodes that are honest, and slow, poor, or of a chain with its own headers and receipts: none of them fails the audit.
+fn honest(place: &Place, url: &str, head: &str) {
+    let rounds = usize::try_from(ROUNDS).unwrap();
+    let beside = |method, change: fn(&mut Value), checkpoint: &str| {
+        let other = Liar::about(url, method, change);
+        place.run(&format!("audit run --rpc 31337={url},{}{checkpoint}", other.url()), 0)
+    };
+    let alone = |method, change: fn(&mut Value), checkpoint: &str| {
+        let other = Liar::about(url, method, change);
+        place.run(&format!("audit run --rpc {}{checkpoint}", other.url()), 0)
+    };
+    let vouched = format!(" --checkpoint {head}");
+
+    // A node ahead of the other: the state is that of the last block that both have.
+    fn ahead(answer: &mut Value) {
+        let number = hex(&answer["result"]);
+        answer["result"] = format!("{:#x}", number + 1).into();
+    }
+    let number: u64 = head.split(':').nth(1).unwrap().parse().unwrap();
+    let audit = beside("eth_blockNumber", ahead, "");
+    let words = format!("proven in block {number}");
+    assert!(count(&audit, "holds", &words) > 0, "{audit}");
+
+    // One of two serves no proofs, or no receipts: the other's count.
+    fn none(answer: &mut Value) {
+        let id = answer["id"].clone();
+        *answer = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": -32_601, "message": "no such method" } });
+    }
+    for method in ["eth_getProof", "eth_getBlockReceipts"] {
+        let audit = beside(method, none, &vouched);
+        assert_eq!(count(&audit, "holds", "proven in block"), rounds + 2, "{audit}");
+        assert_eq!(count(&audit, "holds", "proven by its receipt"), rounds, "{audit}");
+    }
+
+    // A header that can't be hashed here is no lie where nothing is vouched for.
+    fn other_header(answer: &mut Value) {
+        answer["result"]["extraData"] = "0xabcd".into();
+    }
+    let audit = alone("eth_getBlockByNumber", other_header, "");
+    assert_eq!(
+        count(&audit, "unchecked", "fields that are not known here"),
+        1,
+        "{audit}"
+    );
+
+    // Receipts that can't be read, or that the node has not: each costs its posting's line.
+    fn strange(answer: &mut Value) {
+        answer["result"]["type"] = "0x7e".into();
+    }
+    fn unknown(answer: &mut Value) {
+        answer["result"] = Value::Null;
+    }
+    for change in [strange, unknown] {
+        let audit = alone("eth_getTransactionReceipt", change, &vouched);
+        assert_eq!(count(&audit, "unchecked", "isn't among the proofs"), rounds, "{audit}");
+        assert_eq!(count(&audit, "holds", "proven in block"), rounds + 2, "{audit}");
+    }
+
+    // Another branch between two questions: asked once more, all fits together.
+    static GONE_OVER: AtomicBool = AtomicBool::new(false);
+    fn once(answer: &mut Value) {
+        if !GONE_OVER.swap(true, Ordering::Relaxed) {
+            let node = answer["result"]["accountProof"][0].as_str().unwrap();
+            answer["result"]["accountProof"][0] = node.replace("a0", "a1").into();
+        }
+    }
+    let audit = alone("eth_getProof", once, "");
+    assert!(GONE_OVER.load(Ordering::Relaxed));
+    assert_eq!(count(&audit, "holds", "proven in block"), rounds + 2, "{audit}");
 }

@@ -6,6 +6,9 @@
 //! Proven: the code of the contract of rounds and of the distributor; the number of rounds and each header's digest; the events that posted
 //! them; what each participant was paid (always the total of one of its leaves) and the sum of it.
 //!
+//! **Which block.** With checkpoints the state is that of the highest and of no other, whatever block the proofs are of: an earlier one would
+//! hide what was voided or paid since.
+//!
 //! **After the checkpoint.** A block vouches for those before it and for none after: what was posted later isn't anchored, and is said not to be.
 //! A payment made later isn't seen at all.
 //!
@@ -17,12 +20,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::B256;
 
-use self::block::Block;
+use self::block::{Block, There};
 use super::{Check, Expected, Finding};
 use crate::chain::client::{ClientError, SettlementClient};
 use crate::chain::collect::{self, CollectError, Wanted};
 use crate::chain::deploy::Deployment;
 use crate::merkle::Digest;
+use crate::proof::collected::Posting;
 use crate::proof::slots::RoundSlots;
 use crate::proof::{Checkpoint, Collected};
 
@@ -55,6 +59,10 @@ pub async fn prove(
         Err(Failed::Collect(error)) if error.is_refusal() => Finding::Wrong(format!(
             "{error}; ask a node that keeps the state of that block (an archive node), or take a checkpoint of one of the last blocks"
         )),
+        // It may be the chain's own kind of header, and without a checkpoint nobody said that it can be proven.
+        Err(Failed::Collect(error @ CollectError::OtherHash { .. })) if checkpoints.is_empty() => {
+            Finding::Unanchored(format!("{error}; what this chain says is its node's word"))
+        }
         Err(Failed::Collect(error)) => Finding::Wrong(error.to_string()),
     };
     let check = Check {
@@ -155,20 +163,35 @@ pub fn proven(
             return checks;
         }
     };
-    for (round, result) in rounds {
-        note(
-            format!("round {round}, proven in block {}", state.number),
-            Some(round),
-            result,
-        );
+    let mut standing = Vec::new();
+    for (round, found) in rounds {
+        let name = match found {
+            Ok(There::PassedOver) => format!("round {round} isn't on this mirror, proven in block {}", state.number),
+            _ => format!("round {round}, proven in block {}", state.number),
+        };
+        if found == Ok(There::Stands) {
+            standing.push(round);
+        }
+        note(name, Some(round), found.map(drop));
     }
+    // The first of each round: how often the walk over headers is made is the transcript's to say, not the proofs'.
+    let mut postings = BTreeMap::new();
     for posting in &collected.postings {
-        let result = block.posting(posting);
-        note(
-            format!("the posting of round {}, proven by its receipt", posting.round),
-            Some(posting.round),
-            result,
-        );
+        postings.entry(posting.round).or_insert(posting);
+    }
+    let count = expected.rounds.len() as u64;
+    let exists = |posting: &&&Posting| (1..=count).contains(&posting.round);
+    let known = postings.values().filter(exists);
+    // Of those of no round one says enough.
+    let strange = postings.values().find(|posting| !exists(posting));
+    for posting in known.chain(strange) {
+        let name = format!("the posting of round {}, proven by its receipt", posting.round);
+        note(name, Some(posting.round), block.posting(posting));
+    }
+    for round in standing.into_iter().filter(|round| !postings.contains_key(round)) {
+        let name = format!("the posting of round {round}");
+        let what = "the event of its posting isn't among the proofs (its node didn't give it, or it was left out)";
+        note(name, Some(round), Err(Finding::Unanchored(what.into())));
     }
     note(
         format!("what was paid, proven in block {}", state.number),

@@ -62,6 +62,23 @@ pub enum CollectError {
         /// By the proof in it.
         proven: String,
     },
+    /// A header whose fields, as far as they are known here, don't hash to what the node says.
+    #[error(
+        "chain {chain_id}, block {block}: the node says that the block's hash is {}, and what it gives of the header hashes to {}: it lies, or this \
+         chain's headers have fields that are not known here",
+        B256::from(*.said),
+        B256::from(*.proven)
+    )]
+    OtherHash {
+        /// EIP-155 id.
+        chain_id: u64,
+        /// The block's number.
+        block: u64,
+        /// By the answer.
+        said: Digest,
+        /// Of the fields.
+        proven: Digest,
+    },
     /// A header that is none.
     #[error("chain {chain_id}, block {block}: {source}")]
     Header {
@@ -121,9 +138,19 @@ pub struct Wanted<'a> {
 
 /// Collects proofs of what is wanted.
 ///
+/// What doesn't fit together is asked for once more: the chain may have gone over to another branch between two questions. A posting whose receipt
+/// the node has not, or not in a form that can be read, is left out.
+///
 /// # Errors
 /// [`CollectError`].
 pub async fn collect(client: &SettlementClient, wanted: &Wanted<'_>) -> Result<Collected, CollectError> {
+    match once(client, wanted).await {
+        Err(CollectError::Account { .. } | CollectError::Lie { .. }) => once(client, wanted).await,
+        answer => answer,
+    }
+}
+
+async fn once(client: &SettlementClient, wanted: &Wanted<'_>) -> Result<Collected, CollectError> {
     let deployment = client.deployment();
     let node = Node::new(client);
     let mut headers = BTreeMap::new();
@@ -155,7 +182,12 @@ pub async fn collect(client: &SettlementClient, wanted: &Wanted<'_>) -> Result<C
     };
     let mut blocks = BTreeMap::new();
     for (round, transaction) in wanted.postings {
-        let Some((block, bytes, posting)) = node.posting(&mut blocks, *round, transaction).await? else {
+        let found = match node.posting(&mut blocks, *round, transaction).await {
+            // Said by the check, which finds it missing; all else is proven nonetheless.
+            Err(error) if error.is_refusal() => None,
+            found => found?,
+        };
+        let Some((block, bytes, posting)) = found else {
             continue;
         };
         headers.insert((block.number, block.hash), bytes);

@@ -34,7 +34,7 @@ fn rounds(federation: &Federation) -> Vec<ExpectedRound<'_>> {
 }
 
 /// Hands the transcript's side of a played history to `with`.
-fn expecting<T>(federation: &Federation, with: impl FnOnce(&Expected<'_>) -> T) -> T {
+pub(crate) fn expecting<T>(federation: &Federation, with: impl FnOnce(&Expected<'_>) -> T) -> T {
     with(&Expected {
         rounds: &rounds(federation),
         members: &federation.bindings,
@@ -71,7 +71,7 @@ pub(crate) fn all_hold(checks: &[Check]) {
     assert_eq!(checks.len(), 7, "{checks:?}");
 }
 
-fn wrong<'a>(checks: &'a [Check], words: &[&str]) -> &'a str {
+pub(crate) fn wrong<'a>(checks: &'a [Check], words: &[&str]) -> &'a str {
     let found = checks.iter().find_map(|check| match &check.result {
         Err(Finding::Wrong(what)) => Some(what.as_str()),
         _ => None,
@@ -81,7 +81,7 @@ fn wrong<'a>(checks: &'a [Check], words: &[&str]) -> &'a str {
     found
 }
 
-fn unanchored(checks: &[Check]) -> Vec<&str> {
+pub(crate) fn unanchored(checks: &[Check]) -> Vec<&str> {
     checks
         .iter()
         .filter_map(|check| match &check.result {
@@ -267,7 +267,7 @@ async fn the_embedded_chain_proves_its_last_blocks_and_what_is_not_there() {
 }
 
 /// A history on the embedded chain, what proves it, and its last block.
-fn played() -> &'static (Federation, Collected, Checkpoint) {
+pub(crate) fn played() -> &'static (Federation, Collected, Checkpoint) {
     static PLAYED: OnceLock<(Federation, Collected, Checkpoint)> = OnceLock::new();
     PLAYED.get_or_init(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()

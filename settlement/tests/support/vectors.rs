@@ -164,7 +164,13 @@ async fn capture(url: &str) -> Value {
     let contract = |address: &[u8; 20], contract: &xfl_settlement::proof::collected::Contract, slots: &[[u8; 32]]| {
         let account = Account::proven(&root, address, &contract.nodes).unwrap().unwrap();
         let slots = slots.iter().map(|slot| {
-            let nodes = contract.slot(slot).unwrap();
+            let nodes = contract
+                .slots
+                .iter()
+                .find(|kept| kept.slot == *slot)
+                .unwrap()
+                .nodes
+                .as_slice();
             let value = B256::from(account.slot(slot, nodes).unwrap());
             json!({ "slot": B256::from(*slot), "value": value, "nodes": nodes })
         });

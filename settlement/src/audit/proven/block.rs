@@ -1,6 +1,8 @@
 //! One block, opened: each check of what it holds.
 
-use alloy::primitives::{Address, B256};
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256, Bytes};
 use alloy::sol_types::SolEvent;
 
 use super::super::{Expected, ExpectedRound, Finding, same};
@@ -19,8 +21,23 @@ use crate::proof::receipt::Receipt;
 use crate::proof::slots;
 use crate::proof::{Checkpoint, Collected};
 
-/// Rounds, and whether each stands as the transcript says.
-pub(super) type Standing = Vec<(u64, Result<(), Finding>)>;
+/// How a round is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum There {
+    /// It stands.
+    Stands,
+    /// A mirror never had it, and need not.
+    PassedOver,
+}
+
+/// Rounds, and whether each is there as the transcript says.
+pub(super) type Standing = Vec<(u64, Result<There, Finding>)>;
+
+/// A contract's account, and the nodes of its slots.
+struct Opened<'a> {
+    account: Account,
+    slots: BTreeMap<&'a Digest, &'a [Bytes]>,
+}
 
 /// A block, its contracts' accounts, and what is expected of them.
 pub(super) struct Block<'a> {
@@ -30,12 +47,12 @@ pub(super) struct Block<'a> {
     checkpoints: &'a [Checkpoint],
     headers: Ancestry,
     pub(super) state: Header,
-    rounds: Account,
-    distributor: Account,
+    rounds: Opened<'a>,
+    distributor: Opened<'a>,
 }
 
 impl<'a> Block<'a> {
-    /// Reads headers and accounts.
+    /// Reads headers and accounts. With checkpoints the block is the highest of them: who collected the proofs has no choice whose state is read.
     pub(super) fn open(
         collected: &'a Collected,
         deployment: &'a Deployment,
@@ -49,9 +66,10 @@ impl<'a> Block<'a> {
         }
         let state = headers.get(&collected.block).copied();
         let state = state.ok_or_else(|| Finding::Wrong("the header of the proofs' own block is missing".into()))?;
-        let account = |address: &payout::Account, contract: &Contract| {
+        vouched_for(checkpoints, &headers, &state)?;
+        let opened = |address: &payout::Account, contract: &'a Contract| -> Result<Opened<'a>, Finding> {
             let account = Account::proven(&state.state_root, address, &contract.nodes);
-            account.map_err(|error| at(&state, &error))?.ok_or_else(|| {
+            let account = account.map_err(|error| at(&state, &error))?.ok_or_else(|| {
                 let (chain, number) = (deployment.chain_id, state.number);
                 let what = format!(
                     "chain {chain}, block {number}: there is nothing at {}",
@@ -61,11 +79,16 @@ impl<'a> Block<'a> {
                     true => Finding::Wrong(what),
                     false => Finding::Unanchored(format!("{what} yet: give a later checkpoint")),
                 }
+            })?;
+            let slots = contract.slots.iter().map(|slot| (&slot.slot, slot.nodes.as_slice()));
+            Ok(Opened {
+                account,
+                slots: slots.collect(),
             })
         };
         Ok(Self {
-            rounds: account(&deployment.rounds, &collected.rounds)?,
-            distributor: account(&deployment.distributor, &collected.distributor)?,
+            rounds: opened(&deployment.rounds, &collected.rounds)?,
+            distributor: opened(&deployment.distributor, &collected.distributor)?,
             collected,
             deployment,
             expected,
@@ -75,19 +98,12 @@ impl<'a> Block<'a> {
         })
     }
 
-    /// The block is a checkpoint, or before one.
+    /// The block is a checkpoint, as was found when it was opened; without one it is the node's word.
     pub(super) fn anchored(&self) -> Result<(), Finding> {
-        for checkpoint in self.checkpoints {
-            let Some(header) = self.headers.get(&checkpoint.hash) else {
-                return Err(Finding::Wrong(format!("the proofs have no block {checkpoint}")));
-            };
-            same(
-                "the number of the checkpoint's block",
-                &checkpoint.number,
-                &header.number,
-            )?;
+        match self.checkpoints.is_empty() {
+            true => self.vouched(&self.state.hash),
+            false => Ok(()),
         }
-        self.vouched(&self.state.hash)
     }
 
     /// Some checkpoint vouches for a block.
@@ -131,11 +147,11 @@ impl<'a> Block<'a> {
             contracts::Contract::Mirror
         };
         let both = [
-            (rounds, &self.collected.rounds, &self.rounds),
+            (rounds, &self.collected.rounds, &self.rounds.account),
             (
                 contracts::Contract::Distributor,
                 &self.collected.distributor,
-                &self.distributor,
+                &self.distributor.account,
             ),
         ];
         for (contract, proof, account) in both {
@@ -155,7 +171,7 @@ impl<'a> Block<'a> {
     /// The number of the last round, and how each of them stands.
     pub(super) fn rounds(&self) -> Result<(u64, Standing), Finding> {
         let places = places(self.deployment);
-        let word = |slot| self.slot(&self.rounds, &self.collected.rounds, &slot);
+        let word = |slot| self.slot(&self.rounds, &slot);
         let latest = places.latest_in(&word(places.latest())?);
         let count = self.expected.rounds.len() as u64;
         if latest > count {
@@ -176,14 +192,23 @@ impl<'a> Block<'a> {
     }
 
     /// A round's digest is the transcript's. At home one above the last round is that of a voided round.
-    fn stands(&self, number: u64, round: &ExpectedRound<'_>, latest: u64, digest: &Digest) -> Result<(), Finding> {
+    fn stands(&self, number: u64, round: &ExpectedRound<'_>, latest: u64, digest: &Digest) -> Result<There, Finding> {
+        let none = *digest == [0; 32];
+        if number > latest && !none {
+            let place = self.place();
+            return Err(Finding::Wrong(format!(
+                "{place}: round {number} was posted and does not stand, for it was voided; the last round is {latest}"
+            )));
+        }
         if number > latest {
             return Err(self.later(number, latest));
         }
+        if none && !self.deployment.is_home() {
+            return Ok(There::PassedOver);
+        }
         let expected = round.header.digest(&self.deployment.header_domain());
-        let skipped = *digest == [0; 32] && !self.deployment.is_home();
-        if *digest == expected || skipped {
-            return Ok(());
+        if *digest == expected {
+            return Ok(There::Stands);
         }
         let (expected, got) = (B256::from(expected).to_string(), B256::from(*digest).to_string());
         Err(self.differs(&format!("the digest of round {number}"), &expected, &got))
@@ -235,7 +260,7 @@ impl<'a> Block<'a> {
     }
 
     pub(super) fn paid(&self, latest: u64) -> Result<(), Finding> {
-        let word = |slot| self.slot(&self.distributor, &self.collected.distributor, &slot);
+        let word = |slot| self.slot(&self.distributor, &slot);
         let mut sum: u128 = 0;
         for (participant, totals) in totals(self.expected, self.deployment, latest) {
             let who = B256::from(participant);
@@ -257,10 +282,11 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn slot(&self, account: &Account, contract: &Contract, slot: &Digest) -> Result<Digest, Finding> {
-        let nodes = contract.slot(slot);
+    fn slot(&self, contract: &Opened<'_>, slot: &Digest) -> Result<Digest, Finding> {
+        let nodes = contract.slots.get(slot);
         let nodes = nodes.ok_or_else(|| Finding::Wrong(format!("the proofs lack slot {}", B256::from(*slot))))?;
-        account.slot(slot, nodes).map_err(|error| at(&self.state, &error))
+        let word = contract.account.slot(slot, nodes);
+        word.map_err(|error| at(&self.state, &error))
     }
 
     fn place(&self) -> String {
@@ -269,6 +295,34 @@ impl<'a> Block<'a> {
 
     fn differs(&self, what: &str, expected: &str, got: &str) -> Finding {
         Finding::Wrong(format!("{}: {what} is {got}, expected {expected}", self.place()))
+    }
+}
+
+/// That a block is the highest checkpoint, where there are any, and that the others are blocks of the proofs.
+fn vouched_for(checkpoints: &[Checkpoint], headers: &Ancestry, state: &Header) -> Result<(), Finding> {
+    for checkpoint in checkpoints {
+        let header = headers.get(&checkpoint.hash);
+        let header = header.ok_or_else(|| Finding::Wrong(format!("the proofs have no block {checkpoint}")))?;
+        same(
+            "the number of the checkpoint's block",
+            &checkpoint.number,
+            &header.number,
+        )?;
+    }
+    let Some(highest) = checkpoints.iter().map(|checkpoint| checkpoint.number).max() else {
+        return Ok(());
+    };
+    // Two hashes for one number are no chain: the block would be one of them, and not the other.
+    let other = checkpoints
+        .iter()
+        .find(|checkpoint| checkpoint.number == highest && checkpoint.hash != state.hash);
+    match other {
+        None => Ok(()),
+        Some(checkpoint) => Err(Finding::Wrong(format!(
+            "the proofs are of block {} ({}), and not of checkpoint {checkpoint}: collect them with that checkpoint (--save-proofs)",
+            state.number,
+            B256::from(state.hash)
+        ))),
     }
 }
 

@@ -20,7 +20,7 @@ use crate::proof::account::Account;
 use crate::proof::ancestry::MAX_STEPS;
 use crate::proof::collected::{Contract, Posting, Slot};
 use crate::proof::header::{self, Header};
-use crate::proof::receipt;
+use crate::proof::receipt::{self, MAX_RECEIPTS};
 
 /// Slots in one request.
 const SLOTS: usize = 256;
@@ -68,8 +68,15 @@ impl Node {
             block: number,
             source,
         })?;
-        self.same(number, "the block's hash", B256::from(header.hash), block.header.hash)?;
-        Ok((header, bytes))
+        match header.hash == block.header.hash {
+            true => Ok((header, bytes)),
+            false => Err(CollectError::OtherHash {
+                chain_id,
+                block: number,
+                said: block.header.hash.0,
+                proven: header.hash,
+            }),
+        }
     }
 
     fn same<T: PartialEq + std::fmt::Display>(
@@ -95,8 +102,10 @@ impl Node {
         asked("block", self.provider.get_block(id).await)
     }
 
+    /// The last block; of several nodes the last that all of them have.
     pub(super) async fn latest(&self) -> Result<(Header, Bytes), CollectError> {
-        let block = self.block(BlockId::latest()).await?;
+        let number = asked("block number", self.provider.get_block_number().await)?;
+        let block = self.block(BlockId::number(number)).await?;
         let block = block.ok_or_else(|| CollectError::Refused {
             what: "block",
             reason: "it has none".into(),
@@ -217,6 +226,15 @@ impl Node {
         let all = match asked("receipts", self.provider.get_block_receipts(id).await) {
             Ok(all) => all.ok_or_else(|| none("receipts"))?,
             Err(error) if error.is_refusal() => {
+                let got = block.transactions.len();
+                if got > MAX_RECEIPTS {
+                    return Err(CollectError::Refused {
+                        what: "receipts",
+                        reason: format!(
+                            "block {number} has {got} transactions, at most {MAX_RECEIPTS} are asked for one by one"
+                        ),
+                    });
+                }
                 let mut all = Vec::new();
                 for hash in block.transactions.hashes() {
                     all.push(self.receipt(hash).await?.ok_or_else(|| none("receipts"))?);

@@ -5,6 +5,9 @@
 //! honest nodes must not be left with the word of the others. A transaction goes to the first node that takes it. Prices and gas are anybody's
 //! word, since a wrong one costs no more than a transaction that fails or waits.
 //!
+//! Proofs and whole blocks' receipts are served by some nodes only, and are compared with a header that all agree on: the answers of those who
+//! have them count.
+//!
 //! Errors name nodes by host and port: a url may hold a key, so that none is ever part of one.
 //!
 //! Compared is what a chain fixes (hashes, results, states, events), not what nodes add of their own.
@@ -176,7 +179,11 @@ async fn ask(node: Node, request: SerializedRequest) -> Result<Response, Transpo
 type Differing = [(String, String); 2];
 
 /// The one answer, or the first two that differ.
-fn agreement(method: &str, answers: Vec<(String, Response)>) -> Result<Response, Differing> {
+fn agreement(method: &str, mut answers: Vec<(String, Response)>) -> Result<Response, Differing> {
+    let served = answers.iter().any(|(_, answer)| !answer.is_error());
+    if matches!(method, "eth_getProof" | "eth_getBlockReceipts") && served {
+        answers.retain(|(_, answer)| !answer.is_error());
+    }
     let told: Vec<Value> = answers.iter().map(|(_, answer)| essence(method, answer)).collect();
     let place = match method {
         // What the slowest has, all have.
@@ -298,6 +305,8 @@ impl Service<RequestPacket> for Agreeing {
 
 #[cfg(test)]
 mod tests {
+    use alloy::rpc::json_rpc::ErrorPayload;
+
     use super::*;
 
     fn answers(method: &str, values: &[Value]) -> Result<Value, Differing> {
@@ -331,6 +340,38 @@ mod tests {
         let proof = |key: &str, value: &str| json!({ "accountProof": ["0xab"], "storageProof": [{ "key": key, "value": value, "proof": [] }] });
         assert!(answers("eth_getProof", &[proof("0x1", "0x5"), proof("0x01", "0x5")]).is_ok());
         assert!(answers("eth_getProof", &[proof("0x1", "0x5"), proof("0x1", "0x6")]).is_err());
+    }
+
+    #[test]
+    fn proofs_are_those_of_the_nodes_that_have_them() {
+        let answer = |place: usize, value: Option<Value>| {
+            let payload = match value {
+                Some(value) => ResponsePayload::Success(serde_json::value::to_raw_value(&value).unwrap()),
+                None => ResponsePayload::Failure(ErrorPayload::method_not_found()),
+            };
+            (format!("node {place}"), Response { id: 1.into(), payload })
+        };
+        let proof = |value: &str| Some(json!({ "accountProof": [value], "storageProof": [] }));
+        let ask = |method: &str, values: Vec<Option<Value>>| {
+            let answers = values.into_iter().enumerate();
+            agreement(method, answers.map(|(place, value)| answer(place, value)).collect())
+        };
+        assert!(!ask("eth_getProof", vec![None, proof("0xab")]).unwrap().is_error());
+        assert!(
+            !ask("eth_getProof", vec![proof("0xab"), None, proof("0xAB")])
+                .unwrap()
+                .is_error()
+        );
+        let [(one, _), (other, _)] = ask("eth_getProof", vec![None, proof("0xab"), proof("0xac")]).unwrap_err();
+        assert_eq!((one.as_str(), other.as_str()), ("node 1", "node 2"));
+        assert!(ask("eth_getProof", vec![None, None]).unwrap().is_error());
+        assert!(
+            !ask("eth_getBlockReceipts", vec![None, Some(json!([]))])
+                .unwrap()
+                .is_error()
+        );
+        // Elsewhere one that refuses is a difference still.
+        assert!(ask("eth_call", vec![None, Some(json!("0x1"))]).is_err());
     }
 
     #[test]
