@@ -16,13 +16,14 @@ mod narrow;
 mod story;
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use alloy::primitives::keccak256;
 use alloy::providers::Provider;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use xfl_settlement::chain::client::SettlementClient;
+use serde_json::{Value, json};
+use xfl_settlement::chain::client::{ClientError, SettlementClient};
 use xfl_settlement::chain::connect::Connection;
 use xfl_settlement::chain::server;
 
@@ -101,8 +102,8 @@ async fn nothing_is_read_twice_and_ranges_shrink_to_what_a_node_allows() {
     assert_eq!((narrow.given().len(), narrow.refused().len()), (0, 0));
 }
 
-/// Block, contract, topics, data and transaction of an event.
-type Event = (u64, [u8; 20], Vec<[u8; 32]>, Vec<u8>, [u8; 32]);
+/// Block, contract, topics, data and transaction of an event, the block's hash and the transaction's place in it.
+type Event = (u64, [u8; 20], Vec<[u8; 32]>, Vec<u8>, [u8; 32], [u8; 32], u64);
 
 /// The file as it is on disk.
 #[derive(Serialize, Deserialize)]
@@ -242,6 +243,129 @@ async fn after_a_reorganisation_events_are_read_anew_from_where_it_began() {
     ask(&connection, "anvil_reorg", json!([1, []])).await;
     assert_eq!(rounds(&fresh).await, [1, 2]);
     covers(&narrow.given(), 0, all);
+}
+
+const BY_PLACE: &str = "eth_getTransactionByBlockHashAndIndex";
+const BY_HASH: &str = "eth_getTransactionByHash";
+
+/// As OP-stack chains tell of a deposit: a kind of its own, unsigned, with fields that others don't have.
+fn deposit(request: &Value, answer: &mut Value) {
+    let method = request["method"].as_str().unwrap();
+    if let Some(transaction) = answer["result"]
+        .as_object_mut()
+        .filter(|_| [BY_PLACE, BY_HASH].contains(&method))
+    {
+        for field in [
+            "r",
+            "s",
+            "v",
+            "yParity",
+            "chainId",
+            "maxFeePerGas",
+            "maxPriorityFeePerGas",
+        ] {
+            transaction.remove(field);
+        }
+        let hash = transaction["hash"].clone();
+        transaction.extend([
+            ("type".into(), json!("0x7e")),
+            ("sourceHash".into(), hash),
+            ("mint".into(), json!("0x0")),
+        ]);
+    }
+}
+
+/// What a quorum posts in a transaction of a kind that only its chain knows is read like any other, by its place in its block or by its hash.
+#[tokio::test(flavor = "multi_thread")]
+async fn rounds_posted_in_transactions_of_unknown_kinds_are_read() {
+    let chain = embedded::ephemeral();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let served = server::serve(listener, chain.clone()).unwrap();
+    let narrow = Narrow::before(&served.url(), 1_000);
+    let connection = Connection::embedded(&chain, Some(&story::coordinator()));
+    let mut federation = Federation::found(connection, story::terms()).await;
+    post(&mut federation).await;
+    post(&mut federation).await;
+    let expected = federation.client.posted().await.unwrap();
+
+    // Alloy can't read it: that is what the client must not depend on.
+    narrow.answer(deposit);
+    let client = reader(&federation, narrow.url());
+    let typed = client.connection().provider();
+    let typed = typed
+        .get_transaction_by_hash(expected[0].place.transaction.into())
+        .await;
+    assert!(typed.unwrap_err().is_deser_error());
+
+    // By its place alone, by its hash alone; refused and not there.
+    for refusing in [None, Some(BY_PLACE), Some(BY_HASH)] {
+        for refusal in [
+            json!({ "result": null }),
+            json!({ "error": { "code": -32_601, "message": "the method is not available" } }),
+        ] {
+            narrow.answer(move |request, answer| {
+                deposit(request, answer);
+                if refusing.is_some_and(|method| request["method"] == method) {
+                    let (field, value) = refusal.as_object().unwrap().iter().next().unwrap();
+                    answer.as_object_mut().unwrap().remove("result");
+                    answer[field] = value.clone();
+                }
+            });
+            let client = reader(&federation, narrow.url());
+            let posted = client.posted().await.unwrap();
+            assert_eq!(posted, expected, "{refusing:?}");
+            for (posted, round) in posted.iter().zip(&federation.rounds) {
+                assert_eq!(client.signatures_of(posted).await.unwrap(), round.signatures);
+            }
+        }
+    }
+
+    // Another transaction than the event's is none of it.
+    let other = serde_json::to_value(alloy::primitives::B256::from([9; 32])).unwrap();
+    narrow.answer(move |request, answer| {
+        if request["method"] == BY_PLACE {
+            answer["result"]["hash"] = other.clone();
+        }
+    });
+    let error = reader(&federation, narrow.url()).posted().await.unwrap_err();
+    assert!(
+        error.to_string().contains("a transaction that wasn't asked for"),
+        "{error}"
+    );
+}
+
+/// A reorganisation may come between an event and the question for its transaction: the chain is looked at again, a few times.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_gone_after_its_event_was_read_is_looked_for_again() {
+    let chain = embedded::ephemeral();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let served = server::serve(listener, chain.clone()).unwrap();
+    let narrow = Narrow::before(&served.url(), 1_000);
+    let connection = Connection::embedded(&chain, Some(&story::coordinator()));
+    let mut federation = Federation::found(connection, story::terms()).await;
+    post(&mut federation).await;
+    for gone in [3, usize::MAX] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        narrow.answer(move |request, answer| {
+            let method = request["method"].as_str().unwrap();
+            if [BY_PLACE, BY_HASH].contains(&method) {
+                let before = count.fetch_add(usize::from(method == BY_HASH), Ordering::SeqCst);
+                if before < gone {
+                    answer["result"] = Value::Null;
+                }
+            }
+        });
+        let client = reader(&federation, narrow.url());
+        if gone == 3 {
+            assert_eq!(rounds(&client).await, [1]);
+            assert_eq!(asked.load(Ordering::SeqCst), 3);
+        } else {
+            let error = client.posted().await.unwrap_err();
+            assert!(matches!(error, ClientError::Gone { .. }), "{error}");
+            assert_eq!(asked.load(Ordering::SeqCst), 8);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -97,7 +97,7 @@ async fn gather(
         .filter_map(|round| {
             let digest = round.header.digest(&domain);
             let told = posted.iter().rev().find(|told| told.digest == digest)?;
-            Some((round.header.round, told.transaction))
+            Some((round.header.round, told.place.transaction))
         })
         .collect();
     let wanted = Wanted {

@@ -97,6 +97,12 @@ pub enum ClientError {
         /// The home.
         home: u64,
     },
+    /// What told something isn't to be had any more.
+    #[error("the node gives no transaction {}, whose events it told: ask one that keeps old transactions", B256::from(*.transaction))]
+    Gone {
+        /// The transaction's hash.
+        transaction: Digest,
+    },
     /// An answer that no honest contract gives.
     #[error("the contract answered {what} that does not fit")]
     Answer {

@@ -6,17 +6,17 @@
 
 mod memory;
 pub(super) mod reader;
+mod transaction;
 
 use std::path::PathBuf;
 use std::sync::PoisonError;
 
-use alloy::consensus::Transaction as _;
 use alloy::primitives::{B256, LogData};
-use alloy::providers::Provider;
 use alloy::sol_types::{SolCall, SolEvent, SolValue};
 
+pub(super) use self::transaction::Found;
+pub use self::transaction::Place;
 use super::client::{ClientError, SettlementClient};
-use super::connect::ConnectionError;
 use super::contracts::bindings::{FederationRegistry, RewardDistributor, RoundManager, RoundMirror};
 use crate::abi;
 use crate::binding::Binding;
@@ -55,7 +55,7 @@ pub struct Posted {
     /// When its rewards become claimable, Unix seconds.
     pub active_at: u64,
     /// The transaction that posted it.
-    pub transaction: Digest,
+    pub place: Place,
 }
 
 /// A payment, as the distributor told it.
@@ -101,67 +101,76 @@ impl SettlementClient {
     }
 
     /// All posted rounds, oldest first; vetoed ones included. On a mirror those that were mirrored. A header is read from the calldata of the
-    /// transaction that posted it, or from the event that tells it where another contract did, and has the digest that was posted.
+    /// transaction that posted it, or from the event that tells it where another contract did, and has the digest that was posted. Where a
+    /// reorganisation took the transaction after its event was read, the chain is looked at again.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn posted(&self) -> Result<Vec<Posted>, ClientError> {
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            match self.posted_now().await {
+                Err(ClientError::Gone { .. }) if looks < reader::LOOKS => {}
+                posted => return posted,
+            }
+        }
+    }
+
+    async fn posted_now(&self) -> Result<Vec<Posted>, ClientError> {
         let rounds = self.deployment().rounds;
         let mut postings = Vec::new();
         if self.deployment().is_home() {
-            for (event, transaction) in self.told::<RoundManager::RoundPosted>(rounds).await? {
-                postings.push((event.digest.0, event.signers, event.activeAt, transaction));
+            for (event, place) in self.told::<RoundManager::RoundPosted>(rounds).await? {
+                postings.push((event.digest.0, event.signers, event.activeAt, place));
             }
         } else {
-            for (event, transaction) in self.told::<RoundMirror::RoundMirrored>(rounds).await? {
-                postings.push((event.digest.0, event.signers, event.activeAt, transaction));
+            for (event, place) in self.told::<RoundMirror::RoundMirrored>(rounds).await? {
+                postings.push((event.digest.0, event.signers, event.activeAt, place));
             }
         }
         let mut posted = Vec::with_capacity(postings.len());
-        for (digest, signers, active_at, transaction) in postings {
+        for (digest, signers, active_at, place) in postings {
             posted.push(Posted {
-                header: self.header_of(&digest, &transaction).await?,
+                header: self.header_of(&digest, &place).await?,
                 digest,
                 signers: signers.into_iter().map(Into::into).collect(),
                 active_at,
-                transaction,
+                place,
             });
         }
         Ok(posted)
     }
 
     /// The header with this digest that a transaction posted.
-    async fn header_of(&self, digest: &Digest, transaction: &Digest) -> Result<RoundHeader, ClientError> {
+    async fn header_of(&self, digest: &Digest, place: &Place) -> Result<RoundHeader, ClientError> {
         let known = || self.headers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(header) = known().get(digest) {
             return Ok(*header);
         }
         let domain = self.deployment().header_domain();
         let fits = |header: RoundHeader| (header.digest(&domain) == *digest).then_some(header);
-        let calldata = self.calldata(transaction).await?.unwrap_or_default();
-        let direct = abi::postRoundCall::abi_decode(&calldata).ok();
+        let transaction = self.input_of(place).await?;
+        let direct = match &transaction {
+            Found::Input(input) => abi::postRoundCall::abi_decode(input).ok(),
+            Found::Elsewhere | Found::Gone => None,
+        };
         let mut found = direct.and_then(|call| RoundHeader::try_from(&call.header).ok().and_then(fits));
         if found.is_none() {
             let told = self.told::<RoundManager::HeaderTold>(self.deployment().rounds).await?;
             let headers = told.iter().map(|(event, _)| header_told(&event.header));
             found = headers.flatten().find_map(fits);
         }
-        let header = found.ok_or(ClientError::Answer {
-            what: "no header of a posted round",
+        let header = found.ok_or(match transaction {
+            Found::Gone => ClientError::Gone {
+                transaction: place.transaction,
+            },
+            Found::Input(_) | Found::Elsewhere => ClientError::Answer {
+                what: "no header of a posted round",
+            },
         })?;
         known().insert(*digest, header);
         Ok(header)
-    }
-
-    /// The input of a transaction of the round manager's, or of its mirror's.
-    pub(super) async fn calldata(&self, transaction: &Digest) -> Result<Option<Vec<u8>>, ClientError> {
-        let found = self
-            .connection()
-            .provider()
-            .get_transaction_by_hash(B256::from(*transaction));
-        let found = found.await.map_err(ConnectionError::rpc)?;
-        let found = found.filter(|transaction| transaction.to() == Some(*self.rounds.address()));
-        Ok(found.map(|transaction| transaction.input().to_vec()))
     }
 
     /// All payments, oldest first.
@@ -195,7 +204,7 @@ impl SettlementClient {
     }
 
     /// All events of one kind with their transactions, oldest first.
-    pub(super) async fn told<E: SolEvent>(&self, address: Account) -> Result<Vec<(E, Digest)>, ClientError> {
+    pub(super) async fn told<E: SolEvent>(&self, address: Account) -> Result<Vec<(E, Place)>, ClientError> {
         let (reader, tail) = self.read_events().await?;
         let all = reader.told().iter().chain(&tail);
         all.filter(|told| told.address == address && told.topics.first() == Some(&E::SIGNATURE_HASH.0))
@@ -203,7 +212,7 @@ impl SettlementClient {
                 let topics = told.topics.iter().map(B256::from).collect();
                 let data = LogData::new_unchecked(topics, told.data.clone().into());
                 let event = E::decode_log_data(&data).map_err(|_| ClientError::Answer { what: "an event" })?;
-                Ok((event, told.transaction))
+                Ok((event, told.place()))
             })
             .collect()
     }

@@ -158,6 +158,13 @@ pub fn answer(chain: &EmbeddedChain, method: &str, params: Option<&RawValue>) ->
                 .by_transaction(&params.get(0)?)
                 .and_then(Mined::rpc_transaction),
         ),
+        "eth_getTransactionByBlockHashAndIndex" => {
+            let (hash, index): (B256, U64) = (params.get(0)?, params.get(1)?);
+            let state = chain.state();
+            // A block has one.
+            let block = state.by_hash(&hash).filter(|_| index.is_zero());
+            json(block.and_then(Mined::rpc_transaction))
+        }
         "eth_getBlockByHash" => {
             let (hash, full): (B256, Option<bool>) = (params.get(0)?, params.optional(1)?);
             json(

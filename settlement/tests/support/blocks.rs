@@ -118,7 +118,7 @@ async fn proven_everywhere(federation: &Federation) -> Collected {
     let receipt = client
         .connection()
         .provider()
-        .get_transaction_receipt(B256::from(second.transaction));
+        .get_transaction_receipt(B256::from(second.place.transaction));
     let posted = receipt.await.unwrap().unwrap().block_number.unwrap();
     let earlier = checkpoint(client, BlockId::number(posted - 1)).await;
     let (checks, _) = proofs(federation, client, &[earlier]).await;

@@ -8,6 +8,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+/// Changes what is answered to a request.
+pub(crate) type Change = Box<dyn FnMut(&Value, &mut Value) + Send>;
+
 /// What it does, and what it was asked.
 #[derive(Default)]
 pub(crate) struct Narrow {
@@ -20,6 +23,8 @@ pub(crate) struct Narrow {
     refused: Mutex<Vec<(u64, u64)>>,
     /// It doesn't keep the state of old blocks.
     pub(crate) forgetful: AtomicBool,
+    /// It says something else than the node behind it.
+    change: Mutex<Option<Change>>,
 }
 
 impl Narrow {
@@ -40,6 +45,11 @@ impl Narrow {
             }
         });
         narrow
+    }
+
+    /// From now on it answers what this makes of the answers behind it.
+    pub(crate) fn answer(&self, change: impl FnMut(&Value, &mut Value) + Send + 'static) {
+        *self.change.lock().unwrap() = Some(Box::new(change));
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -82,7 +92,13 @@ impl Narrow {
                 json!({ "jsonrpc": "2.0", "id": request["id"], "error": { "code": -32005, "message": message } })
                     .to_string()
             }
-            None => self.ask(&request.to_string())?,
+            None => {
+                let mut answer = serde_json::from_str(&self.ask(&request.to_string())?).ok()?;
+                if let Some(change) = &mut *self.change.lock().unwrap() {
+                    change(&request, &mut answer);
+                }
+                answer.to_string()
+            }
         };
         write!(
             stream,

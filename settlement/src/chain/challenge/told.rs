@@ -6,7 +6,7 @@ use super::{ClientError, SettlementClient};
 use crate::abi;
 use crate::chain::connect::Confirmed;
 use crate::chain::contracts::bindings::RoundManager;
-use crate::chain::events::Posted;
+use crate::chain::events::{Found, Place, Posted};
 use crate::merkle::Digest;
 use crate::payout::{Account, Signature};
 use crate::refute::Evidence;
@@ -68,7 +68,7 @@ impl SettlementClient {
     /// [`ClientError`].
     pub async fn demanded(&self) -> Result<Vec<Demanded>, ClientError> {
         let told = self.told::<RoundManager::RowDemanded>(self.deployment().rounds).await?;
-        let demanded = |(event, _): &(RoundManager::RowDemanded, Digest)| Demanded {
+        let demanded = |(event, _): &(RoundManager::RowDemanded, Place)| Demanded {
             digest: event.digest.0,
             chunk: event.chunk,
             demander: event.demander.into(),
@@ -78,7 +78,7 @@ impl SettlementClient {
     }
 
     /// The rows of a round that were shown on demand, checked against its header. One that was shown through another contract is left out:
-    /// its calldata isn't the answer's.
+    /// its calldata isn't the answer's; and so is one whose transaction is gone.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -86,9 +86,11 @@ impl SettlementClient {
         let digest = header.digest(&self.deployment().header_domain());
         let told = self.told::<RoundManager::RowAnswered>(self.deployment().rounds).await?;
         let mut shown = Vec::new();
-        for (event, transaction) in told.iter().filter(|(event, _)| event.digest.0 == digest) {
-            let calldata = self.calldata(transaction).await?;
-            let evidence = calldata.and_then(|bytes| Evidence::from_answer(header, &bytes).ok());
+        for (event, place) in told.iter().filter(|(event, _)| event.digest.0 == digest) {
+            let Found::Input(input) = self.input_of(place).await? else {
+                continue;
+            };
+            let evidence = Evidence::from_answer(header, &input).ok();
             shown.extend(evidence.filter(|evidence| evidence.chunk() == event.chunk));
         }
         Ok(shown)
@@ -100,10 +102,10 @@ impl SettlementClient {
     /// # Errors
     /// [`ClientError`].
     pub async fn signatures_of(&self, posted: &Posted) -> Result<Vec<Signature>, ClientError> {
-        let Some(calldata) = self.calldata(&posted.transaction).await? else {
+        let Found::Input(input) = self.input_of(&posted.place).await? else {
             return Ok(Vec::new());
         };
-        let Ok(call) = abi::postRoundCall::abi_decode(&calldata) else {
+        let Ok(call) = abi::postRoundCall::abi_decode(&input) else {
             return Ok(Vec::new());
         };
         let signatures = abi::unpack(&call.signatures).into_iter();

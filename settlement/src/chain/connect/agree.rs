@@ -193,6 +193,10 @@ fn agreement(method: &str, mut answers: Vec<(String, Response)>) -> Result<Respo
         "eth_getTransactionReceipt" => told.iter().position(Value::is_null),
         // What one of them refuses, for its range or its length, is asked of all in smaller parts.
         "eth_getLogs" => answers.iter().position(|(_, answer)| answer.is_error()),
+        // What one of them doesn't give by its place is asked of all by its hash.
+        "eth_getTransactionByBlockHashAndIndex" => {
+            (0..told.len()).find(|&i| told[i].is_null() || answers[i].1.is_error())
+        }
         _ => None,
     };
     if place.is_none()
@@ -237,10 +241,20 @@ fn essence(method: &str, response: &Response) -> Value {
             "gasUsed",
             "logs",
         ],
-        "eth_getTransactionByHash" => &["hash", "blockHash", "from", "to", "input", "value", "nonce"],
+        "eth_getTransactionByHash" | "eth_getTransactionByBlockHashAndIndex" => {
+            &["hash", "blockHash", "from", "to", "input", "value", "nonce"]
+        }
         "eth_getBlockByNumber" | "eth_getBlockByHash" => &["hash", "number", "parentHash", "stateRoot"],
         "eth_getProof" => &["accountProof", "storageProof"],
-        "eth_getLogs" => &["address", "topics", "data", "blockHash", "transactionHash", "logIndex"],
+        "eth_getLogs" => &[
+            "address",
+            "topics",
+            "data",
+            "blockHash",
+            "transactionHash",
+            "transactionIndex",
+            "logIndex",
+        ],
         _ => return lower(value),
     };
     lower(only(value, fields))
@@ -319,6 +333,19 @@ mod tests {
             ResponsePayload::Success(raw) => serde_json::from_str(raw.get()).unwrap(),
             ResponsePayload::Failure(error) => panic!("{error}"),
         })
+    }
+
+    #[test]
+    fn a_transaction_that_one_node_does_not_give_by_its_place_is_there_for_none() {
+        let method = "eth_getTransactionByBlockHashAndIndex";
+        let here = json!({ "hash": "0xA", "input": "0x01", "yParity": "0x0" });
+        let same = json!({ "hash": "0xa", "input": "0x01" });
+        assert_eq!(answers(method, &[here.clone(), same]).unwrap(), here);
+        assert_eq!(answers(method, &[here.clone(), Value::Null]).unwrap(), Value::Null);
+        let other = json!({ "hash": "0xa", "input": "0x02" });
+        assert!(answers(method, &[here.clone(), other]).is_err());
+        // By its hash, that is a difference.
+        assert!(answers("eth_getTransactionByHash", &[here, Value::Null]).is_err());
     }
 
     #[test]

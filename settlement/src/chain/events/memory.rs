@@ -1,4 +1,4 @@
-//! What was read of a chain's events, in a file: `"xfl events v1\n\0\0"`, keccak256 of the rest, and the rest in postcard: the contracts that it is of,
+//! What was read of a chain's events, in a file: `"xfl events v2\n\0\0"`, keccak256 of the rest, and the rest in postcard: the contracts that it is of,
 //! the marks and the events.
 //!
 //! The file is a help and nothing depends on it: one that is missing, damaged, too long or of other contracts is read anew from the chain, and one
@@ -14,7 +14,7 @@ use super::reader::Past;
 use crate::chain::deploy::Deployment;
 use crate::payout::Account;
 
-const MAGIC: &[u8; 16] = b"xfl events v1\n\0\0";
+const MAGIC: &[u8; 16] = b"xfl events v2\n\0\0";
 /// The longest file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 28;
 /// Blocks without events after which the file is written all the same.
@@ -143,6 +143,8 @@ mod tests {
             topics: vec![[2; 32]],
             data: vec![3; 5],
             transaction: [4; 32],
+            block_hash: [5; 32],
+            index: 1,
         };
         Past {
             marks: vec![

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::MutexGuard;
 
 use super::memory::Memory;
+use super::transaction::Place;
 use crate::chain::client::{ClientError, SettlementClient};
 use crate::chain::connect::{Connection, ConnectionError};
 use crate::chain::contracts::bindings::{FederationRegistry, RoundManager, RoundMirror};
@@ -34,7 +35,7 @@ const MARKS: usize = 64;
 /// The most events of one federation on one chain.
 const MAX_EVENTS: usize = 1 << 20;
 /// How often a look begins again because the chain changed under it.
-const LOOKS: usize = 8;
+pub(super) const LOOKS: usize = 8;
 
 /// An event as a node told it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,20 @@ pub(crate) struct Told {
     pub(crate) data: Vec<u8>,
     #[serde(with = "crate::bytes")]
     pub(crate) transaction: Digest,
+    #[serde(with = "crate::bytes")]
+    pub(crate) block_hash: Digest,
+    /// Which of the block's transactions it was.
+    pub(crate) index: u64,
+}
+
+impl Told {
+    pub(super) fn place(&self) -> Place {
+        Place {
+            transaction: self.transaction,
+            block: self.block_hash,
+            index: self.index,
+        }
+    }
 }
 
 /// A block up to which everything was read.
@@ -178,6 +193,8 @@ fn event(log: Log) -> Option<Told> {
         address: log.address().into(),
         topics: log.topics().iter().map(|topic| topic.0).collect(),
         transaction: log.transaction_hash?.0,
+        block_hash: log.block_hash?.0,
+        index: log.transaction_index?,
         data: log.inner.data.data.into(),
     })
 }
@@ -341,6 +358,8 @@ mod tests {
                 topics: Vec::new(),
                 data: Vec::new(),
                 transaction: [0; 32],
+                block_hash: [0; 32],
+                index: 0,
             });
             past.push(Mark { number, hash: [1; 32] });
             past.push(Mark { number, hash: [1; 32] });

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::{EthereumWallet, NetworkTransactionBuilder, TransactionBuilder};
@@ -24,6 +25,8 @@ use crate::story::{COIN, FEDERATION, binding, coordinator, member, terms};
 const DELAY: u64 = 300;
 const GAS_PRICE: u128 = 3_000_000_000;
 const GAS: u64 = 3_000_000;
+/// How long anvil may take to mine what it took.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Who sends: the coordinator, four members, one who isn't yet, a stranger.
 pub(super) fn sender(number: u8) -> PayoutKey {
@@ -222,8 +225,11 @@ impl Pair {
         let ours = ask(&self.here, "eth_getTransactionReceipt", json!([hash]))
             .await
             .unwrap();
-        let mut theirs = Value::Null;
+        let (asked, mut theirs) = (Instant::now(), Value::Null);
         while theirs.is_null() {
+            if asked.elapsed() > PATIENCE {
+                return Err(format!("anvil has no receipt of {hash} after {} s", PATIENCE.as_secs()));
+            }
             theirs = ask(&self.anvil, "eth_getTransactionReceipt", json!([hash]))
                 .await
                 .unwrap();

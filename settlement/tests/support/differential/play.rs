@@ -568,10 +568,10 @@ impl Attempt {
 
 /// Where money goes: to a fresh account, or to nobody now and then.
 fn payee(by: u8) -> Address {
-    if by % 16 == 0 {
+    if by.is_multiple_of(16) {
         Address::ZERO
     } else {
-        Address::repeat_byte(0x70 | by % 4)
+        Address::repeat_byte(0x70 | (by % 4))
     }
 }
 
