@@ -26,7 +26,7 @@ pub(crate) const LOCAL: &str = "http://127.0.0.1:7701";
 
 /// What is left to do where a round was voided.
 pub(crate) const VOIDED: &str = "what came before it stays payable, and `xfl settle` posts it on the other chains; for more rounds begin anew, \
-                                 with a new federation.id, another --dir and the last good model as --model";
+                                 with another --dir and the last good model as --model";
 
 /// Where a chain stands, in a line.
 pub(crate) fn line(standing: &Standing) -> String {
@@ -221,9 +221,46 @@ pub(crate) fn known(path: &Path) -> Result<Endpoints, Failure> {
     };
     let mut known = Endpoints::default();
     for folder in [dir, above(dir), Path::new(".")] {
+        if folder != dir && foreign(folder) {
+            continue;
+        }
         known = known.or(&Endpoints::read(folder).map_err(SettleError::from)?);
     }
     Ok(known)
+}
+
+/// Whether a folder's file is another user's: whoever can write where somebody works could name nodes that lie. It is said.
+fn foreign(folder: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let path = folder.join(settle::CHAINS_FILE);
+    let owner = path.metadata().ok().map(|found| found.uid());
+    let own = rustix::process::geteuid().as_raw();
+    let foreign = owner.is_some_and(|owner| !trusted(owner, own));
+    if foreign {
+        tracing::warn!("{}: it isn't yours, and isn't gone by", path.display());
+    }
+    foreign
+}
+
+/// Whether a file's owner may say where chains are: whoever asks, or the machine's administrator.
+fn trusted(owner: u32, own: u32) -> bool {
+    owner == own || owner == 0
+}
+
+/// The file that says where a chain is reached, where one does.
+pub(crate) fn said_in(path: &Path, chain_id: u64) -> Option<PathBuf> {
+    let dir = match path.is_dir() {
+        true => path,
+        false => above(path),
+    };
+    let urls = known(path).ok()?.of(chain_id)?.urls;
+    let folders = [dir, above(dir), Path::new(".")].into_iter();
+    let mut folders = folders.filter(|folder| *folder == dir || !foreign(folder));
+    let folder = folders.find(|folder| {
+        let there = Endpoints::read(folder).ok().and_then(|there| there.of(chain_id));
+        there.is_some_and(|there| there.urls == urls)
+    })?;
+    Some(folder.join(settle::CHAINS_FILE))
 }
 
 fn above(path: &Path) -> &Path {
@@ -249,4 +286,27 @@ fn stranger(id: u64, rounds: &Rounds) -> Failure {
         chains.join(", ")
     ))
     .hint("name one of them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_file_leads_and_strangers_do_not() {
+        assert!(trusted(1000, 1000) && trusted(0, 1000) && !trusted(1001, 1000) && !trusted(1001, 0));
+        let dir = tempfile::tempdir().unwrap();
+        let below = dir.path().join("state");
+        std::fs::create_dir(&below).unwrap();
+        let mut known = Endpoints::default();
+        known.put(77_001, vec!["http://a".into()]);
+        known.write(dir.path()).unwrap();
+        let said = said_in(&below.join("transcript.xfl"), 77_001).unwrap();
+        assert_eq!(said, dir.path().join(settle::CHAINS_FILE));
+        known.put(77_001, vec!["http://b".into()]);
+        known.write(&below).unwrap();
+        assert_eq!(said_in(&below, 77_001).unwrap(), below.join(settle::CHAINS_FILE));
+        assert_eq!(said_in(&below, 77_002), None);
+        assert!(!foreign(dir.path()));
+    }
 }

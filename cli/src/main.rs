@@ -17,6 +17,7 @@ mod picture;
 mod printer;
 mod progress;
 mod signals;
+mod unshown;
 
 use std::process::ExitCode;
 

@@ -21,7 +21,7 @@ use std::{
     fs,
     path::Path,
     process::{Child, Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -46,6 +46,9 @@ use xfl_settlement::{
 };
 
 use liar::{Claimed, DELAY, LyingCoordinator, STAKE};
+
+/// The longest that anything is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A liar on a chain that is served, and a folder for what its victims hold.
 struct Stage {
@@ -211,12 +214,12 @@ async fn nothing_can_be_held_against_an_honest_round() {
         told("none; a row is demanded", &found);
         stage.liar.wait(3 * DELAY);
         assert!(stage.liar.client.is_active(2).await.unwrap());
+        // Two rounds are to come, so it goes on watching, and notices the next one.
         let mut watching = stage.start("challenge transcript.xfl --payout-key payout.key --watch --poll 1");
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
-        assert!(
-            watching.try_wait().unwrap().is_none(),
-            "two rounds are to come, so it goes on watching"
-        );
+        let lines = lines_of(&mut watching);
+        stage.liar.honest_round().await;
+        stage.write("transcript.xfl", &stage.liar.transcript());
+        hears(&lines, "round 3").await;
         watching.kill().unwrap();
         watching.wait().unwrap();
     }
@@ -277,8 +280,8 @@ async fn a_wrong_coordinate_costs_every_signer_whoever_finds_it() {
     let lie = wrong_coordinate(stage.liar.gather());
     let transcript = stage.liar.lie(&lie).await;
     stage.write("transcript.xfl", &transcript);
-    let running = stage.start("challenge transcript.xfl --payout-key payout.key --poll 1");
-    shown(&stage, &lie).await;
+    let mut running = stage.start("challenge transcript.xfl --payout-key payout.key --poll 1");
+    shown(&stage, &lie, &mut running).await;
     let found = finish(running, 0).await;
     assert_eq!(functions(&found), [&["demandRow", "demandRow"][..], &PROVED].concat());
     told("wrong coordinate, rows are demanded", &found);
@@ -286,11 +289,48 @@ async fn a_wrong_coordinate_costs_every_signer_whoever_finds_it() {
 }
 
 /// The liar shows what it is asked for.
-async fn shown(stage: &Stage, lie: &Claimed) {
-    let mut count = 0;
+async fn shown(stage: &Stage, lie: &Claimed, running: &mut Child) {
+    let (mut count, began) = (0, Instant::now());
     while count < 2 {
         count += stage.liar.show(lie).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        goes_on(running, began).await;
+    }
+}
+
+/// A moment's pause while something is waited for, unless that takes too long or can't come any more.
+async fn goes_on(running: &mut Child, began: Instant) {
+    assert!(began.elapsed() < PATIENCE, "nothing came of it");
+    let ended = running.try_wait().unwrap();
+    assert!(ended.is_none(), "the command ended: {ended:?}");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// What a command says on its error output, line by line.
+fn lines_of(child: &mut Child) -> std::sync::mpsc::Receiver<String> {
+    let (tell, lines) = std::sync::mpsc::channel();
+    let said = std::io::BufReader::new(child.stderr.take().unwrap());
+    std::thread::spawn(move || {
+        for line in std::io::BufRead::lines(said).map_while(Result::ok) {
+            // Nobody may listen any more; it is read all the same.
+            let _ = tell.send(line);
+        }
+    });
+    lines
+}
+
+/// Waits for a line with these words.
+async fn hears(lines: &std::sync::mpsc::Receiver<String>, words: &str) {
+    let (mut said, began) = (String::new(), Instant::now());
+    loop {
+        match lines.try_recv() {
+            Ok(line) if line.contains(words) => return,
+            Ok(line) => said += &format!("{line}\n"),
+            Err(std::sync::mpsc::TryRecvError::Disconnected) => panic!("it ended: {said}"),
+            Err(std::sync::mpsc::TryRecvError::Empty) => {
+                assert!(began.elapsed() < PATIENCE, "{words:?} isn't said: {said}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
     }
 }
 
@@ -306,8 +346,8 @@ async fn a_changed_input_and_a_withheld_row_cost_every_signer() {
     let noticed = replayed(&transcript).unwrap();
     assert!(noticed.starts_with("aggregate"), "{noticed}");
     stage.write("transcript.xfl", &transcript);
-    let running = stage.start("challenge transcript.xfl --payout-key payout.key --poll 1");
-    shown(&stage, &lie).await;
+    let mut running = stage.start("challenge transcript.xfl --payout-key payout.key --poll 1");
+    shown(&stage, &lie, &mut running).await;
     let found = finish(running, 0).await;
     let expected = ["demandRow", "demandRow", "proveInput", "punish", "punish", "punish"];
     assert_eq!(functions(&found), expected);
@@ -319,9 +359,10 @@ async fn a_changed_input_and_a_withheld_row_cost_every_signer() {
     let lie = stage.liar.claimed(truth.members, Some(updates));
     let transcript = stage.liar.lie(&lie).await;
     stage.write("transcript.xfl", &transcript);
-    let running = stage.start("challenge transcript.xfl --payout-key payout.key --poll 1");
+    let mut running = stage.start("challenge transcript.xfl --payout-key payout.key --poll 1");
+    let began = Instant::now();
     while stage.liar.client.demanded().await.unwrap().len() < 2 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        goes_on(&mut running, began).await;
     }
     stage.liar.wait(DELAY + 1);
     let found = finish(running, 0).await;

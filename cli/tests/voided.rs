@@ -110,7 +110,7 @@ fn a_voided_round_ends_the_run_and_none_is_begun_after_it() {
         let ended = place.run(&format!("round --listen {udp} --chain {url}"), 5);
         let said = text(&ended["error"]["message"]);
         assert!(said.contains("round 1 was voided on chain 31350"), "{said}");
-        assert!(text(&ended["error"]["hint"]).contains("federation.id"), "{ended}");
+        assert!(text(&ended["error"]["hint"]).contains("another --dir"), "{ended}");
     }
     let after = fs::read(place.0.path().join("run/transcript.xfl")).unwrap();
     let (book, later) = Book::read(&after).unwrap();

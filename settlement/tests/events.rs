@@ -1,5 +1,5 @@
-//! What a chain told is read once: in ranges that nodes allow, from where the last look ended, by the next process too, and anew from where a
-//! reorganisation began.
+//! What a chain told is read once, but for the last blocks: in ranges that nodes allow, from where the last look ended, by the next process too, and anew
+//! from where a reorganisation began.
 #![cfg(feature = "chain")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
@@ -54,6 +54,17 @@ async fn post(federation: &mut Federation) {
     federation.post(round).await;
 }
 
+/// The last blocks, which are read at each look.
+const TAIL: u64 = 32;
+
+/// Blocks without events, so that those before them are deep enough.
+async fn deepen(federation: &Federation) {
+    for _ in 0..TAIL + 8 {
+        let connection = federation.client.connection();
+        connection.send_coin(&[7; 20], 1).await.unwrap();
+    }
+}
+
 /// Every block from the first to the last is in one range, in order.
 #[track_caller]
 fn covers(ranges: &[(u64, u64)], first: u64, last: u64) {
@@ -86,20 +97,79 @@ async fn nothing_is_read_twice_and_ranges_shrink_to_what_a_node_allows() {
         "{refused:?}"
     );
 
-    // Other events of the same blocks, and the same again: all of it is known.
-    assert_eq!(client.admissions().await.unwrap().len(), 4);
+    // Other events of the same blocks, and the same again: all but the last blocks is known.
+    deepen(&federation).await;
+    let head = chain.head().0;
     assert_eq!(rounds(&client).await, [1]);
+    covers(&narrow.given(), 0, head);
+    assert_eq!(client.admissions().await.unwrap().len(), 4);
+    covers(&narrow.given(), head - TAIL + 1, head);
     assert!(client.payments().await.unwrap().is_empty());
-    assert_eq!((narrow.given().len(), narrow.refused().len()), (0, 0));
+    covers(&narrow.given(), head - TAIL + 1, head);
+    // It tries larger ranges now and then.
+    assert!((1..=2).contains(&narrow.refused().len()));
 
-    // What is new is read, in ranges as small as need be from the start, by whichever clone looks.
+    // What is new is read, by whichever clone looks.
     post(&mut federation).await;
     federation.claim(1).await;
     let clone = client.clone();
     assert_eq!(rounds(&clone).await, [1, 2]);
-    covers(&narrow.given(), head + 1, chain.head().0);
+    let now = chain.head().0;
+    covers(&narrow.given(), head - TAIL + 1, now);
     assert_eq!(client.payments().await.unwrap().len(), 1);
-    assert_eq!((narrow.given().len(), narrow.refused().len()), (0, 0));
+    covers(&narrow.given(), now - TAIL + 1, now);
+
+    // One that gives not even a block's is told of, and not asked for ever.
+    let closed = Narrow::before(&served.url(), 0);
+    reader(&federation, closed.url()).posted().await.unwrap_err();
+    let refused = closed.refused();
+    assert_eq!(refused.last(), Some(&(0, 0)), "{refused:?}");
+    assert!(refused.len() < 16 && closed.given().is_empty(), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_keeps_back_once_is_not_lost() {
+    let chain = embedded::ephemeral();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let served = server::serve(listener, chain.clone()).unwrap();
+    let narrow = Narrow::before(&served.url(), 1_000);
+    let connection = Connection::embedded(&chain, Some(&story::coordinator()));
+    let mut federation = Federation::found(connection, story::terms()).await;
+    deepen(&federation).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.xfl");
+    let client = reader(&federation, narrow.url()).with_memory(path.clone());
+    assert!(rounds(&client).await.is_empty());
+
+    // The block is there, and its events aren't yet: the next look has them, and so it stays when the block is deep.
+    post(&mut federation).await;
+    let posted = chain.head().0;
+    narrow.hide(posted);
+    assert!(rounds(&client).await.is_empty());
+    assert_eq!(rounds(&client).await, [1]);
+    deepen(&federation).await;
+    assert_eq!(rounds(&client).await, [1]);
+
+    // Where the contracts' state says that there is more, it is looked for at once, and nothing is thrown away for it.
+    post(&mut federation).await;
+    narrow.hide(chain.head().0);
+    narrow.given();
+    let other = reader(&federation, narrow.url()).with_memory(path.clone());
+    assert_eq!(rounds(&other).await, [1, 2]);
+    assert!(narrow.given().iter().all(|(from, _)| *from > 0));
+
+    // Kept back when it was deep already, it is gone until somebody has all of it read anew: then it is in the file, too.
+    std::fs::remove_file(&path).unwrap();
+    let late = reader(&federation, narrow.url()).with_memory(path.clone());
+    narrow.hide(posted);
+    assert_eq!(rounds(&late).await, [2]);
+    assert_eq!(rounds(&late).await, [2]);
+    late.forget_events().await;
+    assert_eq!(rounds(&late).await, [1, 2]);
+    assert_eq!(
+        rounds(&reader(&federation, narrow.url()).with_memory(path)).await,
+        [1, 2]
+    );
 }
 
 /// Block, contract, topics, data and transaction of an event, the block's hash and the transaction's place in it.
@@ -132,6 +202,7 @@ async fn the_next_process_goes_on_from_a_file_that_it_does_not_believe_blindly()
     let mut federation = Federation::found(connection, story::terms()).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events-31337.xfl");
+    deepen(&federation).await;
     let fresh = || reader(&federation, narrow.url()).with_memory(path.clone());
     assert!(rounds(&fresh()).await.is_empty());
     let before = chain.head().0;
@@ -139,15 +210,18 @@ async fn the_next_process_goes_on_from_a_file_that_it_does_not_believe_blindly()
     for _ in 0..2 {
         post(&mut federation).await;
     }
+    deepen(&federation).await;
     let fresh = || reader(&federation, narrow.url()).with_memory(path.clone());
 
-    // Another process: what came since, and no more; and then nothing.
+    // Another process: what came since, and no more; and then the last blocks alone.
     assert_eq!(rounds(&fresh()).await, [1, 2]);
     let head = chain.head().0;
-    covers(&narrow.given(), before + 1, head);
+    covers(&narrow.given(), before - TAIL + 1, head);
+    let tail = [(head - TAIL + 1, head)];
     assert_eq!(rounds(&fresh()).await, [1, 2]);
+    assert_eq!(narrow.given(), tail);
     assert_eq!(fresh().admissions().await.unwrap().len(), 4);
-    assert_eq!(narrow.given(), []);
+    assert_eq!(narrow.given(), tail);
 
     // Damaged, cut short, nothing at all, and of other contracts: told, and read anew.
     let good = std::fs::read(&path).unwrap();
@@ -158,7 +232,7 @@ async fn the_next_process_goes_on_from_a_file_that_it_does_not_believe_blindly()
         assert_eq!(rounds(&fresh()).await, [1, 2]);
         covers(&narrow.given(), 0, head);
         assert_eq!(rounds(&fresh()).await, [1, 2]);
-        assert_eq!(narrow.given(), [], "what was read anew is kept");
+        assert_eq!(narrow.given(), tail, "what was read anew is kept");
     }
     forge(&path, |file| file.of.0 = 1);
     assert_eq!(rounds(&fresh()).await, [1, 2]);
@@ -181,8 +255,11 @@ async fn the_next_process_goes_on_from_a_file_that_it_does_not_believe_blindly()
             file.told = kept;
         });
         assert_eq!(rounds(&fresh()).await, [1, 2]);
-        covers(&narrow.given(), 0, head);
+        let given = narrow.given();
+        assert_eq!(given[..2], [tail[0], tail[0]], "it looks twice before it believes that");
+        covers(&given[2..], 0, head);
         assert_eq!(fresh().admissions().await.unwrap().len(), 4);
+        assert_eq!(narrow.given(), tail);
     }
 
     // A folder that can't be written to costs memory, not answers.
@@ -205,6 +282,7 @@ async fn after_a_reorganisation_events_are_read_anew_from_where_it_began() {
     let mut heads = Vec::new();
     for round in 1..=3 {
         post(&mut federation).await;
+        ask(&connection, "anvil_mine", json!(["0x28"])).await;
         assert_eq!(rounds(&client).await.len(), round);
         heads.push(connection.head().await.unwrap());
     }
@@ -216,11 +294,11 @@ async fn after_a_reorganisation_events_are_read_anew_from_where_it_began() {
     ask(&connection, "evm_mine", json!([])).await;
     assert_eq!(rounds(&client).await, [1]);
     let now = connection.head().await.unwrap();
-    covers(&narrow.given(), heads[0] + 1, now);
+    covers(&narrow.given(), heads[0] - TAIL + 1, now);
     // A process that has only the file of the old branch sees it, too.
     let other = reader(&federation, narrow.url()).with_memory(path.clone());
     assert_eq!(rounds(&other).await, [1]);
-    assert_eq!(narrow.given(), []);
+    assert_eq!(narrow.given(), [(now - TAIL + 1, now)]);
 
     // They are posted again, by those who have them, and told once each.
     for round in federation.rounds.clone().split_off(1) {
@@ -231,17 +309,21 @@ async fn after_a_reorganisation_events_are_read_anew_from_where_it_began() {
             .unwrap();
     }
     assert_eq!(rounds(&client).await, [1, 2, 3]);
-    covers(&narrow.given(), now + 1, connection.head().await.unwrap());
+    covers(&narrow.given(), now - TAIL + 1, connection.head().await.unwrap());
     // The one that sent them saw the old branch itself.
     assert_eq!(rounds(&federation.client).await, [1, 2, 3]);
 
-    // Deeper than anything that was marked: from the beginning.
+    // In the last blocks: those are read in any case. Deeper than anything that was marked: from the beginning.
     let fresh = reader(&federation, narrow.url());
     assert_eq!(rounds(&fresh).await, [1, 2, 3]);
     narrow.given();
     let all = connection.head().await.unwrap();
     ask(&connection, "anvil_reorg", json!([1, []])).await;
     assert_eq!(rounds(&fresh).await, [1, 2]);
+    covers(&narrow.given(), all - TAIL + 1, all);
+    // With the first round's posting: an empty block in place of an empty one would be the same.
+    ask(&connection, "anvil_reorg", json!([all - heads[0] + 41, []])).await;
+    assert!(rounds(&fresh).await.is_empty());
     covers(&narrow.given(), 0, all);
 }
 
@@ -383,7 +465,7 @@ async fn blocks_before_the_contracts_are_not_read_where_a_node_knows_them() {
     let head = connection.head().await.unwrap();
     assert_eq!(rounds(&reader(&federation, narrow.url())).await, [1]);
     let given = narrow.given();
-    assert!(given[0].0 > 20_000, "{given:?}");
+    assert!(given[0].0 > 20_000 - TAIL, "{given:?}");
     covers(&given, given[0].0, head);
     assert_eq!(narrow.refused(), []);
 

@@ -40,7 +40,7 @@ pub(crate) struct Args {
     salt: Option<PathBuf>,
     /// Ask a chain by its JSON-RPC url (URL, ID=URL, or ID=URL,URL for nodes that must agree), instead of the directory's or the exported
     /// file's embedded one; again for each chain (in XFL_RPC after a semicolon).
-    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
+    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';', value_parser = crate::unshown::unshown::<Endpoint>())]
     rpc: Vec<Endpoint>,
     /// A block that you trust, as CHAIN_ID:BLOCK_NUMBER:HASH (from another member, your own node or a block explorer): what its chain held then is
     /// proven against it, and a node that says otherwise fails the audit. Again for each chain or block (in XFL_CHECKPOINT after a semicolon).

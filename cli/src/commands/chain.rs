@@ -46,7 +46,7 @@ struct Common {
     dir: PathBuf,
     /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain (in XFL_RPC after a semicolon). As the run's directory
     /// remembers where absent.
-    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
+    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';', value_parser = crate::unshown::unshown::<Endpoint>())]
     rpc: Vec<Endpoint>,
     /// This chain alone.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), env = "XFL_CHAIN_ID", hide_env_values = true)]

@@ -33,7 +33,7 @@ pub(crate) struct Args {
     target: PathBuf,
     /// The home chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree (other chains' may be named too, in XFL_RPC after
     /// a semicolon). Where the directory remembers it, or the embedded chain of a coordinator on this machine, where absent.
-    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
+    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';', value_parser = crate::unshown::unshown::<Endpoint>())]
     rpc: Vec<Endpoint>,
     /// The key that pays the gas and earns half of what is slashed; any account will do.
     #[arg(long, default_value = "payout.key", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
@@ -148,7 +148,7 @@ impl Watch<'_> {
             Some(home) => home,
             None => self
                 .home
-                .insert(self.material.home(args, self.key.as_ref()).await?)
+                .insert(self.material.home(args, self.key.as_ref(), self.printer).await?)
                 .clone(),
         };
         let posted = client.posted().await?;

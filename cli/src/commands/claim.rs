@@ -47,7 +47,7 @@ pub(crate) struct Args {
     payout_key: PathBuf,
     /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain (in XFL_RPC after a semicolon). The embedded chain's is
     /// http://127.0.0.1:7701 where absent.
-    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
+    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';', value_parser = crate::unshown::unshown::<Endpoint>())]
     rpc: Vec<Endpoint>,
     /// Claim on this chain alone; on all where anything is earned where absent.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), env = "XFL_CHAIN_ID", hide_env_values = true)]
@@ -152,6 +152,8 @@ struct Claims {
     total: u128,
     balances: BTreeMap<String, String>,
     waiting: Vec<Value>,
+    /// The file's round and the latest on its chain, where a file was claimed from.
+    files: Vec<(u64, u64, u64)>,
     failed: Vec<(u64, Failure)>,
 }
 
@@ -165,9 +167,25 @@ impl Claims {
 
     /// Something that can't be claimed yet.
     fn waiting(&mut self, chain_id: u64, amount: u128) {
+        if amount == 0 {
+            return;
+        }
         self.lines += &format!("waiting      {amount}\nchain        {chain_id}\n");
         self.waiting
             .push(json!({ "chain_id": chain_id, "amount": amount.to_string() }));
+    }
+
+    /// Something to know about it.
+    fn say(&mut self, what: &str) {
+        self.lines += &format!("note         {what}\n");
+    }
+
+    /// What was claimed on a chain is what a file of one round says.
+    fn file_of(&mut self, chain_id: u64, round: u64, latest: u64) {
+        self.files.push((chain_id, round, latest));
+        if latest > round {
+            self.say(&later(chain_id, round, latest));
+        }
     }
 
     fn claimed(&mut self, chain_id: u64, round: u64, claimed: Claimed) {
@@ -216,7 +234,16 @@ impl Claims {
             return Err(Failure { message, ..failure }.with(data, self.lines));
         }
         if self.claims.is_empty() && self.waiting.is_empty() {
-            return nothing("nothing to claim: everything earned is paid");
+            let later: String = self
+                .files
+                .iter()
+                .filter(|(_, round, latest)| latest > round)
+                .map(|(id, round, latest)| format!("; {}", later(*id, *round, *latest)))
+                .collect();
+            return match self.files.is_empty() {
+                true => nothing("nothing to claim: everything earned is paid"),
+                false => nothing(&format!("nothing to claim: everything in this file is paid{later}")),
+            };
         }
         Outcome::new(data, self.lines)
     }
@@ -263,6 +290,11 @@ impl Claimant<'_> {
         }
         Ok(None)
     }
+}
+
+/// That a chain goes further than a file.
+fn later(chain_id: u64, round: u64, latest: u64) -> String {
+    format!("chain {chain_id} has round {latest}, this file is of round {round}: a later one may hold more")
 }
 
 fn nothing(text: &str) -> Result<Outcome, Failure> {

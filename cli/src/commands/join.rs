@@ -2,6 +2,7 @@
 
 mod check;
 mod practice;
+mod runs;
 
 use std::{
     net::SocketAddr,
@@ -46,7 +47,7 @@ pub(crate) struct Args {
     /// The institution's node key.
     #[arg(long, default_value = "node.pem", env = "XFL_KEY", hide_env_values = true)]
     key: PathBuf,
-    /// The key that signs rounds and receives rewards.
+    /// The key that signs rounds and receives rewards. Beside it, with .runs at the end, is noted in which directory it signs for which run.
     #[arg(long, default_value = "payout.key", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
     payout_key: PathBuf,
     /// The institution's examples, as a CSV file; they never leave.

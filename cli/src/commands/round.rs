@@ -63,11 +63,12 @@ pub(crate) struct Args {
         visible_alias = "rpc",
         default_value = "embedded",
         env = "XFL_CHAIN",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = crate::unshown::unshown::<ChainChoice>()
     )]
     chain: ChainChoice,
     /// Another chain on which members can be paid, as URL or ID=URL; again for each (in XFL_MIRROR after a semicolon). With its id, it may be down when the federation begins.
-    #[arg(long, env = "XFL_MIRROR", hide_env_values = true, value_delimiter = ';')]
+    #[arg(long, env = "XFL_MIRROR", hide_env_values = true, value_delimiter = ';', value_parser = crate::unshown::unshown::<ChainChoice>())]
     mirror: Vec<ChainChoice>,
     /// Blocks that a transaction must have before it counts, its own included; on chains outside this process.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000), env = "XFL_CONFIRMATIONS", hide_env_values = true)]

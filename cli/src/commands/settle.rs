@@ -37,7 +37,7 @@ pub(crate) struct Args {
     payout_key: PathBuf,
     /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain (in XFL_RPC after a semicolon). As the run's directory
     /// remembers where absent.
-    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
+    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';', value_parser = crate::unshown::unshown::<Endpoint>())]
     rpc: Vec<Endpoint>,
     /// Bring up this chain alone.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..), env = "XFL_CHAIN_ID", hide_env_values = true)]
@@ -55,8 +55,11 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
     let key = files::payout_key(&args.payout_key)?;
     crate::runtime()?.block_on(async {
         let federation = Federation::read(&args.dir, &args.rpc).await?;
-        if let Some(path) = federation.write_rewards()? {
-            printer.talk(&format!("rewards of the last round: {}", path.display()));
+        match federation.write_rewards() {
+            Ok(Some(path)) => printer.talk(&format!("rewards of the last round: {}", path.display())),
+            Ok(None) => {}
+            // Posting needs no file.
+            Err(failure) => printer.warn(&format!("the file of rewards wasn't written: {}", failure.message)),
         }
         let mut chains = Chains::new(&federation, args.chain_id, &key, args.confirmations)?;
         let stop = Stop::on_interrupt(*printer);

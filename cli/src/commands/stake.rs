@@ -53,7 +53,7 @@ struct Common {
     #[arg(long, default_value = "payout.key", env = "XFL_PAYOUT_KEY", hide_env_values = true)]
     payout_key: PathBuf,
     /// The home chain's JSON-RPC url, several of it separated by commas; the embedded chain's is http://127.0.0.1:7701 where absent.
-    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
+    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';', value_parser = crate::unshown::unshown::<Endpoint>())]
     rpc: Vec<Endpoint>,
 }
 

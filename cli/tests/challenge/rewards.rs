@@ -127,4 +127,37 @@ async fn members_claim_from_a_file_and_lies_in_it_cost_nothing() {
     assert_eq!(paid["data"]["paid"], due.to_string(), "{paid}");
     assert_eq!(stage.liar.client.token_balance(&account).await.unwrap(), due);
     assert_eq!(stage.run(&claim("rewards-2.xfl"), 0).await["data"]["paid"], "0");
+    let folder = stage.folder.path();
+    let said = |text: String| async move {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xfl"));
+        command.args(text.split_whitespace()).current_dir(folder);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
+        let output = output.await.unwrap();
+        (
+            output.status.code(),
+            [output.stdout, output.stderr]
+                .map(|out| String::from_utf8(out).unwrap())
+                .concat(),
+        )
+    };
+    let line = |name: &str| format!("{} --rpc {}", claim(name), stage.url);
+    let (code, text) = said(line("rewards-2.xfl")).await;
+    assert!(
+        code == Some(0) && text.contains("everything in this file is paid"),
+        "{text}"
+    );
+    assert!(!text.contains("waiting"), "{text}");
+
+    // A file of a round that isn't there says so; once later ones are, it never will be.
+    file(
+        &stage,
+        "next.xfl",
+        &tree(venue, 9, 1_000_000 * due, account),
+        federation,
+    );
+    let (code, text) = said(line("next.xfl")).await;
+    assert!(
+        code == Some(0) && text.contains("the amount is the file's word"),
+        "{text}"
+    );
 }

@@ -14,7 +14,10 @@
 //!
 //! Where contracts are follows from the plan, the run's salt, the coordinator's account and the home chain ([`contracts`]); members check that before
 //! they agree ([`check_contracts`]), with no chain at hand. The salt is drawn once a run ([`run_salt`]): another run of the same plan has contracts of its
-//! own, with stakes and funds of their own, and what members sign in one proves nothing against them in the other.
+//! own, with stakes and funds of their own, and what members sign in one proves nothing against them in the other. That holds with a coordinator that draws
+//! its salts: one that gives a new run an old one's has the old contracts, and a member that began anew in both would have signed two headers for one
+//! round. Members see to that themselves: `xfl join` notes beside the payout key in which directory it signs for which contracts, and signs for none
+//! of them in another.
 
 mod answer;
 pub mod book;

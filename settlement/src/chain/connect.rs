@@ -269,14 +269,17 @@ impl Connection {
     }
 }
 
-/// Host and port of a url, for people: what else it has may be a key. What has neither is cut before anything that may be one.
+/// Host and port of a url, for people: what else it has may be a key. Nothing of what isn't one, or has no host.
 #[must_use]
 pub fn place(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let authority = &rest[..end];
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    host.chars().take(256).collect()
+    let Ok(parsed) = url.trim().parse::<reqwest::Url>() else {
+        return String::new();
+    };
+    let host: String = parsed.host_str().unwrap_or_default().chars().take(256).collect();
+    match parsed.port() {
+        Some(port) if !host.is_empty() => format!("{host}:{port}"),
+        _ => host,
+    }
 }
 
 /// A node by its URL, and whether it is on this machine.

@@ -1,6 +1,6 @@
 //! What the contracts have told so far: admissions with both signatures, posted headers with their signers, payments.
 //!
-//! What was read once isn't asked for again: a client remembers up to which block it has read, with that block's hash, and looks there first ([`reader`]);
+//! What was read once and is deep enough isn't asked for again: a client remembers up to which block it has read, with that block's hash, and looks there first ([`reader`]);
 //! with a file ([`SettlementClient::with_memory`]) the next process goes on there too. The answers are the node's word, to be compared with contract
 //! state and checked signatures ([`crate::audit`]).
 
@@ -217,8 +217,8 @@ impl SettlementClient {
             .collect()
     }
 
-    /// The same, remembering in a file what was read. One that is damaged, or of other contracts, is said and read anew; it is no secret, and believed no
-    /// further than the chain's own state bears it out.
+    /// The same, remembering in a file what was read. One that is damaged, or of other contracts, is said and read anew; it is no secret. It is
+    /// compared with the number of members and the latest round's posting that the contracts hold, and with nothing else.
     #[must_use]
     pub fn with_memory(self, file: PathBuf) -> Self {
         self.remember_in(file)

@@ -21,6 +21,8 @@ pub(crate) struct Narrow {
     given: Mutex<Vec<(u64, u64)>>,
     /// Ranges that it refused.
     refused: Mutex<Vec<(u64, u64)>>,
+    /// A block whose events it keeps back once: it knows that the block is there, and not yet what is in it.
+    hidden: Mutex<Option<u64>>,
     /// It doesn't keep the state of old blocks.
     pub(crate) forgetful: AtomicBool,
     /// It says something else than the node behind it.
@@ -54,6 +56,20 @@ impl Narrow {
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Answers once that there are no events in a range with this block.
+    pub(crate) fn hide(&self, block: u64) {
+        *self.hidden.lock().unwrap() = Some(block);
+    }
+
+    /// Whether the answer is kept back.
+    fn hides(&self, request: &Value) -> Option<()> {
+        let range = &request["params"][0];
+        (request["method"] == "eth_getLogs").then_some(())?;
+        let range = number(&range["fromBlock"])?..=number(&range["toBlock"])?;
+        let mut hidden = self.hidden.lock().unwrap();
+        hidden.take_if(|block| range.contains(block)).map(|_| ())
     }
 
     /// The ranges given since this was asked last.
@@ -91,6 +107,9 @@ impl Narrow {
             Some(message) => {
                 json!({ "jsonrpc": "2.0", "id": request["id"], "error": { "code": -32005, "message": message } })
                     .to_string()
+            }
+            None if self.hides(&request).is_some() => {
+                json!({ "jsonrpc": "2.0", "id": request["id"], "result": [] }).to_string()
             }
             None => {
                 let mut answer = serde_json::from_str(&self.ask(&request.to_string())?).ok()?;

@@ -23,7 +23,7 @@ pub(super) struct Args {
     dir: PathBuf,
     /// A chain's JSON-RPC url, as URL, ID=URL, or ID=URL,URL for several that must agree; again for each chain (in XFL_RPC after a semicolon). What
     /// the file holds already is asked again where absent.
-    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';')]
+    #[arg(long, env = "XFL_RPC", hide_env_values = true, value_delimiter = ';', value_parser = crate::unshown::unshown::<Endpoint>())]
     rpc: Vec<Endpoint>,
 }
 

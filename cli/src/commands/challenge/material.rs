@@ -23,6 +23,7 @@ use crate::{
     chains,
     failure::{Code, Failure},
     files,
+    printer::Printer,
 };
 
 /// Longest file of receipts.
@@ -86,7 +87,12 @@ impl Material {
     }
 
     /// The contracts on the home chain, where rounds are disputed, and the number of rounds planned.
-    pub(super) async fn home(&self, args: &Args, key: Option<&PayoutKey>) -> Result<(SettlementClient, u64), Failure> {
+    pub(super) async fn home(
+        &self,
+        args: &Args,
+        key: Option<&PayoutKey>,
+        printer: &Printer,
+    ) -> Result<(SettlementClient, u64), Failure> {
         let (plan, genesis) = (self.dossier.plan(), self.dossier.genesis());
         let home = &genesis.contracts;
         let rounds = Rounds::begin(genesis.clone())?;
@@ -96,6 +102,12 @@ impl Material {
             Failure::usage(format!("no url of the home chain, {id}, is known"))
                 .hint(format!("name one with --rpc {id}=URL"))
         })?;
+        // Whoever watches should know by whose word.
+        if args.rpc.is_empty()
+            && let Some(file) = chains::said_in(&args.target, home.chain_id)
+        {
+            printer.talk(&format!("chain {} at {way}, as {} says", home.chain_id, file.display()));
+        }
         let connection = settle::connect(way, key)?;
         let deployment = settle::deployment(plan, genesis, home);
         let client = SettlementClient::connect(connection, deployment).await?;

@@ -29,6 +29,17 @@ use crate::{
 /// The longest list of leaves that is gone through where nobody says which node claims, in bytes.
 const MOST: u64 = files::MAX_FILE;
 
+/// How a file's round stands on a chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nobody posted it so far.
+    Unposted,
+    /// It can still be disputed.
+    Posted,
+    /// It pays.
+    Active,
+}
+
 /// A file of rewards and whoever claims from it.
 struct Claimant<'a> {
     path: &'a Path,
@@ -139,7 +150,7 @@ impl Claimant<'_> {
         let connection = settle::connect(way, Some(self.key))?;
         let client = self.contracts(entry, connection).await?;
         let round = self.stored.round();
-        let active = self.check_root(&client).await?;
+        let standing = self.check_root(&client).await?;
         for node in nodes {
             let proof = self
                 .stored
@@ -153,13 +164,15 @@ impl Claimant<'_> {
                 )));
             }
             self.check_binding(&client, node).await?;
-            if !active {
-                let due = proof.leaf.cumulative.saturating_sub(client.paid_to(&node.0).await?);
-                done.waiting(chain_id, due);
+            if standing == Standing::Active {
+                done.claimed(chain_id, round, client.claim(&proof).await?);
                 continue;
             }
-            done.claimed(chain_id, round, client.claim(&proof).await?);
+            let due = proof.leaf.cumulative.saturating_sub(client.paid_to(&node.0).await?);
+            done.waiting(chain_id, due);
         }
+        self.tell(&standing, chain_id, done);
+        done.file_of(chain_id, round, client.latest_round().await?);
         done.balance(chain_id, client.token_balance(&self.key.account()).await?);
         Ok(())
     }
@@ -194,15 +207,38 @@ impl Claimant<'_> {
         Ok(SettlementClient::unchecked(connection, found))
     }
 
-    /// Whether the round is claimable; its root on the chain must be the file's.
-    async fn check_root(&self, client: &SettlementClient) -> Result<bool, Failure> {
+    /// What there is to know beside amounts that wait.
+    fn tell(&self, standing: &Standing, chain_id: u64, done: &mut Claims) {
+        if *standing == Standing::Unposted {
+            let round = self.stored.round();
+            done.say(&format!(
+                "round {round} isn't posted on chain {chain_id} yet: the amount is the file's word"
+            ));
+        }
+    }
+
+    /// How the round stands on the chain; its root there must be the file's. A round that will never be there is a failure.
+    async fn check_root(&self, client: &SettlementClient) -> Result<Standing, Failure> {
         let (round, chain_id) = (self.stored.round(), client.deployment().chain_id);
         match client.posted_header(round).await? {
             Some(header) if header.reward_root != self.stored.root() => Err(self.lie(&format!(
                 "its rewards aren't those that were signed for round {round}: chain {chain_id} has another root"
             ))),
-            Some(_) => Ok(client.is_active(round).await?),
-            None => Ok(false),
+            Some(_) if client.is_active(round).await? => Ok(Standing::Active),
+            Some(_) => Ok(Standing::Posted),
+            None => match client.latest_round().await? {
+                latest if latest > round => Err(Failure::new(
+                    Code::Network,
+                    format!(
+                        "{}: round {round} was skipped or voided on chain {chain_id}, whose latest is round {latest}; nothing was sent",
+                        self.path.display()
+                    ),
+                )
+                .hint(format!(
+                    "take a later file, rewards-{latest}.xfl: totals are cumulative, so that nothing earned is lost"
+                ))),
+                _ => Ok(Standing::Unposted),
+            },
         }
     }
 

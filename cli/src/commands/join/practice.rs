@@ -19,7 +19,7 @@ use xfl_core::{
 };
 use xfl_privacy::{Mode, Unit, budget::Limit};
 
-use super::Args;
+use super::{Args, runs};
 use crate::{
     commands::budget::{Cost, cost},
     failure::Failure,
@@ -86,6 +86,15 @@ impl<'a> Maker<'a> {
             );
         }
         self.own.allows(plan)?;
+        let domain = genesis.contracts.rounds_domain(plan.federation().0);
+        if !runs::claim(&self.args.payout_key, &self.args.dir, &domain)?
+            && let Ok(mut notes) = self.notes.lock()
+        {
+            let key = self.args.payout_key.display();
+            notes.push(format!(
+                "warning: {key}.runs can't be written: nothing keeps this key from signing for the same contracts in another --dir"
+            ));
+        }
         let terms = plan.terms();
         let model = terms.model.build(&terms.data, self.device)?;
         if genesis.model.len() != model.dimension() {

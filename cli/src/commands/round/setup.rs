@@ -122,8 +122,7 @@ fn keep(kept: &Path, bytes: &[u8]) -> Result<(), Failure> {
             "the held-out data differ from {}, which this run began with",
             kept.display()
         );
-        return Err(Failure::usage(what)
-            .hint("leave --held-out away, or begin a new run with a new federation.id and another --dir"));
+        return Err(Failure::usage(what).hint("leave --held-out away, or begin a new run in another --dir"));
     }
     if let Some(folder) = kept.parent().filter(|folder| !folder.is_dir()) {
         use std::os::unix::fs::DirBuilderExt;

@@ -71,7 +71,9 @@ pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<
             return Err(CoordinateError::Voided { round, chain_id });
         }
     }
-    lines.remembered.write(&setup.dir).map_err(SettleError::from)?;
+    if lines.news {
+        lines.remembered.write(&setup.dir).map_err(SettleError::from)?;
+    }
     let files = Files::open(&setup.dir, &journal.records()?)?;
     Ok(Opened {
         journal,
@@ -88,6 +90,8 @@ pub(super) async fn open(setup: &Setup, tell: &mut impl FnMut(Event)) -> Result<
 struct Lines {
     /// As the run's directory has them.
     remembered: Endpoints,
+    /// Whether there is anything in it that the file doesn't have.
+    news: bool,
     /// The same, and what is written beside the plan.
     known: Endpoints,
     embedded: Option<Connection>,
@@ -99,6 +103,7 @@ impl Lines {
         Ok(Self {
             known: remembered.clone().or(&setup.endpoints),
             remembered,
+            news: false,
             embedded: None,
         })
     }
@@ -144,7 +149,7 @@ impl Lines {
                 (id, endpoint.urls.clone())
             }
         };
-        self.remembered.remember(id, urls.clone());
+        self.news |= self.remembered.remember(id, urls.clone());
         self.known.put(id, urls);
         Ok(id)
     }
@@ -173,7 +178,7 @@ async fn sites(setup: &Setup, rounds: &Rounds, lines: &mut Lines) -> Result<Vec<
     }
     if named.first() != Some(&genesis.contracts.chain_id) {
         return Err(CoordinateError::OtherFederation(format!(
-            "this run's home chain is {}, not the one of --chain; name its url with --chain, or begin a new run with a new federation.id and another --dir",
+            "this run's home chain is {}, not the one of --chain; name its url with --chain, or begin a new run in another --dir",
             genesis.contracts.chain_id
         )));
     }
@@ -182,7 +187,7 @@ async fn sites(setup: &Setup, rounds: &Rounds, lines: &mut Lines) -> Result<Vec<
         .find(|id| genesis.chains().all(|chain| chain.chain_id != **id))
     {
         return Err(CoordinateError::OtherFederation(format!(
-            "chain {stranger} is none of this run's; a federation's chains are fixed when it begins: begin a new run with a new federation.id and another --dir"
+            "chain {stranger} is none of this run's; a federation's chains are fixed when it begins: begin a new run in another --dir"
         )));
     }
     let mut sites = Vec::new();
@@ -290,18 +295,18 @@ fn replay(transcript: &[u8]) -> Result<(Book, Rounds), CoordinateError> {
 fn same_federation(setup: &Setup, rounds: &Rounds) -> Result<(), CoordinateError> {
     let genesis = rounds.genesis();
     if genesis.plan != setup.plan.text() {
-        let what = "federation.toml changed since this run began; restore it, or begin a new run with a new federation.id and another --dir";
+        let what = "federation.toml changed since this run began; restore it, or begin a new run in another --dir";
         return Err(CoordinateError::OtherFederation(what.into()));
     }
     if setup.payout.account() != genesis.contracts.coordinator {
         let what = "the payout key isn't the one that this run's contracts know as the coordinator's; \
-                    name that one with --payout-key, or begin a new run with a new federation.id and another --dir";
+                    name that one with --payout-key, or begin a new run in another --dir";
         return Err(CoordinateError::OtherFederation(what.into()));
     }
     let mut members = setup.members.clone();
     members.sort();
     if encode(&members) != encode(&genesis.members) {
-        let what = "the members changed since this run began; restore the list, or begin a new run with a new federation.id and another --dir";
+        let what = "the members changed since this run began; restore the list, or begin a new run in another --dir";
         return Err(CoordinateError::OtherFederation(what.into()));
     }
     Ok(())

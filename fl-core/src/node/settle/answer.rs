@@ -34,10 +34,10 @@ enum Unanswered {
 /// coins for gas; the bonds are owed to that key. Rows that can't be made or shown are said, tried again with longer and longer pauses, and keep
 /// no other round's from being shown.
 pub async fn answer_demands(client: SettlementClient, transcript: PathBuf) {
-    let mut pause = LOOK;
+    let (mut pause, mut doubt) = (LOOK, Doubt::default());
     loop {
         tokio::time::sleep(pause).await;
-        let (shown, failed) = answer(&client, &transcript).await;
+        let (shown, failed) = answer(&client, &transcript, &mut doubt).await;
         if shown > 0 {
             tracing::info!(shown, "rows were demanded, and shown");
         }
@@ -52,8 +52,8 @@ pub async fn answer_demands(client: SettlementClient, transcript: PathBuf) {
 }
 
 /// Shows what is open now; how many rows, and the first thing that kept others from being shown.
-async fn answer(client: &SettlementClient, transcript: &Path) -> (usize, Option<Unanswered>) {
-    let wanted = match open(client).await {
+async fn answer(client: &SettlementClient, transcript: &Path, doubt: &mut Doubt) -> (usize, Option<Unanswered>) {
+    let wanted = match open(client, doubt).await {
         Ok(wanted) if wanted.is_empty() => return (0, None),
         Ok(wanted) => wanted,
         Err(error) => return (0, Some(error.into())),
@@ -86,11 +86,50 @@ async fn answer(client: &SettlementClient, transcript: &Path) -> (usize, Option<
     (shown, failed)
 }
 
-/// Rounds that stand, and their rows that are demanded and not shown yet.
-async fn open(client: &SettlementClient) -> Result<Vec<(RoundHeader, Vec<u64>)>, ClientError> {
-    if client.held_back().await?.is_none() {
-        return Ok(Vec::new());
+/// Looks after which events are read anew once more, while a round is held back and nothing open is found.
+const AGAIN: u32 = 30;
+
+/// When the events were read anew because none of them is the demand that holds a round back.
+#[derive(Default)]
+struct Doubt {
+    /// What was held back then.
+    held: Option<(u64, u64)>,
+    /// Looks since.
+    looks: u32,
+}
+
+impl Doubt {
+    /// Whether to read anew: once for each thing that holds rounds back, and then now and then, since rounds may be held back a while after an answer.
+    fn grows(&mut self, held: (u64, u64)) -> bool {
+        let known = self.held == Some(held) && self.looks < AGAIN;
+        self.looks = if known { self.looks + 1 } else { 0 };
+        self.held = Some(held);
+        !known
     }
+}
+
+/// Rounds that stand, and their rows that are demanded and not shown yet. The contract says that something holds rounds back: where no event tells what,
+/// a node may have kept it back, and an honest round would be void over it.
+async fn open(client: &SettlementClient, doubt: &mut Doubt) -> Result<Vec<(RoundHeader, Vec<u64>)>, ClientError> {
+    let Some(held) = client.held_back().await? else {
+        *doubt = Doubt::default();
+        return Ok(Vec::new());
+    };
+    let wanted = told(client).await?;
+    if !wanted.is_empty() || !doubt.grows(held) {
+        return Ok(wanted);
+    }
+    tracing::warn!(
+        from_round = held.0,
+        until = held.1,
+        "rounds are held back, and no open demand is among the events that were read; reading all of them anew"
+    );
+    client.forget_events().await;
+    told(client).await
+}
+
+/// The same, as far as events tell.
+async fn told(client: &SettlementClient) -> Result<Vec<(RoundHeader, Vec<u64>)>, ClientError> {
     let demanded = client.demanded().await?;
     let mut wanted = Vec::new();
     for posted in client.posted().await? {
@@ -111,4 +150,18 @@ async fn open(client: &SettlementClient) -> Result<Vec<(RoundHeader, Vec<u64>)>,
         }
     }
     Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_rounds_back_is_doubted_once_and_then_now_and_then() {
+        let mut doubt = Doubt::default();
+        assert!(doubt.grows((2, 100)));
+        let next = (1..=AGAIN + 1).find(|_| doubt.grows((2, 100)));
+        assert_eq!(next, Some(AGAIN + 1));
+        assert!(doubt.grows((2, 101)) && !doubt.grows((2, 101)));
+    }
 }

@@ -176,9 +176,10 @@ pub enum EndpointsError {
     },
 }
 
-/// A message without what it quotes.
+/// A message without what it quotes, in whichever way: all between the first such sign and the last.
 fn unquoted(message: &str) -> String {
-    match (message.find('"'), message.rfind('"')) {
+    const SIGNS: [char; 2] = ['"', '`'];
+    match (message.find(SIGNS), message.rfind(SIGNS)) {
         (Some(from), Some(to)) => message[..from].to_owned() + "something" + &message[to + 1..],
         _ => message.to_owned(),
     }
@@ -281,11 +282,14 @@ impl Endpoints {
         self.add(chain_id, urls, false);
     }
 
-    /// Notes down how a chain was reached; somebody else's word goes before that.
-    pub fn remember(&mut self, chain_id: u64, urls: Vec<String>) {
-        if self.of(chain_id).is_none_or(|known| known.urls != urls) {
+    /// Notes down how a chain was reached; what somebody wrote on purpose stays. Whether anything changed.
+    pub fn remember(&mut self, chain_id: u64, urls: Vec<String>) -> bool {
+        let there = self.chains.iter().find(|known| known.id == chain_id);
+        let new = there.is_none_or(|known| known.remembered && known.urls != urls);
+        if new {
             self.add(chain_id, urls, true);
         }
+        new
     }
 
     fn add(&mut self, id: u64, urls: Vec<String>, remembered: bool) {
@@ -336,10 +340,15 @@ mod tests {
             "0=http://a",
             "99999999999999999999999=http://a",
             "http://a,b",
+            "https:\\\\SECRET@a b\\SECRET",
+            "https://user:SEC?RET@host/SECRET",
+            "nothing\\SECRET",
         ] {
             let error = text.parse::<Endpoint>().unwrap_err().to_string();
-            assert!(!error.contains("SECRET"), "{error}");
+            assert!(!error.contains("SECRET") && !error.contains("SEC?"), "{error}");
         }
+        let backslash: Endpoint = "https:\\\\user:SECRET@node.example:1\\v2\\SECRET".parse().unwrap();
+        assert_eq!(backslash.to_string(), "node.example:1");
         assert_eq!("embedded".parse::<ChainChoice>().unwrap(), ChainChoice::Embedded);
         assert_eq!("31337".parse::<ChainChoice>().unwrap(), ChainChoice::Known(31_337));
         assert!("0".parse::<ChainChoice>().is_err());
@@ -354,6 +363,9 @@ mod tests {
         known.put(1, urls("http://a"));
         known.remember(2, urls("http://b"));
         known.put(1, urls("http://c,http://d"));
+        // A run leaves alone what was written on purpose, and says whether there is anything to write.
+        assert!(!known.remember(1, urls("http://e")) && !known.remember(2, urls("http://b")));
+        assert!(known.clone().remember(2, urls("http://e")) && known.of(1).unwrap().urls.len() == 2);
         known.write(dir.path()).unwrap();
         let read = Endpoints::read(dir.path()).unwrap();
         assert_eq!(read, known);
@@ -384,6 +396,10 @@ mod tests {
             ("[[chain]]\nid = 1\nurls = [\"http://SECRET\"", "line 3"),
             ("[[chain]]\nid = \"SECRET\"\nurls = []", "line 2"),
             ("[[chain]]\nid = 1\nurls = []\nkey = 1", "unknown field"),
+            (
+                "[[chain]]\nid = 1\nurls = []\n\"https://node/SECRET\" = 1",
+                "unknown field something",
+            ),
             ("[[chain]]\nid = 1\nurls = []", "no url"),
             ("[[chain]]\nid = 1\nurls = \"http://SECRET\"", "line 3"),
             ("[[chain]]\nid = 1\nurls = [\"ftp://SECRET\"]", "no http or https url"),

@@ -7,11 +7,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use xfl_settlement::stored::{self, Stored};
+use xfl_settlement::stored;
 
 use crate::round::Rounds;
 
-/// Writes `rewards-ROUND.xfl` for the last finished round, unless it is there; where it is, or none before the first round.
+/// Writes `rewards-ROUND.xfl` for the last finished round, in one step, whatever is there: one that was damaged is repaired. Where it is, or none before the
+/// first round.
 ///
 /// # Errors
 /// Those of the file.
@@ -22,10 +23,6 @@ pub fn write_rewards(dir: &Path, rounds: &Rounds) -> io::Result<Option<PathBuf>>
     }
     let tree = ledger.tree();
     let path = dir.join(format!("rewards-{}.xfl", tree.round()));
-    let there = std::fs::File::open(&path).ok().and_then(|file| Stored::open(file).ok());
-    if there.is_some_and(|there| (there.federation(), there.root()) == (ledger.federation(), tree.root())) {
-        return Ok(Some(path));
-    }
     let new = tempfile::NamedTempFile::new_in(dir)?;
     let mut out = io::BufWriter::new(new);
     stored::write(&tree, &ledger.federation(), &mut out)?;

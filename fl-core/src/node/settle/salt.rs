@@ -24,6 +24,8 @@ pub fn run_salt(dir: &Path, entropy: impl FnOnce() -> io::Result<[u8; 16]>) -> i
             std::fs::write(new.path(), salt)?;
             new.as_file().sync_all()?;
             new.persist(&path)?;
+            // Without it a crash could take the name back, after contracts were paid for.
+            std::fs::File::open(dir)?.sync_all()?;
             Ok(salt)
         }
         Err(error) => Err(error),

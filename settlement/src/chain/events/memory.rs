@@ -63,6 +63,11 @@ impl Memory {
         (memory, past.unwrap_or_default())
     }
 
+    /// What is in the file counts no more: it is written over at the next chance.
+    pub(super) fn forget(&mut self) {
+        self.kept = None;
+    }
+
     /// Writes what is new, if it is worth it.
     pub(super) fn keep(&mut self, past: &Past, deployment: &Deployment) {
         let (count, last) = extent(past);

@@ -1,13 +1,20 @@
-//! Reading events once: up to the latest block that is deep enough, from where the last look ended.
+//! Reading events once: up to a block that is deep enough, from where the last look ended.
 //!
 //! A look asks for the chain's head, for the block where the last one ended, and for what came after it. If that block has another hash, a
 //! reorganisation went deeper than it: the reader goes back to the last earlier mark that the chain still has, or to the block in which the contracts were
 //! made, and reads on from there. What is read is taken only if the last block is the same before and after, so that answers of two branches never
-//! mix. Blocks that aren't deep enough yet (the connection's confirmations) are read each time and not remembered.
+//! mix. The last [`TAIL`] blocks, or as many as the connection's confirmations ask for, are read at each look and never remembered: a node behind a
+//! balancer may know a block's number before it has the block's events, and says then that there are none. What is deeper is remembered range by
+//! range, so that a long reading that is cut off goes on where it was.
 //!
-//! Nodes bound ranges and answers differently, and say so with errors of their own: a range that is refused is halved, for good.
+//! Nodes bound ranges and answers differently, and say so with errors of their own: a range that is refused is halved, and grows again after
+//! successes. One block that is refused is an error.
 //!
 //! Where the contracts were made is found by asking for their code in earlier blocks; a node that doesn't keep old state is asked from block 0.
+//!
+//! What comes from a file, or begins late on a node's word, is compared with two things that the contracts hold: how many members there are, and the
+//! posting of the latest round. Where they say more, even at a second look, all of it is read anew. Nothing else is compared: a demand or a payment that a node
+//! kept back isn't noticed here, which is what [`SettlementClient::forget_events`] is for.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -30,6 +37,12 @@ use crate::payout::Account;
 
 /// Blocks asked for at once to begin with.
 const RANGE: u64 = 10_000;
+/// Blocks before the head that are read again at each look, at least.
+const TAIL: u64 = 32;
+/// Whole ranges that a node must give before it is asked for twice as much.
+const GROW: u32 = 32;
+/// Ranges after which what was read is written down, while reading goes on.
+const OFTEN: usize = 64;
 /// Marks that are kept; older ones are thinned out.
 const MARKS: usize = 64;
 /// The most events of one federation on one chain.
@@ -107,9 +120,15 @@ impl Past {
 pub(crate) struct Reader {
     past: Past,
     range: u64,
+    /// Whole ranges given since the range changed.
+    given: u32,
+    /// A block from which on events can be, once that was found out.
+    began: Option<u64>,
     memory: Option<Memory>,
-    /// What comes from a file, or begins late on a node's word alone, is compared with the contracts' state once.
+    /// What comes from a file, or begins late on a node's word alone, is compared with the contracts' state.
     doubted: bool,
+    /// It is being read anew because something was missing.
+    anew: bool,
 }
 
 impl Default for Reader {
@@ -117,8 +136,11 @@ impl Default for Reader {
         Self {
             past: Past::default(),
             range: RANGE,
+            given: 0,
+            began: None,
             memory: None,
             doubted: false,
+            anew: false,
         }
     }
 }
@@ -136,32 +158,49 @@ impl Reader {
                 break;
             }
             self.past.pop();
+            self.began = None;
         }
         Ok(())
     }
 
-    /// Everything that these contracts told in some blocks.
-    async fn fetch(
+    /// Everything is read again from this block on, or from where the contracts were made.
+    fn forget(&mut self, from: Option<u64>) {
+        self.past = Past::default();
+        self.began = from;
+        if let Some(memory) = &mut self.memory {
+            memory.forget();
+        }
+    }
+
+    /// What these contracts told from a block on, as far as a node tells it at once; and the last block of that.
+    async fn fetch_some(
         &mut self,
         connection: &Connection,
         of: &Deployment,
         from: u64,
         last: u64,
-    ) -> Result<Vec<Told>, ClientError> {
+    ) -> Result<(u64, Vec<Told>), ClientError> {
         let contracts = contracts(of);
-        let (mut told, mut from) = (Vec::new(), from);
-        while from <= last {
+        let addresses: Vec<Address> = contracts.iter().map(Address::from).collect();
+        loop {
             let to = last.min(from.saturating_add(self.range - 1));
-            let addresses: Vec<Address> = contracts.iter().map(Address::from).collect();
-            let filter = Filter::new().address(addresses).from_block(from).to_block(to);
+            let span = to - from + 1;
+            let filter = Filter::new().address(addresses.clone()).from_block(from).to_block(to);
             let logs = match connection.provider().get_logs(&filter).await {
                 Ok(logs) => logs,
-                Err(error) if error.is_error_resp() && self.range > 1 => {
-                    self.range /= 2;
+                Err(error) if error.is_error_resp() && span > 1 => {
+                    (self.range, self.given) = (span / 2, 0);
                     continue;
                 }
                 Err(error) => return Err(ConnectionError::rpc(error).into()),
             };
+            if span == self.range && self.range < RANGE {
+                self.given += 1;
+                if self.given >= GROW {
+                    (self.range, self.given) = ((self.range * 2).min(RANGE), 0);
+                }
+            }
+            let mut told = Vec::with_capacity(logs.len());
             for log in logs {
                 let event =
                     event(log).filter(|event| contracts.contains(&event.address) && (from..=to).contains(&event.block));
@@ -169,14 +208,17 @@ impl Reader {
                     what: "an event that wasn't asked for",
                 })?);
             }
-            if told.len() + self.past.told.len() > MAX_EVENTS {
-                return Err(ClientError::Answer {
-                    what: "more events than a federation has",
-                });
-            }
-            from = to.saturating_add(1);
+            return Ok((to, told));
         }
-        Ok(told)
+    }
+
+    fn bounded(&self, more: usize) -> Result<(), ClientError> {
+        match self.past.told.len() + more > MAX_EVENTS {
+            true => Err(ClientError::Answer {
+                what: "more events than a federation has",
+            }),
+            false => Ok(()),
+        }
     }
 }
 
@@ -211,30 +253,39 @@ impl SettlementClient {
         self
     }
 
+    /// Forgets what the chain told so far, in the file too: what is asked for next is read anew, from where the contracts were made. For those who know
+    /// from the contracts' state that something was told which isn't among what was read.
+    pub async fn forget_events(&self) {
+        self.events.lock().await.forget(None);
+    }
+
     /// Reads on to the latest block; what isn't deep enough to be remembered comes apart.
     pub(super) async fn read_events(&self) -> Result<(MutexGuard<'_, Reader>, Vec<Told>), ClientError> {
         let mut reader = self.events.lock().await;
+        let mut alarmed = false;
         for _ in 0..LOOKS {
-            let Some(tail) = self.look(&mut reader).await? else {
+            let looked = self.look(&mut reader).await;
+            // Also where it was cut off.
+            self.keep(&mut reader);
+            let Some(tail) = looked? else {
                 continue;
             };
-            if reader.doubted {
-                reader.doubted = false;
-                if !self.bears_out(&reader, &tail).await? {
-                    tracing::warn!(
-                        chain_id = self.deployment().chain_id,
-                        "the events that are remembered aren't all that the contracts told; reading them anew"
-                    );
-                    reader.past = Past::default();
-                    // Where to begin may be what was wrong.
-                    let Some(tail) = self.look_from(&mut reader, 0).await? else {
-                        continue;
-                    };
-                    self.keep(&mut reader);
-                    return Ok((reader, tail));
+            if reader.doubted && !reader.anew && !self.bears_out(&reader, &tail).await? {
+                // Something may have been told in between, or by a node that is behind.
+                if !alarmed {
+                    alarmed = true;
+                    continue;
                 }
+                tracing::warn!(
+                    chain_id = self.deployment().chain_id,
+                    "the events that are remembered aren't all that the contracts told; reading them anew"
+                );
+                // Where to begin may be what was wrong.
+                reader.forget(Some(0));
+                reader.anew = true;
+                continue;
             }
-            self.keep(&mut reader);
+            (reader.doubted, reader.anew) = (false, false);
             return Ok((reader, tail));
         }
         Err(ClientError::Answer {
@@ -242,49 +293,74 @@ impl SettlementClient {
         })
     }
 
+    /// One look; none where the chain changed meanwhile.
     async fn look(&self, reader: &mut Reader) -> Result<Option<Vec<Told>>, ClientError> {
-        reader.rewind(self.connection()).await?;
-        let from = match reader.past.marks.last() {
-            Some(mark) => mark.number.saturating_add(1),
-            None => {
+        let (connection, of) = (self.connection(), self.deployment());
+        reader.rewind(connection).await?;
+        let mut from = match (reader.past.marks.last(), reader.began) {
+            (Some(mark), _) => mark.number.saturating_add(1),
+            (None, Some(began)) => began,
+            (None, None) => {
                 let Some(made) = self.made(reader.range).await? else {
                     return Ok(Some(Vec::new()));
                 };
                 reader.doubted |= made > 0;
-                made
+                // A reorganisation may move it a little.
+                let began = made.saturating_sub(TAIL);
+                reader.began = Some(began);
+                began
             }
         };
-        self.look_from(reader, from).await
+        let head = connection.head().await?;
+        let depth = TAIL.max(connection.confirmations().saturating_sub(1));
+        if let Some(deep) = head.checked_sub(depth) {
+            let mut ranges = 0;
+            while from <= deep {
+                let Some(next) = self.go_on(reader, from, deep).await? else {
+                    return Ok(None);
+                };
+                from = next;
+                ranges += 1;
+                if ranges % OFTEN == 0 {
+                    self.keep(reader);
+                }
+            }
+        }
+        let before = connection.block_hash(head).await?;
+        let mut tail = Vec::new();
+        while from <= head {
+            let (to, told) = reader.fetch_some(connection, of, from, head).await?;
+            tail.extend(told);
+            reader.bounded(tail.len())?;
+            from = to.saturating_add(1);
+        }
+        let same = before.is_some() && connection.block_hash(head).await? == before;
+        Ok((same && self.stands(reader).await?).then_some(tail))
     }
 
-    /// One look; none where the chain changed meanwhile.
-    async fn look_from(&self, reader: &mut Reader, from: u64) -> Result<Option<Vec<Told>>, ClientError> {
-        let (connection, of) = (self.connection(), self.deployment());
-        let head = connection.head().await?;
-        if head < from {
-            return Ok(Some(Vec::new()));
-        }
-        let last = head.saturating_sub(connection.confirmations().saturating_sub(1));
-        let before = connection.block_hash(last).await?;
-        let told = reader.fetch(connection, of, from, last).await?;
-        let tail = reader
-            .fetch(connection, of, from.max(last.saturating_add(1)), head)
-            .await?;
-        let Some(hash) = connection.block_hash(last).await?.filter(|hash| Some(*hash) == before) else {
+    /// Reads and marks one range of blocks that are deep enough, and says where the next begins; none where the chain changed meanwhile.
+    async fn go_on(&self, reader: &mut Reader, from: u64, deep: u64) -> Result<Option<u64>, ClientError> {
+        let connection = self.connection();
+        let before = connection.block_hash(deep).await?;
+        let (number, told) = reader.fetch_some(connection, self.deployment(), from, deep).await?;
+        reader.bounded(told.len())?;
+        let hash = connection.block_hash(number).await?;
+        // The hash of a later block is one of all before it.
+        let same = before.is_some() && connection.block_hash(deep).await? == before;
+        let (Some(hash), true) = (hash, same && self.stands(reader).await?) else {
             return Ok(None);
         };
-        // Between the mark and the new one the chain may have changed before the first answer.
-        let mark = reader.past.marks.last().copied();
-        if let Some(mark) = mark
-            && connection.block_hash(mark.number).await? != Some(mark.hash)
-        {
-            return Ok(None);
-        }
-        if last >= from {
-            reader.past.told.extend(told);
-            reader.past.push(Mark { number: last, hash });
-        }
-        Ok(Some(tail))
+        reader.past.told.extend(told);
+        reader.past.push(Mark { number, hash });
+        Ok(Some(number.saturating_add(1)))
+    }
+
+    /// Whether the chain still has the last mark: it may have changed between that and the first answer.
+    async fn stands(&self, reader: &Reader) -> Result<bool, ClientError> {
+        Ok(match reader.past.marks.last() {
+            Some(mark) => self.connection().block_hash(mark.number).await? == Some(mark.hash),
+            None => true,
+        })
     }
 
     fn keep(&self, reader: &mut Reader) {
@@ -319,7 +395,7 @@ impl SettlementClient {
         Ok(Some(low))
     }
 
-    /// Whether the contracts' state follows from what was told: every member there is was admitted, and the last round was posted.
+    /// Whether the contracts have no more members than were told of, and their last round's posting was told of. That is all that is compared.
     async fn bears_out(&self, reader: &Reader, tail: &[Told]) -> Result<bool, ClientError> {
         let told = |topic: B256| {
             let all = reader.past.told.iter().chain(tail);
