@@ -56,7 +56,13 @@ struct Arguments {
     #[arg(long, env = "XFL_MNIST_QUICK")]
     quick: bool,
     /// Units of each hidden layer of the model, such as 50,50,50
-    #[arg(long, env = "XFL_MNIST_HIDDEN", value_name = "N,N", value_delimiter = ',', default_value = "50")]
+    #[arg(
+        long,
+        env = "XFL_MNIST_HIDDEN",
+        value_name = "N,N",
+        value_delimiter = ',',
+        default_value = "50"
+    )]
     hidden: Vec<usize>,
     /// Channels of convolutions before the hidden layer, such as 8,16 [default: none, a perceptron]
     #[arg(long, env = "XFL_MNIST_CHANNELS", value_name = "N,N", value_delimiter = ',')]

@@ -105,11 +105,11 @@ impl Past {
             self.marks.push(mark);
         }
         if self.marks.len() > MARKS {
-            // Of the older half every other one goes: how far back a mark is, and how far it is from the next, stay alike.
+            // Of the older half every other one goes, never the oldest: how far back a mark is, and how far it is from the next, stay alike.
             let mut place = 0;
             self.marks.retain(|_| {
                 place += 1;
-                place > MARKS / 2 || place % 2 == 0
+                place > MARKS / 2 || place % 2 == 1
             });
         }
     }
