@@ -11,7 +11,7 @@
 //! That this is what it is follows from the logs in the authors' repository (`outputs/exp3`), which give it for RFA under IPM
 //! (13.5); the figures for Krum, and for RFA under ALIE, are taken from these logs in the same way.
 //!
-//! What differs here: the model, a perceptron with one hidden layer instead of two convolutions with dropout; all 10,000
+//! What differs here: the model, a perceptron (with one hidden layer unless told otherwise) instead of two convolutions with dropout; all 10,000
 //! test digits instead of 9,984; the plain mean, which the paper doesn't show here.
 
 use xfl_aggregation::Neighbours;
