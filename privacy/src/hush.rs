@@ -25,14 +25,17 @@ mod tests {
     #[test]
     fn the_panic_hook_survives_noise_on_many_threads() {
         static HEARD: AtomicUsize = AtomicUsize::new(0);
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref::<&str>() == Some(&"heard") {
-                HEARD.fetch_add(1, Ordering::SeqCst);
-            } else {
-                before(info);
-            }
-        }));
+        // In a turn of its own: whoever has one puts back the hook that it found.
+        super::taking_turns(|| {
+            let before = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                if info.payload().downcast_ref::<&str>() == Some(&"heard") {
+                    HEARD.fetch_add(1, Ordering::SeqCst);
+                } else {
+                    before(info);
+                }
+            }));
+        });
         let work = || {
             let mechanism = testing::institution(10_000, 1000, 1.0);
             let update = crate::clip(vec![0.0; 10_000], &mechanism).unwrap().quantise().unwrap();

@@ -44,11 +44,11 @@ pub(crate) fn judge(world: &World, end: &End) {
         .checks
         .iter()
         .filter(|c| c.verdict != Verdict::Holds)
-        // What a trusted coordinator alone can know is said to be unchecked.
+        // What the coordinator alone can know is said to be unchecked: that answers didn't come, and all of a sealed round.
         .filter(|c| {
-            !(scenario.plan.sealed()
-                && c.verdict == Verdict::Unchecked
-                && (c.text.contains("coordinator's word") || c.text.contains("its word")))
+            let word = c.text.contains("coordinator's word") || c.text.contains("its word");
+            let given_up = c.text.starts_with("abandoned");
+            !(c.verdict == Verdict::Unchecked && word && (given_up || scenario.plan.sealed()))
         })
         .map(ToString::to_string)
         .collect();

@@ -97,7 +97,7 @@ pub enum CollectError {
         /// The block's number.
         block: u64,
         /// Why.
-        source: AccountError,
+        source: Box<AccountError>,
     },
     /// Receipts that can't be a block's.
     #[error("chain {chain_id}, block {block}: {source}")]
@@ -107,7 +107,7 @@ pub enum CollectError {
         /// The block's number.
         block: u64,
         /// Why.
-        source: ReceiptError,
+        source: Box<ReceiptError>,
     },
 }
 

@@ -1,5 +1,6 @@
 //! One chain's node, asked for headers, proofs and receipts.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::eips::eip2718::Encodable2718;
@@ -142,7 +143,7 @@ impl Node {
         let wrong = |source| CollectError::Account {
             chain_id: self.chain_id,
             block: block.number,
-            source,
+            source: Box::new(source),
         };
         for chunk in slots.chunks(SLOTS) {
             let keys = chunk.iter().map(B256::from).collect();
@@ -186,17 +187,15 @@ impl Node {
         let receipt = self.receipt(B256::from(*transaction)).await?;
         let place = receipt.and_then(|receipt| Some((receipt.block_number?, receipt.transaction_index?)));
         let Some((number, index)) = place else { return Ok(None) };
-        if !blocks.contains_key(&number) {
-            blocks.insert(number, self.receipts(number).await?);
-        }
-        let Some((block, bytes, receipts)) = blocks.get(&number) else {
-            return Ok(None);
+        let (block, bytes, receipts) = match blocks.entry(number) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(place) => place.insert(self.receipts(number).await?),
         };
         let proof = receipt::prove(receipts, index);
         let (root, nodes) = proof.map_err(|source| CollectError::Receipt {
             chain_id: self.chain_id,
             block: number,
-            source,
+            source: Box::new(source),
         })?;
         let (proven, said) = (B256::from(block.receipts_root), B256::from(root));
         self.same(number, "the root of its receipts", proven, said)?;
