@@ -1,6 +1,6 @@
 //! What the contracts have told so far: admissions with both signatures, posted headers with their signers, payments.
 //!
-//! What was read once and is deep enough isn't asked for again: a client remembers up to which block it has read, with that block's hash, and looks there first ([`reader`]);
+//! What was read once and is deep enough isn't asked for again: a client remembers up to which block it has read, with that block's hash, and looks there first (`reader`);
 //! with a file ([`SettlementClient::with_memory`]) the next process goes on there too. The answers are the node's word, to be compared with contract
 //! state and checked signatures ([`crate::audit`]).
 
