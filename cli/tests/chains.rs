@@ -215,6 +215,16 @@ fn members_are_paid_on_four_chains_whatever_happens_to_them() {
             one["rounds"] != other["rounds"] && one["token"] != other["token"],
             "{one} {other}"
         );
+        let terms = &one["terms"];
+        assert!(
+            terms["threshold"].as_u64() >= Some(2) && terms["activation_seconds"] == 1,
+            "{one}"
+        );
+        assert_eq!(
+            terms["penalty_wei"].is_string(),
+            id == 31_337,
+            "stakes are at home: {one}"
+        );
     }
     let stood = place.run("chain verify --dir again --chain-id 31337", 0);
     assert_eq!(standing(&stood["data"]["chains"], 31_337)["latest"], 0, "{stood}");

@@ -11,7 +11,11 @@ mod anvil;
 #[path = "support/place.rs"]
 mod place;
 
-use std::{fs, path::Path, process::Child};
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command},
+};
 
 use serde_json::{Value, json};
 use xfl_core::{
@@ -23,7 +27,7 @@ use xfl_settlement::{
     payout::PayoutKey,
 };
 
-use place::{Place, call, text, until};
+use place::{Place, answer, call, text, until};
 
 const TEST: &str = "a_voided_round_ends_the_run_and_none_is_begun_after_it";
 const MEMBERS: [&str; 4] = ["a", "b", "c", "d"];
@@ -79,7 +83,7 @@ fn a_voided_round_ends_the_run_and_none_is_begun_after_it() {
 
     // One round, and the coordinator rests; members wait for it.
     let round = format!("round --listen 127.0.0.1:0 --chain {url}");
-    let coordinating = Running(vec![place.start(&format!("{round} --rounds 1"))]);
+    let mut coordinating = Running(vec![place.start(&format!("{round} --rounds 1"))]);
     let address = until("the coordinator listens", || {
         serde_json::from_str::<Value>(&place.read("run/address.json")).ok()
     });
@@ -95,12 +99,24 @@ fn a_voided_round_ends_the_run_and_none_is_begun_after_it() {
             })
             .collect(),
     );
-    // It would stay until the round is final, to show rows.
+    // It stays until the round is final, to show rows.
     until("a round is finished", || {
         let status: Value = serde_json::from_str(&place.read("run/status.json")).unwrap_or_default();
         (status["finished"] == 1 && status["stage"] != "post").then_some(())
     });
-    drop(coordinating);
+    // Whoever stops it before is told what that risks, and until when.
+    let staying = coordinating.0.pop().unwrap();
+    let interrupted = Command::new("kill").args(["-INT", &staying.id().to_string()]).status();
+    assert!(interrupted.unwrap().success());
+    let stopped = staying.wait_with_output().unwrap();
+    let told = answer(&stopped, 0);
+    let standing = &told["data"]["chains"][0];
+    assert!(text(&standing["waits_for"]).contains("round 1 to be final"), "{told}");
+    assert!(standing["until"].as_u64().unwrap() > 1_700_000_000, "{told}");
+    let warned = String::from_utf8_lossy(&stopped.stderr);
+    for words in ["nobody shows its rows now", "slashed", "--watch --answer"] {
+        assert!(warned.contains(words), "{warned}");
+    }
     let transcript = fs::read(place.0.path().join("run/transcript.xfl")).unwrap();
     let (_, rounds) = Book::read(&transcript).unwrap();
     veto(&place, &url, &rounds);

@@ -123,33 +123,27 @@ pub fn replay(transcript: &[u8], mut referee: Option<&mut dyn Referee>) -> Audit
         rounds.genesis().members.len()
     );
     audit.push(None, "plan", text, Verdict::Holds);
-    loop {
-        let round = Some(rounds.position().0).filter(|r| *r > 0);
-        match reader.next() {
-            Ok(None) => break,
-            Ok(Some(entry)) => {
-                let lent = referee.as_mut().map(|r| &mut **r as &mut dyn Referee);
-                let judged = lent.is_some();
-                let before = Before::of(&rounds, judged);
-                if let Err(error) = rounds.apply(&entry, lent) {
-                    let at = reader.head().height.saturating_sub(1);
-                    audit.push(round, &before.stage, format!("entry {at}: {error}"), Verdict::Fails);
-                    audit.rounds = Some(rounds);
-                    return audit;
-                }
-                before.tell(&mut audit, &rounds, &entry, judged);
+    std::thread::scope(|scope| {
+        for read in reader.ahead(scope) {
+            let round = Some(rounds.position().0).filter(|r| *r > 0);
+            let (entry, head) = match read {
+                Ok(read) => read,
+                Err(error) => return audit.push(round, &stage(rounds.phase()), error.to_string(), Verdict::Fails),
+            };
+            let lent = referee.as_mut().map(|r| &mut **r as &mut dyn Referee);
+            let judged = lent.is_some();
+            let before = Before::of(&rounds, judged);
+            if let Err(error) = rounds.apply_read(&entry, head, lent) {
+                let at = head.height.saturating_sub(1);
+                return audit.push(round, &before.stage, format!("entry {at}: {error}"), Verdict::Fails);
             }
-            Err(error) => {
-                audit.push(round, &stage(rounds.phase()), error.to_string(), Verdict::Fails);
-                audit.rounds = Some(rounds);
-                return audit;
-            }
+            before.tell(&mut audit, &rounds, &entry, judged);
         }
-    }
-    guarantees(&mut audit, &rounds);
-    let head = rounds.head();
-    let text = format!("{} entries chained, {} rounds finished", head.height, rounds.finished());
-    audit.push(None, "transcript", text, Verdict::Holds);
+        guarantees(&mut audit, &rounds);
+        let head = rounds.head();
+        let text = format!("{} entries chained, {} rounds finished", head.height, rounds.finished());
+        audit.push(None, "transcript", text, Verdict::Holds);
+    });
     audit.rounds = Some(rounds);
     audit
 }

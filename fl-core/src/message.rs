@@ -38,6 +38,7 @@ pub struct Envelope {
     /// Who says it.
     pub sender: NodeId,
     /// The body, postcard-encoded.
+    #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
     /// Over everything above.
     pub signature: Signature,
@@ -49,6 +50,7 @@ pub struct Parcel {
     /// The signed part.
     pub envelope: Envelope,
     /// Unsigned bytes; empty where the body needs none.
+    #[serde(with = "serde_bytes")]
     pub attachment: Vec<u8>,
 }
 
@@ -192,6 +194,7 @@ pub struct Welcome {
     /// Number of transcript entries so far.
     pub height: u64,
     /// The transcript's first entry, encoded: plan, members, initial model, settlement.
+    #[serde(with = "serde_bytes")]
     pub genesis: Vec<u8>,
     /// The last commitment of the member that is welcomed, in its own signed words: the budget that it had then is one that it must
     /// still have.

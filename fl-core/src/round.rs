@@ -227,6 +227,27 @@ impl Rounds {
     /// # Errors
     /// [`RoundError`]: who or what is wrong.
     pub fn apply(&mut self, entry: &Entry, referee: Option<&mut dyn Referee>) -> Result<(), RoundError> {
+        self.advance(entry, referee)?;
+        self.head = self.head.append(entry).1;
+        Ok(())
+    }
+
+    /// The same for an entry that a [`Reader`](crate::transcript::Reader) gave, with the head that it came to: nothing is encoded and hashed again.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_read(
+        &mut self,
+        entry: &Entry,
+        head: Head,
+        referee: Option<&mut dyn Referee>,
+    ) -> Result<(), RoundError> {
+        self.advance(entry, referee)?;
+        self.head = head;
+        Ok(())
+    }
+
+    fn advance(&mut self, entry: &Entry, referee: Option<&mut dyn Referee>) -> Result<(), RoundError> {
         match entry {
             Entry::Genesis(_) => return Err(self.out_of_place("a second beginning")),
             Entry::Accepted(parcel) => self.accept(parcel)?,
@@ -243,7 +264,6 @@ impl Rounds {
             Entry::Aggregated(_) | Entry::Scored(_) | Entry::Settled { .. } => self.compare(entry, referee)?,
             Entry::Posted { .. } => self.posted()?,
         }
-        self.head = self.head.append(entry).1;
         Ok(())
     }
 

@@ -10,6 +10,11 @@
 //!
 //! **Not here.** Secrets: the transcript holds signed messages, noised integers or ciphertexts, and openings.
 
+use std::{
+    sync::mpsc::{Receiver, sync_channel},
+    thread::Scope,
+};
+
 use serde::{Deserialize, Serialize};
 use xfl_settlement::{claim::Venue, domain::Domain, payout::Account, statement::RoundHeader};
 
@@ -24,6 +29,9 @@ pub const MAX_ENTRY: usize = 1 << 30;
 
 /// The most chains that a federation settles on.
 pub const MAX_CHAINS: usize = 16;
+
+/// Entries that are read ahead.
+const AHEAD: usize = 4;
 
 const CONTEXT: &str = "xfl transcript v1";
 
@@ -324,6 +332,27 @@ impl<'a> Reader<'a> {
         })?;
         (self.rest, self.head) = (rest, next);
         Ok(Some(entry))
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Reads on a thread of its own, a few entries ahead of whoever takes them: each entry with the head after it, up to the end or the first error.
+    pub fn ahead<'scope>(mut self, scope: &'scope Scope<'scope, '_>) -> Receiver<Result<(Entry, Head), TranscriptError>>
+    where
+        'a: 'scope,
+    {
+        let (send, receive) = sync_channel(AHEAD);
+        scope.spawn(move || {
+            while let Some(read) = self.next().transpose() {
+                let read = read.map(|entry| (entry, self.head));
+                let last = read.is_err();
+                // Where nobody takes any more, nothing need be read.
+                if send.send(read).is_err() || last {
+                    return;
+                }
+            }
+        });
+        receive
     }
 }
 

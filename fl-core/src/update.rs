@@ -13,6 +13,9 @@ use xfl_settlement::{keccak256_many, merkle::Tree, refute::Opening, row::CHUNK};
 /// Bytes of a leaf.
 const LEAF: usize = 17 + 4 * CHUNK;
 
+/// Values that are hashed at a time.
+const HASHED: usize = 1 << 12;
+
 /// Values in a part of an upload.
 pub const PART: usize = 1 << 16;
 
@@ -66,9 +69,12 @@ pub fn salt_key(secret: &[u8; 32], (round, attempt): (u64, u32)) -> [u8; 32] {
 /// A digest of the values themselves: the same in every attempt.
 pub fn digest(values: &[i32]) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("xfl update v1");
-    values.iter().for_each(|v| {
-        hasher.update(&v.to_le_bytes());
-    });
+    let mut bytes = Vec::with_capacity(4 * HASHED);
+    for values in values.chunks(HASHED) {
+        bytes.clear();
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        hasher.update(&bytes);
+    }
     *hasher.finalize().as_bytes()
 }
 

@@ -16,6 +16,7 @@ pub mod kept;
 pub mod proven;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::binding::Binding;
 use crate::chain::client::{ClientError, Member, SettlementClient};
@@ -23,6 +24,10 @@ use crate::chain::events::{Admission, Payment, Posted};
 use crate::ledger::RewardTree;
 use crate::payout::{Account, Signature};
 use crate::statement::{Quorum, RoundHeader};
+
+/// How often payments and totals that differ are asked for, and how long after one another.
+const LOOKS: u32 = 5;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the transcript says about one round.
 #[derive(Debug, Clone, Copy)]
@@ -148,9 +153,9 @@ pub async fn audit(client: &SettlementClient, expected: &Expected<'_>) -> Vec<Ch
             }
         }
     }
-    match client.payments().await {
+    match payments(client).await {
         Err(error) => note("the payments".into(), None, Err(error.into())),
-        Ok(payments) => {
+        Ok((payments, totals)) => {
             for payment in &payments {
                 let result = paid(client, payment, expected.rounds);
                 note(
@@ -159,7 +164,7 @@ pub async fn audit(client: &SettlementClient, expected: &Expected<'_>) -> Vec<Ch
                     result,
                 );
             }
-            note("the totals paid".into(), None, totals(client, &payments).await);
+            note("the totals paid".into(), None, totals);
         }
     }
     checks
@@ -281,6 +286,22 @@ fn paid(client: &SettlementClient, payment: &Payment, rounds: &[ExpectedRound<'_
         .leaf;
     same("the account paid", &leaf.payout, &payment.payout)?;
     same("the total paid", &leaf.cumulative, &payment.cumulative)
+}
+
+/// All payments, and whether the contract's totals are theirs. What was told and what is held are asked for one after the other, and a node may be
+/// behind another: where they differ they are asked for again.
+async fn payments(client: &SettlementClient) -> Result<(Vec<Payment>, Result<(), Finding>), ClientError> {
+    let mut looks = 1;
+    loop {
+        let payments = client.payments().await?;
+        match totals(client, &payments).await {
+            Err(Finding::Differs { .. }) if looks < LOOKS => {
+                looks += 1;
+                tokio::time::sleep(PAUSE).await;
+            }
+            totals => return Ok((payments, totals)),
+        }
+    }
 }
 
 async fn totals(client: &SettlementClient, payments: &[Payment]) -> Result<(), Finding> {

@@ -10,6 +10,8 @@ mod differential;
 #[path = "support/embedded.rs"]
 #[allow(dead_code)]
 mod embedded;
+#[path = "support/forwarder.rs"]
+mod forwarder;
 #[path = "support/story.rs"]
 #[allow(dead_code)]
 mod story;
@@ -292,6 +294,7 @@ fn random_histories_come_to_the_same_on_anvil_and_the_embedded_chain() {
         "admit",
         "remove",
         "postRound",
+        "postRound by a contract",
         "veto",
         "recall",
         "finalise",

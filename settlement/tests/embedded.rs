@@ -9,6 +9,10 @@ mod challenge;
 mod disputes;
 #[path = "support/embedded.rs"]
 mod embedded;
+#[path = "support/forwarder.rs"]
+mod forwarder;
+#[path = "support/hidden.rs"]
+mod hidden;
 #[path = "support/history.rs"]
 mod history;
 #[path = "support/honest.rs"]

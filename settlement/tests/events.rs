@@ -9,6 +9,8 @@ mod anvil;
 #[path = "support/embedded.rs"]
 #[allow(dead_code)]
 mod embedded;
+#[path = "support/moving.rs"]
+mod moving;
 #[path = "support/narrow.rs"]
 mod narrow;
 #[path = "support/story.rs"]
@@ -26,6 +28,7 @@ use serde_json::{Value, json};
 use xfl_settlement::chain::client::{ClientError, SettlementClient};
 use xfl_settlement::chain::connect::Connection;
 use xfl_settlement::chain::server;
+use xfl_settlement::statement::RoundHeader;
 
 use narrow::Narrow;
 use story::{COIN, Federation};
@@ -181,6 +184,7 @@ struct File {
     of: (u64, Vec<[u8; 20]>),
     marks: Vec<(u64, [u8; 32])>,
     told: Vec<Event>,
+    headers: Vec<RoundHeader>,
 }
 
 /// Rewrites what is in the file, with a checksum that is right.
@@ -222,6 +226,22 @@ async fn the_next_process_goes_on_from_a_file_that_it_does_not_believe_blindly()
     assert_eq!(narrow.given(), tail);
     assert_eq!(fresh().admissions().await.unwrap().len(), 4);
     assert_eq!(narrow.given(), tail);
+
+    // The headers are in the file as well, and are nobody's word: one that was changed is asked for.
+    let posted = federation.client.posted().await.unwrap();
+    for (forged, asked) in [(false, 0), (true, 1)] {
+        if forged {
+            forge(&path, |file| file.headers[0].cumulative_budget += 1);
+        }
+        let count = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&count);
+        narrow.answer(move |request, _| {
+            let method = request["method"].as_str().unwrap();
+            counting.fetch_add(usize::from([BY_PLACE, BY_HASH].contains(&method)), Ordering::SeqCst);
+        });
+        assert_eq!(fresh().posted().await.unwrap(), posted);
+        assert_eq!((count.load(Ordering::SeqCst), narrow.given()), (asked, tail.to_vec()));
+    }
 
     // Damaged, cut short, nothing at all, and of other contracts: told, and read anew.
     let good = std::fs::read(&path).unwrap();

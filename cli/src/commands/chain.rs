@@ -9,8 +9,9 @@ use xfl_core::{
     node::settle::{self, Endpoint},
     transcript::Contracts,
 };
-use xfl_settlement::chain::client::SettlementClient;
+use xfl_settlement::chain::{client::SettlementClient, deploy::Terms};
 
+use super::stake::in_coins;
 use crate::{
     chains::Federation,
     failure::{Code, Failure},
@@ -29,7 +30,7 @@ pub(crate) struct Args {
 enum What {
     /// Ask nodes which chains they are of, and write down where each chain is reached, for all commands and so that no --rpc is needed.
     Init(init::Args),
-    /// List the chains and where the contracts are; asks no chain.
+    /// List the chains, where the contracts are and what they were deployed with; asks no chain.
     List(Common),
     /// Check code, wiring and posted rounds of each chain against the transcript and this program's own artefacts.
     Verify(Common),
@@ -106,21 +107,59 @@ fn contracts(federation: &Federation, chain: &Contracts) -> Value {
 
 async fn list(common: &Common) -> Result<Outcome, Failure> {
     let federation = Federation::read(&common.dir, &common.rpc).await?;
-    let chains = federation.chains(common.chain_id)?;
+    let (plan, genesis) = (federation.rounds.plan(), federation.rounds.genesis());
     let mut rows = vec![["chain", "contract", "address"].map(str::to_owned).to_vec()];
-    for (place, chain) in &chains {
-        let steps = settle::deployment_plan(federation.rounds.plan(), federation.rounds.genesis(), chain)?;
-        let role = if *place == 0 { "home" } else { "mirror" };
-        for (contract, address) in steps.deployment().contracts() {
+    let (mut terms, mut data) = (String::new(), Vec::new());
+    for (place, chain) in federation.chains(common.chain_id)? {
+        let steps = settle::deployment_plan(plan, genesis, &chain)?;
+        let deployment = steps.deployment();
+        let role = if place == 0 { "home" } else { "mirror" };
+        for (contract, address) in deployment.contracts() {
             rows.push(vec![
                 format!("{} ({role})", chain.chain_id),
                 contract.name().to_owned(),
                 files::account(&address),
             ]);
         }
+        terms += &format!("chain {}: {}\n", chain.chain_id, said(&deployment.terms, place == 0));
+        let mut value = contracts(&federation, &chain);
+        value["terms"] = in_json(&deployment.terms, place == 0);
+        data.push(value);
     }
-    let data: Vec<Value> = chains.iter().map(|(_, chain)| contracts(&federation, chain)).collect();
-    Outcome::new(json!({ "chains": data }), table(&rows))
+    Outcome::new(json!({ "chains": data }), format!("{}\n{terms}", table(&rows)))
+}
+
+/// What the contracts were deployed with, for people.
+fn said(terms: &Terms, home: bool) -> String {
+    let mut said = format!(
+        "{} members sign a round, which pays {} at most, {} s after it is posted",
+        terms.threshold, terms.per_round_cap, terms.activation_delay
+    );
+    if home {
+        let (penalty, bond) = (in_coins(terms.penalty), in_coins(terms.demand_bond()));
+        said += &format!(
+            "; a signer of a lie loses {penalty} coins; a row is asked for against {bond} coins and shown within {} s; stakes unbond for {} s",
+            terms.answer_time(),
+            terms.unbonding_time()
+        );
+    }
+    said
+}
+
+fn in_json(terms: &Terms, home: bool) -> Value {
+    let mut value = json!({
+        "threshold": terms.threshold,
+        "per_round_cap": terms.per_round_cap.to_string(),
+        "activation_seconds": terms.activation_delay,
+        "funding": terms.funding.to_string(),
+    });
+    if home {
+        value["penalty_wei"] = terms.penalty.to_string().into();
+        value["demand_bond_wei"] = terms.demand_bond().to_string().into();
+        value["answer_seconds"] = terms.answer_time().into();
+        value["unbonding_seconds"] = terms.unbonding_time().into();
+    }
+    value
 }
 
 async fn verify(common: &Common) -> Result<Outcome, Failure> {

@@ -208,7 +208,8 @@ fn coins(text: &str) -> Result<u128, String> {
 }
 
 /// Wei as coins, without trailing zeros.
-fn in_coins(wei: u128) -> String {
+/// Wei as coins, exactly.
+pub(super) fn in_coins(wei: u128) -> String {
     let text = format!("{}.{:018}", wei / COIN, wei % COIN);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

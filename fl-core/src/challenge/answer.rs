@@ -72,7 +72,7 @@ fn gather(
             return Ok(());
         };
         let aggregated = matches!(entry, Entry::Aggregated(_));
-        rounds.apply(&entry, None)?;
+        rounds.apply_read(&entry, reader.head(), None)?;
         if !aggregated {
             continue;
         }

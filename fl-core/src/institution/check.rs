@@ -187,7 +187,7 @@ impl Institution {
                     "round {round} began with another model than the one it was trained on"
                 ));
             }
-            rounds.apply(&entry, None)?;
+            rounds.apply_read(&entry, reader.head(), None)?;
         }
         if !rest.is_empty() {
             self.outputs.push_back(Output::Remember(Note::Verified(rest.to_vec())));

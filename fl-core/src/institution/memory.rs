@@ -49,7 +49,7 @@ pub enum Note {
         digest: [u8; 32],
     },
     /// Transcript frames that were verified, from the next entry on.
-    Verified(Vec<u8>),
+    Verified(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Masked rounds: secrets and answers of an attempt.
     Masked(super::masked::MaskNote),
     /// The coordinator's signed receipt for an upload.
@@ -139,7 +139,7 @@ impl Institution {
                 let rounds = self.rounds_mut()?;
                 let mut reader = Reader::after(rounds.head(), &frames);
                 while let Some(entry) = reader.next()? {
-                    rounds.apply(&entry, None)?;
+                    rounds.apply_read(&entry, reader.head(), None)?;
                 }
             }
             Note::Masked(note) => self.masked.recall(note)?,

@@ -103,7 +103,7 @@ abstract contract RoundBook is IRoundManager {
         _head = head;
         _digests[header.round] = digest;
         emit RoundPosted(header.round, digest, activeAt_, signers);
-        if (!isTransaction()) emit HeaderTold(header.round, digest, header);
+        if (!isTransaction()) emit HeaderTold(header.round, digest, header, signatures);
     }
 
     /// @inheritdoc IRoundManager

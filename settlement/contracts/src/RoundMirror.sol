@@ -76,7 +76,7 @@ contract RoundMirror is IRoundMirror {
         _rounds[header.round] =
             Round({digest: digest, previous: latest, activeAt: activeAt_, budget: uint128(header.cumulativeBudget)});
         emit RoundMirrored(header.round, digest, activeAt_, signers);
-        if (!isTransaction()) emit HeaderTold(header.round, digest, header);
+        if (!isTransaction()) emit HeaderTold(header.round, digest, header, signatures);
     }
 
     /// @inheritdoc IRoundMirror

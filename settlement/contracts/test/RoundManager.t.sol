@@ -100,7 +100,7 @@ contract RoundManagerTest is Federation {
         vm.expectEmit(true, true, true, true, address(manager));
         emit IRoundManager.RoundPosted(1, digest, activeAt, signers);
         vm.expectEmit(true, true, true, true, address(manager));
-        emit IRoundManager.HeaderTold(1, digest, header);
+        emit IRoundManager.HeaderTold(1, digest, header, packed(signatures));
         vm.prank(address(0xA1107));
         manager.postRound(header, packed(signatures));
         assertEq(manager.latestRound(), 1, "latest");

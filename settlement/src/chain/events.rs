@@ -139,6 +139,7 @@ impl SettlementClient {
                 place,
             });
         }
+        self.keep_headers(&posted).await;
         Ok(posted)
     }
 

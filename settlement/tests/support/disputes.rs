@@ -173,7 +173,7 @@ impl Court {
     }
 
     /// All signers of a convicted header lose their stakes, once, half of them to the prover.
-    async fn punished(&self, header: &RoundHeader, signatures: &[Signature]) {
+    pub(crate) async fn punished(&self, header: &RoundHeader, signatures: &[Signature]) {
         let (client, digest) = (&self.federation.client, self.digest(header));
         for signature in signatures {
             let signer = signature.recover(&digest).unwrap();

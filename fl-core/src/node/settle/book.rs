@@ -63,7 +63,7 @@ impl Book {
         let mut book = Self::default();
         while let Some(entry) = reader.next()? {
             book.note(&rounds, &entry);
-            rounds.apply(&entry, None)?;
+            rounds.apply_read(&entry, reader.head(), None)?;
         }
         book.look(&rounds);
         Ok((book, rounds))

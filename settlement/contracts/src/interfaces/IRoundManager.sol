@@ -20,8 +20,10 @@ interface IRoundManager is IRootSource {
     /// @param signers The members that signed, ascending.
     event RoundPosted(uint64 indexed round, bytes32 indexed digest, uint64 activeAt, address[] signers);
 
-    /// @notice The header of a round that wasn't posted by a transaction of its own but by another contract, whose calldata need not have it.
-    event HeaderTold(uint64 indexed round, bytes32 indexed digest, RoundHeader header);
+    /// @notice The header of a round that wasn't posted by a transaction of its own but by another contract, whose calldata need not have it,
+    /// and what it was signed with: whoever proves that it lies needs both.
+    /// @param signatures As `postRound` was given them.
+    event HeaderTold(uint64 indexed round, bytes32 indexed digest, RoundHeader header, bytes signatures);
 
     /// @notice A round and all after it (up to `lastVoided`) were voided before they became active, by a veto or a proof.
     event RoundVoided(uint64 indexed round, bytes32 indexed digest, uint64 lastVoided);

@@ -13,8 +13,8 @@ import {IRootSource} from "./IRootSource.sol";
 interface IRoundMirror is IRootSource {
     /// @notice A round was mirrored. Its header is in the calldata of the transaction, or told with it.
     event RoundMirrored(uint64 indexed round, bytes32 indexed digest, uint64 activeAt, address[] signers);
-    /// @notice The header of a round that another contract posted, not a transaction of its own.
-    event HeaderTold(uint64 indexed round, bytes32 indexed digest, RoundHeader header);
+    /// @notice The header of a round that another contract posted, not a transaction of its own, and its signatures as `postRound` was given them.
+    event HeaderTold(uint64 indexed round, bytes32 indexed digest, RoundHeader header, bytes signatures);
     /// @notice A round and all mirrored after it (up to `lastVoided`) were voided before they became active.
     event RoundVoided(uint64 indexed round, bytes32 indexed digest, uint64 lastVoided);
 

@@ -96,24 +96,31 @@ impl SettlementClient {
         Ok(shown)
     }
 
-    /// The signatures under which a round was posted, from the transaction that did: those over its digest, by its signers. None where it
-    /// was posted through another contract.
+    /// The signatures under which a round was posted: those over its digest, by its signers. From the transaction that posted it, or where that
+    /// called another contract, from what was told with the header.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn signatures_of(&self, posted: &Posted) -> Result<Vec<Signature>, ClientError> {
-        let Found::Input(input) = self.input_of(&posted.place).await? else {
-            return Ok(Vec::new());
-        };
-        let Ok(call) = abi::postRoundCall::abi_decode(&input) else {
-            return Ok(Vec::new());
-        };
-        let signatures = abi::unpack(&call.signatures).into_iter();
         let signs = |signature: &Signature| {
             let signer = signature.recover(&posted.digest);
             signer.is_ok_and(|signer| posted.signers.contains(&signer))
         };
-        Ok(signatures.filter(signs).collect())
+        if let Found::Input(input) = self.input_of(&posted.place).await?
+            && let Ok(call) = abi::postRoundCall::abi_decode(&input)
+        {
+            let signatures = abi::unpack(&call.signatures).into_iter();
+            return Ok(signatures.filter(signs).collect());
+        }
+        let told = self.told::<RoundManager::HeaderTold>(self.deployment().rounds).await?;
+        let told = told.iter().filter(|(event, _)| event.digest.0 == posted.digest);
+        let mut signatures: Vec<Signature> = told
+            .flat_map(|(event, _)| abi::unpack(&event.signatures))
+            .filter(signs)
+            .collect();
+        signatures.sort_unstable();
+        signatures.dedup();
+        Ok(signatures)
     }
 }
 

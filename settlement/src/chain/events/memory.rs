@@ -1,5 +1,5 @@
-//! What was read of a chain's events, in a file: `"xfl events v2\n\0\0"`, keccak256 of the rest, and the rest in postcard: the contracts that it is of,
-//! the marks and the events.
+//! What was read of a chain's events, in a file: `"xfl events v3\n\0\0"`, keccak256 of the rest, and the rest in postcard: the contracts that it is of,
+//! the marks, the events and the headers of posted rounds.
 //!
 //! The file is a help and nothing depends on it: one that is missing, damaged, too long or of other contracts is read anew from the chain, and one
 //! that can't be written is said once. Two processes may share it: each replaces it whole, and either one's is right.
@@ -14,7 +14,7 @@ use super::reader::Past;
 use crate::chain::deploy::Deployment;
 use crate::payout::Account;
 
-const MAGIC: &[u8; 16] = b"xfl events v2\n\0\0";
+const MAGIC: &[u8; 16] = b"xfl events v3\n\0\0";
 /// The longest file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 28;
 /// Blocks without events after which the file is written all the same.
@@ -63,7 +63,7 @@ impl Memory {
         (memory, past.unwrap_or_default())
     }
 
-    /// What is in the file counts no more: it is written over at the next chance.
+    /// What is in the file isn't what is known: it is written over at the next chance.
     pub(super) fn forget(&mut self) {
         self.kept = None;
     }
@@ -163,6 +163,7 @@ mod tests {
                 },
             ],
             told: vec![told(6), told(9)],
+            headers: Vec::new(),
         }
     }
 

@@ -18,6 +18,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use alloy::primitives::{Address, B256};
 use alloy::providers::Provider;
@@ -26,6 +27,7 @@ use alloy::sol_types::SolEvent;
 use serde::{Deserialize, Serialize};
 use tokio::sync::MutexGuard;
 
+use super::Posted;
 use super::memory::Memory;
 use super::transaction::Place;
 use crate::chain::client::{ClientError, SettlementClient};
@@ -34,6 +36,7 @@ use crate::chain::contracts::bindings::{FederationRegistry, RoundManager, RoundM
 use crate::chain::deploy::Deployment;
 use crate::merkle::Digest;
 use crate::payout::Account;
+use crate::statement::RoundHeader;
 
 /// Blocks asked for at once to begin with.
 const RANGE: u64 = 10_000;
@@ -90,6 +93,8 @@ pub(super) struct Past {
     /// Ascending; what was told is of blocks up to the last one's.
     pub(super) marks: Vec<Mark>,
     pub(super) told: Vec<Told>,
+    /// Headers of posted rounds: each is proved by its digest.
+    pub(super) headers: Vec<RoundHeader>,
 }
 
 impl Past {
@@ -244,13 +249,29 @@ fn event(log: Log) -> Option<Told> {
 impl SettlementClient {
     pub(super) fn remember_in(mut self, file: PathBuf) -> Self {
         let (memory, past) = Memory::open(file, self.deployment());
-        self.events = std::sync::Arc::new(tokio::sync::Mutex::new(Reader {
+        let domain = self.deployment().header_domain();
+        let headers = past.headers.iter().map(|header| (header.digest(&domain), *header));
+        self.headers = Arc::new(Mutex::new(headers.collect()));
+        self.events = Arc::new(tokio::sync::Mutex::new(Reader {
             doubted: !past.marks.is_empty(),
             past,
             memory: Some(memory),
             ..Reader::default()
         }));
         self
+    }
+
+    /// Writes down which headers were found, so that the next process needn't ask for them.
+    pub(super) async fn keep_headers(&self, posted: &[Posted]) {
+        let mut reader = self.events.lock().await;
+        let headers = || posted.iter().map(|posted| posted.header);
+        if !reader.past.headers.iter().copied().eq(headers()) {
+            reader.past.headers = headers().collect();
+            if let Some(memory) = &mut reader.memory {
+                memory.forget();
+            }
+            self.keep(&mut reader);
+        }
     }
 
     /// Forgets what the chain told so far, in the file too: what is asked for next is read anew, from where the contracts were made. For those who know

@@ -16,9 +16,10 @@ use xfl_settlement::chain::client::SettlementClient;
 use xfl_settlement::chain::connect::Connection;
 use xfl_settlement::chain::deploy::{Deployment, Plan, Terms};
 use xfl_settlement::chain::embedded::EmbeddedChain;
-use xfl_settlement::payout::PayoutKey;
+use xfl_settlement::payout::{Account, PayoutKey};
 
 use crate::embedded::{START, genesis};
+use crate::forwarder;
 use crate::story::{COIN, FEDERATION, binding, coordinator, member, terms};
 
 /// Seconds of dispute.
@@ -39,6 +40,8 @@ pub(super) fn sender(number: u8) -> PayoutKey {
 
 pub(super) struct Pair {
     pub(super) deployment: Deployment,
+    /// Posts for whoever asks it to.
+    pub(super) forwarder: Account,
     anvil: Connection,
     here: Connection,
     chain: EmbeddedChain,
@@ -59,7 +62,7 @@ fn embedded(pace: u64) -> (EmbeddedChain, Arc<AtomicU64>) {
 }
 
 impl Pair {
-    /// Deploys, admits four members, gives everybody coin and the signers stakes: on the embedded chain, then the same on anvil.
+    /// Deploys (a forwarder too), admits four members, gives everybody coin and the signers stakes: on the embedded chain, then the same on anvil.
     pub(super) async fn found(url: &str) -> Self {
         // No two blocks of anvil have the same time.
         let (chain, _) = embedded(1);
@@ -90,6 +93,7 @@ impl Pair {
                 .await
                 .unwrap();
         }
+        let forwarder = forwarder::create(&connection, &coordinator()).await;
         let mut beginning = Vec::new();
         for number in 1..=chain.head().0 {
             let block = connection.provider().get_block_by_number(number.into()).full();
@@ -103,6 +107,7 @@ impl Pair {
         let (chain, hand) = embedded(0);
         let mut pair = Self {
             deployment,
+            forwarder,
             here: Connection::embedded(&chain, None),
             anvil,
             chain,

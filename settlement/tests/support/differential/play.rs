@@ -17,6 +17,7 @@ use xfl_settlement::statement::RoundHeader;
 
 use super::op::Op;
 use super::pair::{Pair, sender};
+use crate::forwarder::through;
 use crate::story::{COIN, FEDERATION, binding, coordinator};
 
 const DIMENSION: usize = 11;
@@ -111,7 +112,7 @@ impl<'a> Play<'a> {
         if let Some(attempt) = sent.about.filter(|_| passed) {
             let attempt = &mut self.attempts[attempt];
             match (sent.kind, op) {
-                ("postRound", _) => attempt.posted = true,
+                ("postRound" | "postRound by a contract", _) => attempt.posted = true,
                 ("open", _) => attempt.opened = true,
                 ("proveRule" | "expireDemand", _) => attempt.convicted = true,
                 ("demandRow", Op::Demand { chunk, .. }) => attempt.demanded = Some(u64::from(*chunk) % CHUNKS),
@@ -173,9 +174,19 @@ impl<'a> Play<'a> {
                 let attempt = self.next(budget, weights, signers, lie, fault).await;
                 let calldata = posting(&attempt, fault);
                 self.attempts.push(attempt);
+                let forwarder = self.pair.forwarder;
+                let posting = match signers % 4 {
+                    3 => free(
+                        "postRound by a contract",
+                        sender(signers),
+                        forwarder,
+                        through(&rounds, &calldata),
+                    ),
+                    _ => free("postRound", sender(signers), rounds, calldata),
+                };
                 Sent {
                     about: Some(self.attempts.len() - 1),
-                    ..free("postRound", sender(signers), rounds, calldata)
+                    ..posting
                 }
             }
             Op::PostAgain { back } => free("postRound again", sender(6), rounds, posting(self.back(back)?, 255)),

@@ -1,0 +1,64 @@
+//! A coordinator and a quorum that lie and post through a contract of theirs, so that no transaction shows what they signed.
+
+use alloy::primitives::TxKind;
+use alloy::sol_types::{SolCall, SolValue};
+use xfl_settlement::chain::challenge::{Call, Lie};
+use xfl_settlement::chain::contracts::bindings::RoundManager;
+use xfl_settlement::refute::{Round, RuleProof};
+use xfl_settlement::row::aggregate_tree;
+use xfl_settlement::statement::RoundHeader;
+
+use super::disputes::{Court, Received, views};
+use super::forwarder::{create, send, through};
+use super::story::coordinator;
+
+#[tokio::test]
+async fn whoever_lies_through_a_contract_is_punished_like_others() {
+    let court = Court::open().await;
+    let client = &court.federation.client;
+    let forwarder = create(client.connection(), &coordinator()).await;
+    let received = Received::of(vec![vec![1, 5, -3], vec![2, 5, 0], vec![4, -5, 9]]);
+    let (honest, mut aggregate) = received.header(&court.template, 2, [0; 32], &[]);
+    aggregate[2] = 8;
+    let header = RoundHeader {
+        aggregate_root: aggregate_tree(&aggregate).unwrap().root(),
+        ..honest
+    };
+    let signatures = court.federation.sign(&header, &[1, 2, 3]);
+    let packed = signatures
+        .iter()
+        .flat_map(|signature| [&[0, 65][..], &signature.0].concat());
+    let post = RoundManager::postRoundCall {
+        // All of its members are words.
+        header: RoundManager::RoundHeader::abi_decode(&Call::expire(&header, 0).calldata[4..4 + 16 * 32]).unwrap(),
+        signatures: packed.collect::<Vec<u8>>().into(),
+    };
+    let posted = through(&client.deployment().rounds, &post.abi_encode());
+    send(
+        client.connection(),
+        &coordinator(),
+        TxKind::Call(forwarder.into()),
+        posted,
+    )
+    .await;
+
+    let posted = client.posted().await.unwrap().pop().unwrap();
+    assert_eq!(posted.header, header);
+    let mut told = client.signatures_of(&posted).await.unwrap();
+    told.sort_unstable();
+    let mut signed = signatures.clone();
+    signed.sort_unstable();
+    assert_eq!(told, signed);
+
+    let round = Round {
+        header: &header,
+        updates: &views(&received.updates),
+        aggregate: &aggregate,
+        weights: &[],
+    };
+    let proof = RuleProof::new(&round, 2).unwrap();
+    client.prove_rule(&header, &proof).await.unwrap();
+    let lie = client.lie_of(&court.digest(&header)).await.unwrap();
+    assert_eq!(lie, Some((Lie::Rule, coordinator().account())));
+    court.punished(&header, &told).await;
+}
