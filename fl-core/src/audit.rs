@@ -7,7 +7,12 @@
 //!
 //! **Not here.** Whether the members are who they say; whether their data are what they say.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::mpsc::{Receiver, sync_channel},
+    thread::Scope,
+};
 
 use serde::Serialize;
 use xfl_privacy::Protection;
@@ -19,7 +24,7 @@ use xfl_settlement::{
 use crate::{
     identity::NodeId,
     round::{Phase, Referee, Rounds},
-    transcript::{Entry, Reader},
+    transcript::{Chained, Entry, Reader, TranscriptError},
 };
 
 /// One thing that was checked.
@@ -124,20 +129,20 @@ pub fn replay(transcript: &[u8], mut referee: Option<&mut dyn Referee>) -> Audit
     );
     audit.push(None, "plan", text, Verdict::Holds);
     std::thread::scope(|scope| {
-        for read in reader.ahead(scope) {
+        for read in ahead(reader, scope) {
             let round = Some(rounds.position().0).filter(|r| *r > 0);
-            let (entry, head) = match read {
+            let read = match read {
                 Ok(read) => read,
                 Err(error) => return audit.push(round, &stage(rounds.phase()), error.to_string(), Verdict::Fails),
             };
             let lent = referee.as_mut().map(|r| &mut **r as &mut dyn Referee);
             let judged = lent.is_some();
             let before = Before::of(&rounds, judged);
-            if let Err(error) = rounds.apply_read(&entry, head, lent) {
-                let at = head.height.saturating_sub(1);
+            if let Err(error) = rounds.apply_chained(&read, lent) {
+                let at = read.head().height.saturating_sub(1);
                 return audit.push(round, &before.stage, format!("entry {at}: {error}"), Verdict::Fails);
             }
-            before.tell(&mut audit, &rounds, &entry, judged);
+            before.tell(&mut audit, &rounds, read.entry(), judged);
         }
         guarantees(&mut audit, &rounds);
         let head = rounds.head();
@@ -146,6 +151,24 @@ pub fn replay(transcript: &[u8], mut referee: Option<&mut dyn Referee>) -> Audit
     });
     audit.rounds = Some(rounds);
     audit
+}
+
+/// Reads on a thread of its own, an entry ahead of whoever takes them, up to the end or the first error.
+fn ahead<'scope, 'a: 'scope>(
+    mut reader: Reader<'a>,
+    scope: &'scope Scope<'scope, '_>,
+) -> Receiver<Result<Chained, TranscriptError>> {
+    let (send, receive) = sync_channel(1);
+    scope.spawn(move || {
+        while let Some(read) = reader.next_chained().transpose() {
+            let last = read.is_err();
+            // Where nobody takes any more, nothing need be read.
+            if send.send(read).is_err() || last {
+                return;
+            }
+        }
+    });
+    receive
 }
 
 /// What members' releases guarantee, by the numbers that they signed: each commitment was checked against the plan's mechanism.

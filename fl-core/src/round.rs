@@ -35,7 +35,7 @@ use crate::{
     identity::NodeId,
     message::{MessageError, Parcel, Report},
     plan::{Plan, PlanError},
-    transcript::{Entry, Genesis, Head, Member},
+    transcript::{Chained, Entry, Genesis, Head, Member},
 };
 
 pub use self::{
@@ -232,18 +232,13 @@ impl Rounds {
         Ok(())
     }
 
-    /// The same for an entry that a [`Reader`](crate::transcript::Reader) gave, with the head that it came to: nothing is encoded and hashed again.
+    /// The same for an entry whose head is known: nothing is encoded and hashed again.
     ///
     /// # Errors
     /// As [`Self::apply`].
-    pub fn apply_read(
-        &mut self,
-        entry: &Entry,
-        head: Head,
-        referee: Option<&mut dyn Referee>,
-    ) -> Result<(), RoundError> {
-        self.advance(entry, referee)?;
-        self.head = head;
+    pub fn apply_chained(&mut self, read: &Chained, referee: Option<&mut dyn Referee>) -> Result<(), RoundError> {
+        self.advance(read.entry(), referee)?;
+        self.head = read.head();
         Ok(())
     }
 

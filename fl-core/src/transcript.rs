@@ -10,11 +10,6 @@
 //!
 //! **Not here.** Secrets: the transcript holds signed messages, noised integers or ciphertexts, and openings.
 
-use std::{
-    sync::mpsc::{Receiver, sync_channel},
-    thread::Scope,
-};
-
 use serde::{Deserialize, Serialize};
 use xfl_settlement::{claim::Venue, domain::Domain, payout::Account, statement::RoundHeader};
 
@@ -29,9 +24,6 @@ pub const MAX_ENTRY: usize = 1 << 30;
 
 /// The most chains that a federation settles on.
 pub const MAX_CHAINS: usize = 16;
-
-/// Entries that are read ahead.
-const AHEAD: usize = 4;
 
 const CONTEXT: &str = "xfl transcript v1";
 
@@ -273,6 +265,25 @@ impl Head {
     }
 }
 
+/// An entry as it was read or is to be written, with the head after it: one belongs to the other.
+#[derive(Clone, Debug)]
+pub struct Chained {
+    entry: Entry,
+    head: Head,
+}
+
+impl Chained {
+    /// The entry.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The head after it.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+}
+
 /// Reads frames one after the other, checking the chain.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
@@ -310,6 +321,14 @@ impl<'a> Reader<'a> {
         reason = "an error must stop the caller, not be skipped by an adapter"
     )]
     pub fn next(&mut self) -> Result<Option<Entry>, TranscriptError> {
+        Ok(self.next_chained()?.map(|read| read.entry))
+    }
+
+    /// The next entry with the head after it, or `None` at the end.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn next_chained(&mut self) -> Result<Option<Chained>, TranscriptError> {
         let index = self.head.height;
         if self.rest.is_empty() {
             return Ok(None);
@@ -331,28 +350,7 @@ impl<'a> Reader<'a> {
             what: e.to_string(),
         })?;
         (self.rest, self.head) = (rest, next);
-        Ok(Some(entry))
-    }
-}
-
-impl<'a> Reader<'a> {
-    /// Reads on a thread of its own, a few entries ahead of whoever takes them: each entry with the head after it, up to the end or the first error.
-    pub fn ahead<'scope>(mut self, scope: &'scope Scope<'scope, '_>) -> Receiver<Result<(Entry, Head), TranscriptError>>
-    where
-        'a: 'scope,
-    {
-        let (send, receive) = sync_channel(AHEAD);
-        scope.spawn(move || {
-            while let Some(read) = self.next().transpose() {
-                let read = read.map(|entry| (entry, self.head));
-                let last = read.is_err();
-                // Where nobody takes any more, nothing need be read.
-                if send.send(read).is_err() || last {
-                    return;
-                }
-            }
-        });
-        receive
+        Ok(Some(Chained { entry, head: next }))
     }
 }
 

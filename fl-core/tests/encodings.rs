@@ -190,6 +190,30 @@ fn transcripts_are_pinned() {
     assert_eq!((reader.next().unwrap(), reader.head()), (None, head));
 }
 
+/// A number may have more bytes than it needs: the head is over the bytes as they are, for whoever reads them.
+#[test]
+fn a_head_is_that_of_the_bytes_that_were_read() {
+    let reason = "nobody came".into();
+    let entry = Entry::Abandoned { reason, at: 5 };
+    let (frame, head) = Head::START.append(&entry);
+    let mut body = frame[4..frame.len() - 32].to_vec();
+    assert_eq!(body.pop(), Some(5));
+    body.extend([0x85, 0x00]);
+    let len = (body.len() as u32).to_le_bytes();
+    let mut hasher = blake3::Hasher::new_derive_key("xfl transcript v1");
+    let padded = hasher.update(&[0; 32]).update(&len).update(&body).finalize();
+    let bytes = [&len[..], &body, padded.as_bytes()].concat();
+
+    let mut reader = Reader::new(&bytes);
+    let read = reader.next_chained().unwrap().unwrap();
+    assert_eq!(
+        (read.entry(), read.head(), reader.head()),
+        (&entry, reader.head(), read.head())
+    );
+    assert_eq!((read.head().hash, read.head().height), (*padded.as_bytes(), 1));
+    assert_ne!(read.head(), head);
+}
+
 /// What an institution refuses to sign is kept after its own copy, once.
 #[test]
 fn refused_rounds_follow_the_copy_that_is_there() {

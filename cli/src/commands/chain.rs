@@ -132,13 +132,13 @@ async fn list(common: &Common) -> Result<Outcome, Failure> {
 /// What the contracts were deployed with, for people.
 fn said(terms: &Terms, home: bool) -> String {
     let mut said = format!(
-        "{} members sign a round, which pays {} at most, {} s after it is posted",
+        "signatures for a round: {}; it pays {} of the token's smallest unit at most, {} s after it is posted",
         terms.threshold, terms.per_round_cap, terms.activation_delay
     );
     if home {
         let (penalty, bond) = (in_coins(terms.penalty), in_coins(terms.demand_bond()));
         said += &format!(
-            "; a signer of a lie loses {penalty} coins; a row is asked for against {bond} coins and shown within {} s; stakes unbond for {} s",
+            "; a signer of a lie loses {penalty} coins at most; a row is asked for against {bond} coins and shown within {} s; stakes unbond for {} s",
             terms.answer_time(),
             terms.unbonding_time()
         );

@@ -207,8 +207,7 @@ fn coins(text: &str) -> Result<u128, String> {
     wei.filter(|wei| *wei > 0).ok_or_else(wrong)
 }
 
-/// Wei as coins, without trailing zeros.
-/// Wei as coins, exactly.
+/// Wei as coins, exactly and without trailing zeros.
 pub(super) fn in_coins(wei: u128) -> String {
     let text = format!("{}.{:018}", wei / COIN, wei % COIN);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

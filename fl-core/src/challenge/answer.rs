@@ -68,11 +68,11 @@ fn gather(
     };
     let mut rounds = Rounds::begin(*genesis)?;
     while found.iter().any(Option::is_none) {
-        let Some(entry) = reader.next()? else {
+        let Some(read) = reader.next_chained()? else {
             return Ok(());
         };
-        let aggregated = matches!(entry, Entry::Aggregated(_));
-        rounds.apply_read(&entry, reader.head(), None)?;
+        let aggregated = matches!(read.entry(), Entry::Aggregated(_));
+        rounds.apply_chained(&read, None)?;
         if !aggregated {
             continue;
         }

@@ -178,8 +178,8 @@ impl Institution {
             rest = after_first(rest).ok_or(crate::transcript::TranscriptError::Torn(index))?;
         }
         let mut reader = Reader::after(start, rest);
-        while let Some(entry) = reader.next()? {
-            if let (Entry::Begun { round, .. }, Some((trained, model))) = (&entry, trained_on)
+        while let Some(read) = reader.next_chained()? {
+            if let (Entry::Begun { round, .. }, Some((trained, model))) = (read.entry(), trained_on)
                 && *round == trained
                 && model_root(rounds.model()) != model
             {
@@ -187,7 +187,7 @@ impl Institution {
                     "round {round} began with another model than the one it was trained on"
                 ));
             }
-            rounds.apply_read(&entry, reader.head(), None)?;
+            rounds.apply_chained(&read, None)?;
         }
         if !rest.is_empty() {
             self.outputs.push_back(Output::Remember(Note::Verified(rest.to_vec())));

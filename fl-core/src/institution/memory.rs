@@ -138,8 +138,8 @@ impl Institution {
             Note::Verified(frames) => {
                 let rounds = self.rounds_mut()?;
                 let mut reader = Reader::after(rounds.head(), &frames);
-                while let Some(entry) = reader.next()? {
-                    rounds.apply_read(&entry, reader.head(), None)?;
+                while let Some(read) = reader.next_chained()? {
+                    rounds.apply_chained(&read, None)?;
                 }
             }
             Note::Masked(note) => self.masked.recall(note)?,

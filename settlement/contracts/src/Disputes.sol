@@ -14,7 +14,7 @@ import {RowTree} from "./libraries/RowTree.sol";
 import {Rules} from "./libraries/Rules.sol";
 import {Hints, Opening, Row} from "./types/Evidence.sol";
 import {Input, REFUSED, Receipt, hashReceipt} from "./types/Input.sol";
-import {RoundHeader} from "./types/RoundHeader.sol";
+import {RoundHeader, isTransaction} from "./types/RoundHeader.sol";
 import {RoundTerms} from "./types/RoundTerms.sol";
 
 /// @title Lies of a round, proved
@@ -130,6 +130,7 @@ abstract contract Disputes is RoundBook, IDisputes {
         demand.answered = true;
         _bonds[msg.sender] += _demandBond;
         emit RowAnswered(digest, evidence.chunk, msg.sender);
+        if (!isTransaction()) emit RowTold(digest, evidence.chunk, evidence);
     }
 
     /// @inheritdoc IDisputes

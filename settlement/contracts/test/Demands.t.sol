@@ -57,6 +57,9 @@ contract DemandsTest is Lies {
         vm.warp(deadline);
         vm.expectEmit(true, true, true, true, address(manager));
         emit IDisputes.RowAnswered(digest, 1, ANSWERER);
+        // No transaction is its own.
+        vm.expectEmit(true, true, true, true, address(manager));
+        emit IDisputes.RowTold(digest, 1, row);
         vm.prank(ANSWERER);
         manager.answerRow(header, row);
         vm.expectRevert(abi.encodeWithSelector(IDisputes.NotDemanded.selector, digest, 1));

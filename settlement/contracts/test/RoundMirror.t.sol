@@ -78,6 +78,10 @@ contract RoundMirrorTest is Federation {
             RoundHeader memory header = headerFor(round, CAP);
             bytes[] memory signatures = signaturesOf(header, 0, THRESHOLD);
             vm.recordLogs();
+            if (round == 2) {
+                vm.expectEmit(true, true, true, true, address(mirror));
+                emit IRoundMirror.HeaderTold(2, mirror.digestOf(header), header, packed(signatures));
+            }
             vm.prank(address(0xA1107), round == 1 ? address(0xA1107) : address(0xB0B));
             mirror.postRound(header, packed(signatures));
             assertEq(vm.getRecordedLogs().length, round, "logs");

@@ -130,25 +130,41 @@ impl SettlementClient {
             }
         }
         let mut posted = Vec::with_capacity(postings.len());
+        let mut fresh = Vec::new();
+        let mut failed = None;
         for (digest, signers, active_at, place) in postings {
+            let header = match self.known_header(&digest) {
+                Some(header) => header,
+                None => match self.header_of(&digest, &place).await {
+                    Ok(header) => {
+                        fresh.push(header);
+                        header
+                    }
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                },
+            };
             posted.push(Posted {
-                header: self.header_of(&digest, &place).await?,
+                header,
                 digest,
                 signers: signers.into_iter().map(Into::into).collect(),
                 active_at,
                 place,
             });
         }
-        self.keep_headers(&posted).await;
-        Ok(posted)
+        self.keep_headers(fresh).await;
+        failed.map_or(Ok(posted), Err)
+    }
+
+    fn known_header(&self, digest: &Digest) -> Option<RoundHeader> {
+        let known = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(digest).copied()
     }
 
     /// The header with this digest that a transaction posted.
     async fn header_of(&self, digest: &Digest, place: &Place) -> Result<RoundHeader, ClientError> {
-        let known = || self.headers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(header) = known().get(digest) {
-            return Ok(*header);
-        }
         let domain = self.deployment().header_domain();
         let fits = |header: RoundHeader| (header.digest(&domain) == *digest).then_some(header);
         let transaction = self.input_of(place).await?;
@@ -170,7 +186,8 @@ impl SettlementClient {
                 what: "no header of a posted round",
             },
         })?;
-        known().insert(*digest, header);
+        let mut known = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(*digest, header);
         Ok(header)
     }
 

@@ -3,7 +3,7 @@
 //! Whoever holds all updates and the aggregate makes it ([`Evidence::new`]); whoever holds neither takes it from the calldata of a row that was
 //! demanded and shown ([`Evidence::from_answer`]). Either way [`Evidence::verify`] ties it to the header's roots.
 
-use alloy::sol_types::SolCall;
+use alloy::sol_types::{SolCall, SolValue};
 use serde::{Deserialize, Serialize};
 
 use super::RefuteError;
@@ -46,9 +46,24 @@ impl Evidence {
     /// # Errors
     /// [`RefuteError::OtherData`] for other calldata, and as [`Self::verify`].
     pub fn from_answer(header: &RoundHeader, calldata: &[u8]) -> Result<Self, RefuteError> {
+        let call = abi::answerRowCall::abi_decode(calldata);
+        let call = call.map_err(|_| RefuteError::OtherData {
+            what: "an answer's bytes",
+        })?;
+        Self::shown(header, call.evidence)
+    }
+
+    /// The evidence as the round manager told it, ABI-encoded, checked against the header.
+    ///
+    /// # Errors
+    /// As [`Self::from_answer`].
+    pub fn from_told(header: &RoundHeader, row: &[u8]) -> Result<Self, RefuteError> {
+        let row = abi::Row::abi_decode(row).map_err(|_| RefuteError::OtherData { what: "a row's bytes" })?;
+        Self::shown(header, row)
+    }
+
+    fn shown(header: &RoundHeader, shown: abi::Row) -> Result<Self, RefuteError> {
         let other = |what| RefuteError::OtherData { what };
-        let call = abi::answerRowCall::abi_decode(calldata).map_err(|_| other("an answer's bytes"))?;
-        let shown = call.evidence;
         if shown.rowProof.len() > MAX_DEPTH || shown.aggregateProof.len() > MAX_DEPTH {
             return Err(other("an answer's proofs"));
         }

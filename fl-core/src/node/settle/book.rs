@@ -61,9 +61,9 @@ impl Book {
             _ => return Err(BookError::NoBeginning),
         };
         let mut book = Self::default();
-        while let Some(entry) = reader.next()? {
-            book.note(&rounds, &entry);
-            rounds.apply_read(&entry, reader.head(), None)?;
+        while let Some(read) = reader.next_chained()? {
+            book.note(&rounds, read.entry());
+            rounds.apply_chained(&read, None)?;
         }
         book.look(&rounds);
         Ok((book, rounds))

@@ -33,8 +33,10 @@ interface IDisputes {
     );
     /// @notice Somebody asks for a row.
     event RowDemanded(bytes32 indexed digest, uint64 indexed chunk, address indexed demander, uint64 deadline);
-    /// @notice The row and the aggregate's chunk were shown: they are in this transaction's calldata.
+    /// @notice The row and the aggregate's chunk were shown: they are in this transaction's calldata, or told with it.
     event RowAnswered(bytes32 indexed digest, uint64 indexed chunk, address indexed answerer);
+    /// @notice What another contract showed, whose calldata need not have it.
+    event RowTold(bytes32 indexed digest, uint64 indexed chunk, Row evidence);
     /// @notice A bond went back to the demander, for nobody had answered.
     event BondReturned(bytes32 indexed digest, uint64 indexed chunk, address indexed demander);
     /// @notice Bonds were paid out.

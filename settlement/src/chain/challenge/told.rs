@@ -1,6 +1,6 @@
 //! What the chain has told of disputes: who was slashed, which rows were demanded and shown, and under which signatures a round was posted.
 
-use alloy::sol_types::SolCall;
+use alloy::sol_types::{SolCall, SolValue};
 
 use super::{ClientError, SettlementClient};
 use crate::abi;
@@ -77,27 +77,31 @@ impl SettlementClient {
         Ok(told.iter().map(demanded).collect())
     }
 
-    /// The rows of a round that were shown on demand, checked against its header. One that was shown through another contract is left out:
-    /// its calldata isn't the answer's; and so is one whose transaction is gone.
+    /// The rows of a round that were shown on demand, checked against its header: from the transaction that showed one, or where that called another
+    /// contract, from what was told with it. One whose transaction is gone is left out.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn shown(&self, header: &RoundHeader) -> Result<Vec<Evidence>, ClientError> {
         let digest = header.digest(&self.deployment().header_domain());
         let told = self.told::<RoundManager::RowAnswered>(self.deployment().rounds).await?;
+        let rows = self.told::<RoundManager::RowTold>(self.deployment().rounds).await?;
         let mut shown = Vec::new();
         for (event, place) in told.iter().filter(|(event, _)| event.digest.0 == digest) {
-            let Found::Input(input) = self.input_of(place).await? else {
-                continue;
+            let direct = match self.input_of(place).await? {
+                Found::Input(input) => Evidence::from_answer(header, &input).ok(),
+                Found::Elsewhere | Found::Gone => None,
             };
-            let evidence = Evidence::from_answer(header, &input).ok();
-            shown.extend(evidence.filter(|evidence| evidence.chunk() == event.chunk));
+            let rows = rows.iter().filter(|(row, _)| row.digest.0 == digest);
+            let indirect = rows.filter_map(|(row, _)| Evidence::from_told(header, &row.evidence.abi_encode()).ok());
+            let mut evidence = direct.into_iter().chain(indirect);
+            shown.extend(evidence.find(|evidence| evidence.chunk() == event.chunk));
         }
         Ok(shown)
     }
 
     /// The signatures under which a round was posted: those over its digest, by its signers. From the transaction that posted it, or where that
-    /// called another contract, from what was told with the header.
+    /// called another contract, from what was told with the header. None where the transaction is gone.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -106,21 +110,19 @@ impl SettlementClient {
             let signer = signature.recover(&posted.digest);
             signer.is_ok_and(|signer| posted.signers.contains(&signer))
         };
+        let of = |packed: &[u8]| -> Vec<Signature> { abi::unpack(packed).into_iter().filter(signs).collect() };
         if let Found::Input(input) = self.input_of(&posted.place).await?
             && let Ok(call) = abi::postRoundCall::abi_decode(&input)
         {
-            let signatures = abi::unpack(&call.signatures).into_iter();
-            return Ok(signatures.filter(signs).collect());
+            let signatures = of(&call.signatures);
+            if !signatures.is_empty() {
+                return Ok(signatures);
+            }
         }
         let told = self.told::<RoundManager::HeaderTold>(self.deployment().rounds).await?;
-        let told = told.iter().filter(|(event, _)| event.digest.0 == posted.digest);
-        let mut signatures: Vec<Signature> = told
-            .flat_map(|(event, _)| abi::unpack(&event.signatures))
-            .filter(signs)
-            .collect();
-        signatures.sort_unstable();
-        signatures.dedup();
-        Ok(signatures)
+        let mut told = told.iter().filter(|(_, place)| *place == posted.place);
+        let told = told.find(|(event, _)| event.digest.0 == posted.digest);
+        Ok(told.map(|(event, _)| of(&event.signatures)).unwrap_or_default())
     }
 }
 

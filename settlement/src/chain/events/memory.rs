@@ -64,7 +64,7 @@ impl Memory {
     }
 
     /// What is in the file isn't what is known: it is written over at the next chance.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn outdate(&mut self) {
         self.kept = None;
     }
 

@@ -27,7 +27,6 @@ use alloy::sol_types::SolEvent;
 use serde::{Deserialize, Serialize};
 use tokio::sync::MutexGuard;
 
-use super::Posted;
 use super::memory::Memory;
 use super::transaction::Place;
 use crate::chain::client::{ClientError, SettlementClient};
@@ -173,7 +172,7 @@ impl Reader {
         self.past = Past::default();
         self.began = from;
         if let Some(memory) = &mut self.memory {
-            memory.forget();
+            memory.outdate();
         }
     }
 
@@ -261,17 +260,15 @@ impl SettlementClient {
         self
     }
 
-    /// Writes down which headers were found, so that the next process needn't ask for them.
-    pub(super) async fn keep_headers(&self, posted: &[Posted]) {
+    /// Writes down headers that were found, so that the next process needn't ask for them.
+    pub(super) async fn keep_headers(&self, found: Vec<RoundHeader>) {
         let mut reader = self.events.lock().await;
-        let headers = || posted.iter().map(|posted| posted.header);
-        if !reader.past.headers.iter().copied().eq(headers()) {
-            reader.past.headers = headers().collect();
-            if let Some(memory) = &mut reader.memory {
-                memory.forget();
-            }
-            self.keep(&mut reader);
-        }
+        let Some(memory) = reader.memory.as_mut().filter(|_| !found.is_empty()) else {
+            return;
+        };
+        memory.outdate();
+        reader.past.headers.extend(found);
+        self.keep(&mut reader);
     }
 
     /// Forgets what the chain told so far, in the file too: what is asked for next is read anew, from where the contracts were made. For those who know
