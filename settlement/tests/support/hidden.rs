@@ -4,7 +4,7 @@ use alloy::primitives::TxKind;
 use alloy::sol_types::{SolCall, SolValue};
 use xfl_settlement::chain::challenge::{Call, Lie};
 use xfl_settlement::chain::contracts::bindings::RoundManager;
-use xfl_settlement::refute::{Round, RuleProof};
+use xfl_settlement::refute::{Evidence, RuleProof};
 use xfl_settlement::row::aggregate_tree;
 use xfl_settlement::statement::RoundHeader;
 
@@ -33,7 +33,8 @@ async fn whoever_lies_through_a_contract_is_punished_like_others() {
         header: RoundManager::RoundHeader::abi_decode(&Call::expire(&header, 0).calldata[4..4 + 16 * 32]).unwrap(),
         signatures: packed.collect::<Vec<u8>>().into(),
     };
-    let posted = through(&client.deployment().rounds, &post.abi_encode());
+    let deployment = client.deployment();
+    let posted = through(&deployment.rounds, &post.abi_encode());
     send(
         client.connection(),
         &coordinator(),
@@ -47,13 +48,22 @@ async fn whoever_lies_through_a_contract_is_punished_like_others() {
     let told = client.signatures_of(&posted).await.unwrap();
     assert_eq!(told, signatures);
 
-    let round = Round {
-        header: &header,
-        updates: &views(&received.updates),
-        aggregate: &aggregate,
-        weights: &[],
-    };
-    let proof = RuleProof::new(&round, 2).unwrap();
+    // The row that they show in the same way is as good as any, and convicts them.
+    client.demand_row(&header, 0).await.unwrap();
+    let views = views(&received.updates);
+    let row = Evidence::new(&header, &views, &aggregate, 0).unwrap();
+    let answer = through(&deployment.rounds, &row.answer(&header));
+    send(
+        client.connection(),
+        &coordinator(),
+        TxKind::Call(forwarder.into()),
+        answer,
+    )
+    .await;
+    let shown = client.shown(&header).await.unwrap();
+    assert_eq!(shown, [row]);
+
+    let proof = RuleProof::in_chunk(&header, &shown[0], &[]).unwrap().unwrap();
     client.prove_rule(&header, &proof).await.unwrap();
     let lie = client.lie_of(&court.digest(&header)).await.unwrap();
     assert_eq!(lie, Some((Lie::Rule, coordinator().account())));
