@@ -235,8 +235,11 @@ impl Rounds {
     /// The same for an entry whose head is known: nothing is encoded and hashed again.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// As [`Self::apply`], and an entry that doesn't follow the last one.
     pub fn apply_chained(&mut self, read: &Chained, referee: Option<&mut dyn Referee>) -> Result<(), RoundError> {
+        if read.before() != self.head {
+            return Err(self.out_of_place("it follows another one than the last"));
+        }
         self.advance(read.entry(), referee)?;
         self.head = read.head();
         Ok(())

@@ -265,10 +265,11 @@ impl Head {
     }
 }
 
-/// An entry as it was read or is to be written, with the head after it: one belongs to the other.
+/// An entry that was read, with the heads around it; a [`Reader`] alone makes one, so that they belong together.
 #[derive(Clone, Debug)]
 pub struct Chained {
     entry: Entry,
+    before: Head,
     head: Head,
 }
 
@@ -276,6 +277,11 @@ impl Chained {
     /// The entry.
     pub fn entry(&self) -> &Entry {
         &self.entry
+    }
+
+    /// The head before it.
+    pub fn before(&self) -> Head {
+        self.before
     }
 
     /// The head after it.
@@ -349,8 +355,13 @@ impl<'a> Reader<'a> {
             index,
             what: e.to_string(),
         })?;
-        (self.rest, self.head) = (rest, next);
-        Ok(Some(Chained { entry, head: next }))
+        let before = std::mem::replace(&mut self.head, next);
+        self.rest = rest;
+        Ok(Some(Chained {
+            entry,
+            before,
+            head: next,
+        }))
     }
 }
 

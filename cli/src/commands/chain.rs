@@ -109,39 +109,45 @@ async fn list(common: &Common) -> Result<Outcome, Failure> {
     let federation = Federation::read(&common.dir, &common.rpc).await?;
     let (plan, genesis) = (federation.rounds.plan(), federation.rounds.genesis());
     let mut rows = vec![["chain", "contract", "address"].map(str::to_owned).to_vec()];
-    let (mut terms, mut data) = (String::new(), Vec::new());
+    let mut terms = vec![["chain", "term", "value"].map(str::to_owned).to_vec()];
+    let mut data = Vec::new();
     for (place, chain) in federation.chains(common.chain_id)? {
         let steps = settle::deployment_plan(plan, genesis, &chain)?;
         let deployment = steps.deployment();
-        let role = if place == 0 { "home" } else { "mirror" };
+        let named = format!("{} ({})", chain.chain_id, if place == 0 { "home" } else { "mirror" });
         for (contract, address) in deployment.contracts() {
             rows.push(vec![
-                format!("{} ({role})", chain.chain_id),
+                named.clone(),
                 contract.name().to_owned(),
                 files::account(&address),
             ]);
         }
-        terms += &format!("chain {}: {}\n", chain.chain_id, said(&deployment.terms, place == 0));
+        let lines = said(&deployment.terms, place == 0).into_iter();
+        terms.extend(lines.map(|(term, value)| vec![named.clone(), term.to_owned(), value]));
         let mut value = contracts(&federation, &chain);
         value["terms"] = in_json(&deployment.terms, place == 0);
         data.push(value);
     }
-    Outcome::new(json!({ "chains": data }), format!("{}\n{terms}", table(&rows)))
+    Outcome::new(
+        json!({ "chains": data }),
+        format!("{}\n{}", table(&rows), table(&terms)),
+    )
 }
 
 /// What the contracts were deployed with, for people.
-fn said(terms: &Terms, home: bool) -> String {
-    let mut said = format!(
-        "signatures for a round: {}; it pays {} of the token's smallest unit at most, {} s after it is posted",
-        terms.threshold, terms.per_round_cap, terms.activation_delay
-    );
+fn said(terms: &Terms, home: bool) -> Vec<(&'static str, String)> {
+    let mut said = vec![
+        ("signatures for a round", terms.threshold.to_string()),
+        ("most that a round pays, smallest unit", terms.per_round_cap.to_string()),
+        ("until a round pays, seconds", terms.activation_delay.to_string()),
+    ];
     if home {
-        let (penalty, bond) = (in_coins(terms.penalty), in_coins(terms.demand_bond()));
-        said += &format!(
-            "; a signer of a lie loses {penalty} coins at most; a row is asked for against {bond} coins and shown within {} s; stakes unbond for {} s",
-            terms.answer_time(),
-            terms.unbonding_time()
-        );
+        said.extend([
+            ("most that a signer of a lie loses, coins", in_coins(terms.penalty)),
+            ("bond for asking for a row, coins", in_coins(terms.demand_bond())),
+            ("to show a row, seconds", terms.answer_time().to_string()),
+            ("until a stake is unbonded, seconds", terms.unbonding_time().to_string()),
+        ]);
     }
     said
 }
