@@ -20,9 +20,7 @@ use std::time::Duration;
 
 use alloy::providers::Provider;
 use serde_json::json;
-use xfl_settlement::audit::{Expected, ExpectedRound, audit};
 use xfl_settlement::chain::connect::{Connection, ConnectionError};
-use xfl_settlement::payout::Account;
 
 async fn ask(connection: &Connection, method: &'static str, params: serde_json::Value) {
     let answer = connection
@@ -248,26 +246,7 @@ async fn anvil_and_the_embedded_chain_settle_alike() {
         here.client.admissions().await.unwrap()
     );
 
-    let members: Vec<Account> = (1..=4).map(|byte| story::member(byte).account()).collect();
-    let rounds: Vec<_> = there
-        .rounds
-        .iter()
-        .map(|round| ExpectedRound {
-            header: &round.header,
-            signatures: &round.signatures,
-            members: &members,
-            tree: &round.tree,
-        })
-        .collect();
-    for check in audit(
-        &there.client,
-        &Expected {
-            rounds: &rounds,
-            members: &there.bindings,
-        },
-    )
-    .await
-    {
+    for check in story::audited(&there.client, &there, &there.rounds).await {
         assert_eq!(check.result, Ok(()), "{}", check.name);
     }
 }

@@ -2,17 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use xfl_settlement::audit::{Check, Expected, ExpectedRound, audit};
+use xfl_settlement::audit::Check;
 use xfl_settlement::chain::client::{ClientError, SettlementClient};
 use xfl_settlement::chain::connect::Connection;
 use xfl_settlement::chain::deploy::{DeployError, Plan, Terms};
 use xfl_settlement::chain::embedded::{EmbeddedChain, OpenError};
 use xfl_settlement::chain::genesis::Genesis;
-use xfl_settlement::payout::Account;
 use xfl_settlement::statement::RoundHeader;
 
 use super::embedded::{CHAIN_ID, START, clock, ephemeral, genesis};
-use super::story::{COIN, Federation, Round, coordinator, member, play, terms};
+use super::story::{COIN, Federation, audited, coordinator, member, play, terms};
 
 #[tokio::test]
 async fn deploys_admits_posts_and_pays_exactly_what_was_earned() {
@@ -272,27 +271,6 @@ fn failing(checks: &[Check]) -> Vec<&str> {
         .filter(|check| check.result.is_err())
         .map(|check| check.name.as_str())
         .collect()
-}
-
-async fn audited(client: &SettlementClient, federation: &Federation, rounds: &[Round]) -> Vec<Check> {
-    let members: Vec<Account> = (1..=4).map(|byte| member(byte).account()).collect();
-    let rounds: Vec<ExpectedRound<'_>> = rounds
-        .iter()
-        .map(|round| ExpectedRound {
-            header: &round.header,
-            signatures: &round.signatures,
-            members: &members,
-            tree: &round.tree,
-        })
-        .collect();
-    audit(
-        client,
-        &Expected {
-            rounds: &rounds,
-            members: &federation.bindings,
-        },
-    )
-    .await
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use alloy::primitives::{U256, hex};
 use alloy::sol_types::{SolCall, SolValue};
 use serde_json::json;
-use xfl_settlement::audit::{Check, Expected, ExpectedRound, Finding, audit};
+use xfl_settlement::audit::{Check, Finding};
 use xfl_settlement::chain::connect::Connection;
 use xfl_settlement::chain::contracts::bindings::RewardDistributor::totalPaidCall;
 use xfl_settlement::chain::server;
@@ -14,25 +14,6 @@ use xfl_settlement::chain::server;
 use super::narrow::Narrow;
 use super::story::{self, COIN, Federation};
 use super::{embedded, post, reader};
-
-async fn checks(federation: &Federation, url: &str) -> Vec<Check> {
-    let members = [1, 2, 3, 4].map(|byte| story::member(byte).account());
-    let rounds: Vec<_> = federation
-        .rounds
-        .iter()
-        .map(|round| ExpectedRound {
-            header: &round.header,
-            signatures: &round.signatures,
-            members: &members,
-            tree: &round.tree,
-        })
-        .collect();
-    let expected = Expected {
-        rounds: &rounds,
-        members: &federation.bindings,
-    };
-    audit(&reader(federation, url), &expected).await
-}
 
 /// A total that has grown since the payments were read, or is of a node behind the others, is asked for again; one that stays wrong is told.
 #[tokio::test(flavor = "multi_thread")]
@@ -56,7 +37,8 @@ async fn a_total_that_moved_is_looked_at_again_and_a_wrong_one_is_found() {
                 answer["result"] = json!(hex::encode_prefixed(U256::from(COIN).abi_encode()));
             }
         });
-        let checks = checks(&federation, narrow.url()).await;
+        let client = reader(&federation, narrow.url());
+        let checks = story::audited(&client, &federation, &federation.rounds).await;
         let wrong: Vec<&Check> = checks.iter().filter(|check| check.result.is_err()).collect();
         assert_eq!(wrong.len(), found, "{wrong:?}");
         for check in wrong {

@@ -1,6 +1,7 @@
 //! One settlement history, played through a connection to any chain: deployment, admissions, two rounds, claims, a removal,
 //! and every refusal on the way that must not change anything.
 
+use xfl_settlement::audit::{Check, Expected, ExpectedRound, audit};
 use xfl_settlement::binding::Binding;
 use xfl_settlement::chain::client::{Claimed, ClientError, Outcome, SettlementClient};
 use xfl_settlement::chain::connect::Connection;
@@ -242,6 +243,25 @@ pub(crate) async fn play(connection: Connection) -> (Federation, Vec<u128>) {
 }
 
 /// Shares of a budget by weight: rounded down, and what that leaves over one each to the largest remainders, the lower place first.
+/// The audit of some rounds through a client, all members having been there from the start.
+pub(crate) async fn audited(client: &SettlementClient, federation: &Federation, rounds: &[Round]) -> Vec<Check> {
+    let members = [1, 2, 3, 4].map(|byte| member(byte).account());
+    let rounds: Vec<_> = rounds
+        .iter()
+        .map(|round| ExpectedRound {
+            header: &round.header,
+            signatures: &round.signatures,
+            members: &members,
+            tree: &round.tree,
+        })
+        .collect();
+    let expected = Expected {
+        rounds: &rounds,
+        members: &federation.bindings,
+    };
+    audit(client, &expected).await
+}
+
 fn shares(budget: u128, weights: [u64; 4]) -> [u128; 4] {
     let total = weights.iter().copied().map(u128::from).sum::<u128>().max(1);
     let mut parts = weights.map(|weight| budget * u128::from(weight) / total);

@@ -169,7 +169,11 @@ impl Reader {
 
     /// Everything is read again from this block on, or from where the contracts were made.
     fn forget(&mut self, from: Option<u64>) {
-        self.past = Past::default();
+        // Headers are proved by their digests, whoever told of them.
+        self.past = Past {
+            headers: std::mem::take(&mut self.past.headers),
+            ..Past::default()
+        };
         self.began = from;
         if let Some(memory) = &mut self.memory {
             memory.outdate();
