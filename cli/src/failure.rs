@@ -5,6 +5,7 @@
 use serde_json::Value;
 use xfl_core::{
     institution::InstitutionError,
+    message::MessageError,
     node::{
         budget::BudgetError,
         coordinator::CoordinateError,
@@ -346,10 +347,11 @@ impl From<JoinError> for Failure {
             JoinError::Protocol(InstitutionError::PayoutChain { .. }) => {
                 Self::usage(error.to_string()).hint("name one of them with --payout-chain")
             }
-            JoinError::Protocol(InstitutionError::Round(_) | InstitutionError::Transcript(_)) => {
-                Self::new(Code::Audit, error.to_string())
-                    .hint("nothing was signed; what was shown is in refused.xfl: `xfl challenge DIR --dry-run` says what can be proved of it")
-            }
+            JoinError::Protocol(
+                InstitutionError::Round(_) | InstitutionError::Transcript(_) | InstitutionError::Unsigned(_),
+            ) => Self::new(Code::Audit, error.to_string()),
+            JoinError::Protocol(InstitutionError::Message(MessageError::Beginning { .. })) => Self::new(Code::Network, error.to_string())
+                .hint("the coordinator began anew: join that run with a state directory of its own (--dir); this one stays what was signed in the other"),
             JoinError::Protocol(InstitutionError::RefusedByCoordinator(_) | InstitutionError::Message(_)) => {
                 Self::new(Code::Network, error.to_string())
             }

@@ -16,6 +16,8 @@ mod reach;
 mod rewards;
 #[path = "challenge/runs.rs"]
 mod runs;
+#[path = "challenge/victim.rs"]
+mod victim;
 
 use std::{
     fs,
@@ -60,13 +62,19 @@ struct Stage {
 
 impl Stage {
     async fn set(rule: &str) -> Self {
-        let mut liar = LyingCoordinator::begin(rule).await;
+        let mut stage = Self::open(rule).await;
+        stage.liar.honest_round().await;
+        stage.liar.wait(DELAY);
+        stage
+    }
+
+    /// The same before the first round.
+    async fn open(rule: &str) -> Self {
+        let liar = LyingCoordinator::begin(rule).await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let served = server::serve(listener, liar.chain.clone()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         key_file(&folder.path().join("payout.key"), &liar.challenger);
-        liar.honest_round().await;
-        liar.wait(DELAY);
         Self {
             url: served.url(),
             liar,

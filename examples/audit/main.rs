@@ -17,7 +17,6 @@ use clap::Parser;
 use xfl_core::{
     audit::{self, Verdict},
     message::Report,
-    plan::Plan,
     transcript::{Entry, Reader},
 };
 
@@ -39,16 +38,14 @@ fn seconds<T>(work: impl FnOnce() -> T) -> (f64, T) {
 /// The updates that came in the clear, part by part.
 fn updates(transcript: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let mut reader = Reader::new(transcript);
-    let plan = match reader.next() {
-        Ok(Some(Entry::Genesis(genesis))) => {
-            Plan::parse(&genesis.plan, "its plan").map_err(|error| error.to_string())?
-        }
+    let beginning = match reader.next() {
+        Ok(Some(Entry::Genesis(genesis))) => genesis.beginning(),
         _ => return Err("not a transcript".into()),
     };
     let mut parts = Vec::new();
     while let Some(entry) = reader.next().map_err(|error| error.to_string())? {
         if let Entry::Accepted(parcel) = entry
-            && let Ok(Report::Upload(upload)) = parcel.envelope.open(plan.federation())
+            && let Ok(Report::Upload(upload)) = parcel.envelope.open(beginning)
         {
             parts.push(upload.values.iter().flat_map(|value| value.to_be_bytes()).collect());
         }

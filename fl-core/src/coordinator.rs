@@ -322,7 +322,7 @@ impl Coordinator {
             }
             .into());
         }
-        let report: Report = parcel.envelope.open(self.rounds.plan().federation())?;
+        let report: Report = parcel.envelope.open(self.rounds.beginning())?;
         if let Report::Join(join) = &report {
             return self.greet(from, join.height, parcel.clone());
         }
@@ -335,7 +335,7 @@ impl Coordinator {
             return self.receive_sealed(from, &parcel.envelope, report);
         }
         let entry = Entry::Accepted(Parcel::bare(parcel.envelope.clone()));
-        self.rounds.apply(&entry, None)?;
+        let frame = self.rounds.apply(&entry, None)?;
         if matches!(report, Report::Deal(_)) {
             self.rounds.relay(from, &parcel.attachment)?;
             let at = self.rounds.position();
@@ -345,7 +345,7 @@ impl Coordinator {
                 sealed: parcel.attachment,
             });
         }
-        self.journal(entry);
+        self.outputs.push_back(Output::Journal { entry, frame });
         if let (Report::Endorse(_), Some(peer)) = (&report, self.peers.get_mut(&from)) {
             // It keeps what it checked before it signs, so that it needn't be sent again.
             peer.height = peer.height.max(peer.offered.take().unwrap_or_default());
@@ -362,8 +362,8 @@ impl Coordinator {
     fn greet(&mut self, from: NodeId, height: u64, parcel: Parcel) -> Result<(), RoundError> {
         let entry = Entry::Accepted(Parcel::bare(parcel.envelope));
         match self.rounds.apply(&entry, None) {
-            Ok(()) => {
-                self.journal(entry);
+            Ok(frame) => {
+                self.outputs.push_back(Output::Journal { entry, frame });
                 let joined = self.rounds.joined().get(&from).cloned();
                 self.outputs.extend(joined.map(|j| Output::Admit(Box::new(j))));
             }
@@ -390,20 +390,9 @@ impl Coordinator {
     fn commit(&mut self, entry: Entry) {
         let referee = self.referee.as_deref_mut().map(|r| r as &mut dyn Referee);
         match self.rounds.apply(&entry, referee) {
-            Ok(()) => self.journal(entry),
+            Ok(frame) => self.outputs.push_back(Output::Journal { entry, frame }),
             Err(error) => self.fail(format!("the coordinator's own entry doesn't follow: {error}")),
         }
-    }
-
-    /// Queues the frame of an entry that was just applied.
-    fn journal(&mut self, entry: Entry) {
-        let head = self.rounds.head();
-        let body = crate::message::encode(&entry);
-        let mut frame = Vec::with_capacity(body.len() + 36);
-        frame.extend((body.len() as u32).to_le_bytes());
-        frame.extend(body);
-        frame.extend(head.hash);
-        self.outputs.push_back(Output::Journal { entry, frame });
     }
 
     /// The transcript's head.

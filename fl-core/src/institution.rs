@@ -22,7 +22,7 @@ use xfl_settlement::{binding::Binding, payout::PayoutKey};
 
 use crate::{
     identity::{NodeId, NodeKey},
-    message::{Commit, Envelope, Join, MessageError, Order, Parcel, Report, Upload, Welcome},
+    message::{Beginning, Commit, Envelope, Join, MessageError, Order, Parcel, Report, Upload, Welcome},
     plan::Plan,
     round::{RoundError, Rounds, join::BINDING_DOMAIN},
     transcript::{Contracts, Genesis, TranscriptError},
@@ -84,6 +84,9 @@ pub enum InstitutionError {
     /// The coordinator asks for something this institution won't do.
     #[error("refused: {0}")]
     Refused(String),
+    /// The coordinator's round isn't what this institution knows it to be, and doesn't get its signature.
+    #[error("the coordinator's round isn't signed: {0}")]
+    Unsigned(String),
     /// The federation doesn't pay there.
     #[error("this federation pays on chains {chains}, not on {wanted}")]
     PayoutChain {
@@ -194,11 +197,9 @@ impl Institution {
             }
             .into());
         }
-        let federation = match &self.rounds {
-            Some(rounds) => rounds.plan().federation(),
-            None => crate::plan::FederationId(envelope.federation),
-        };
-        let order: Order = envelope.open(federation)?;
+        // Before the first greeting no run is known: the greeting tells its beginning, and has to be of it.
+        let beginning = self.rounds.as_ref().map_or(envelope.beginning, Rounds::beginning);
+        let order: Order = envelope.open(beginning)?;
         let at = (envelope.round, envelope.attempt);
         let asks = !matches!(
             order,
@@ -212,7 +213,7 @@ impl Institution {
             return Ok(());
         }
         match order {
-            Order::Welcome(welcome) => self.welcomed(&welcome),
+            Order::Welcome(welcome) => self.welcomed(&welcome, envelope.beginning),
             Order::Begin { model, cohort, scale } => {
                 self.begin(at, model, &cohort, f64::from_bits(scale), &parcel.attachment)
             }
@@ -318,12 +319,13 @@ impl Institution {
         finished || self.memory.asked.max(self.masked.at()).is_some_and(|known| at < known)
     }
 
-    fn welcomed(&mut self, welcome: &Welcome) -> Result<(), InstitutionError> {
+    fn welcomed(&mut self, welcome: &Welcome, said_of: Beginning) -> Result<(), InstitutionError> {
         let genesis: Genesis = crate::message::decode(&welcome.genesis)?;
         match &self.rounds {
-            Some(rounds) if *rounds.genesis() != genesis => {
-                return refuse("the coordinator now tells of another beginning than before".into());
+            _ if genesis.beginning() != said_of => {
+                return refuse("greeted with another beginning than the one that the greeting is of".into());
             }
+            // The greeting is of the beginning that is known.
             Some(_) => {}
             None => {
                 let rounds = Rounds::begin(genesis.clone())?;
@@ -338,8 +340,7 @@ impl Institution {
             }
         }
         if let Some(envelope) = &welcome.seen {
-            let federation = self.rounds_ref()?.plan().federation();
-            match envelope.open::<Report>(federation)? {
+            match envelope.open::<Report>(self.rounds_ref()?.beginning())? {
                 Report::Commit(commit) if envelope.sender == self.id() => {
                     self.seen = Some(((envelope.round, envelope.attempt), commit.budget_head));
                 }
@@ -516,8 +517,7 @@ impl Institution {
 
     fn report_with(&mut self, at: (u64, u32), report: &Report, attachment: Vec<u8>) {
         let Some(rounds) = &self.rounds else { return };
-        let federation = rounds.plan().federation();
-        let envelope = Envelope::seal(&self.identity.node, federation, at.0, at.1, report);
+        let envelope = Envelope::seal(&self.identity.node, rounds.beginning(), at.0, at.1, report);
         self.outputs.push_back(Output::Send(Parcel { envelope, attachment }));
     }
 
@@ -539,6 +539,11 @@ fn commit_of(release: &Release, at: (u64, u32), root: [u8; 32]) -> Commit {
         charged: release.charged,
         budget_head: release.budget_head,
     }
+}
+
+/// Of a round that isn't so.
+fn unsigned<T>(what: String) -> Result<T, InstitutionError> {
+    Err(InstitutionError::Unsigned(what))
 }
 
 fn refuse<T>(what: String) -> Result<T, InstitutionError> {

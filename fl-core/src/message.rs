@@ -1,15 +1,17 @@
 //! What coordinator and institutions say to each other, and what is signed.
 //!
-//! **Claim.** Every message is a [`Parcel`]: an [`Envelope`] that names federation, round, attempt and sequence under the
-//! sender's ed25519 signature and a domain tag for its direction, and an attachment that the body refers to by hash. A
-//! message of another federation, round or direction can't be replayed as one of this.
+//! **Claim.** Every message is a [`Parcel`]: an [`Envelope`] that names the run's beginning, round, attempt and sequence
+//! under the sender's ed25519 signature and a domain tag for its direction, and an attachment that the body refers to by
+//! hash. A message of another federation, run, round or direction can't be replayed as one of this.
 //!
 //! **Guarantees.** [`Parcel::decode`] reads at most the bytes it is given and never panics; [`Envelope::open`] returns a
-//! body only after the signature, the federation and the encoding were checked.
+//! body only after the signature, the beginning and the encoding were checked.
 //!
 //! **Sequence.** A sender's messages within an attempt are numbered by what they are ([`Report::sequence`]), so that the
 //! same message sent again is the same bytes, and a second, different one under the same number is an equivocation that
 //! carries two signatures.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use xfl_privacy::mask::{EphemeralPublic, KeySumShare, SealedShare};
@@ -17,18 +19,35 @@ use xfl_settlement::{binding::Binding, payout, statement::RoundHeader};
 
 use crate::{
     identity::{Domain, NodeId, NodeKey, Signature},
-    plan::FederationId,
     round::commit::Protected,
 };
 
 /// Version of the encoding; the first byte of every parcel.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
+
+/// BLAKE3 of what a run of a federation begins with: plan, members, model, contracts, all that
+/// [`Genesis`](crate::transcript::Genesis) has but its signature. Two runs of one plan differ in it, and so does what two
+/// members were told if they were told different things.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beginning(pub [u8; 32]);
+
+impl fmt::Display for Beginning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Beginning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Beginning({self})")
+    }
+}
 
 /// A signed statement of one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Envelope {
-    /// The federation's id.
-    pub federation: [u8; 32],
+    /// The run that it belongs to.
+    pub beginning: Beginning,
     /// The round, from 1; 0 before the first.
     pub round: u64,
     /// The attempt at that round, from 0.
@@ -207,13 +226,13 @@ pub enum MessageError {
     /// Not this encoding, or trailing bytes.
     #[error("not a message of version {VERSION}: {0}")]
     Encoding(String),
-    /// For another federation.
-    #[error("message for federation {got:?}, expected {expected:?}")]
-    Federation {
+    /// Of another run.
+    #[error("a message of another run: it begins with {got}, this one with {expected}")]
+    Beginning {
         /// Ours.
-        expected: FederationId,
+        expected: Beginning,
         /// Theirs.
-        got: FederationId,
+        got: Beginning,
     },
     /// Signed by another key than the sender's, or altered.
     #[error("the signature of {0} does not fit the message")]
@@ -276,13 +295,13 @@ impl Body for Order {
 
 impl Envelope {
     /// Signs `body` for a round and attempt.
-    pub fn seal<B: Body>(key: &NodeKey, federation: FederationId, round: u64, attempt: u32, body: &B) -> Self {
+    pub fn seal<B: Body>(key: &NodeKey, beginning: Beginning, round: u64, attempt: u32, body: &B) -> Self {
         let sequence = body.sequence();
         let body = encode(body);
-        let signed = signed_bytes(&federation.0, round, attempt, sequence, &body);
+        let signed = signed_bytes(&beginning, round, attempt, sequence, &body);
         let signature = key.sign(B::DOMAIN, &signed);
         Self {
-            federation: federation.0,
+            beginning,
             round,
             attempt,
             sequence,
@@ -292,18 +311,18 @@ impl Envelope {
         }
     }
 
-    /// Checks federation, signature and encoding, and returns the body.
+    /// Checks run, signature and encoding, and returns the body.
     ///
     /// # Errors
     /// [`MessageError`], each the sender's fault.
-    pub fn open<B: Body>(&self, federation: FederationId) -> Result<B, MessageError> {
-        if self.federation != federation.0 {
-            return Err(MessageError::Federation {
-                expected: federation,
-                got: FederationId(self.federation),
+    pub fn open<B: Body>(&self, beginning: Beginning) -> Result<B, MessageError> {
+        if self.beginning != beginning {
+            return Err(MessageError::Beginning {
+                expected: beginning,
+                got: self.beginning,
             });
         }
-        let signed = signed_bytes(&self.federation, self.round, self.attempt, self.sequence, &self.body);
+        let signed = signed_bytes(&self.beginning, self.round, self.attempt, self.sequence, &self.body);
         if self.sender.verify(B::DOMAIN, &signed, &self.signature).is_err() {
             return Err(MessageError::Signature(self.sender));
         }
@@ -368,10 +387,10 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, MessageErro
     }
 }
 
-fn signed_bytes(federation: &[u8; 32], round: u64, attempt: u32, sequence: u32, body: &[u8]) -> Vec<u8> {
+fn signed_bytes(beginning: &Beginning, round: u64, attempt: u32, sequence: u32, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(48 + body.len());
     out.push(VERSION);
-    out.extend(federation);
+    out.extend(beginning.0);
     out.extend(round.to_be_bytes());
     out.extend(attempt.to_be_bytes());
     out.extend(sequence.to_be_bytes());

@@ -33,7 +33,7 @@ use xfl_settlement::ledger::Ledger;
 
 use crate::{
     identity::NodeId,
-    message::{MessageError, Parcel, Report},
+    message::{Beginning, MessageError, Parcel, Report},
     plan::{Plan, PlanError},
     transcript::{Chained, Entry, Genesis, Head, Member},
 };
@@ -81,6 +81,7 @@ pub enum Phase {
 pub struct Rounds {
     plan: Plan,
     genesis: Genesis,
+    beginning: Beginning,
     mechanism: Mechanism,
     head: Head,
     joined: BTreeMap<NodeId, Joined>,
@@ -218,18 +219,20 @@ impl Rounds {
             phase: Phase::Idle,
             work: Work::default(),
             plan,
+            beginning: genesis.beginning(),
             genesis,
         })
     }
 
-    /// Moves on by one entry; on an error nothing has changed.
+    /// Moves on by one entry, and returns its frame of the transcript; on an error nothing has changed.
     ///
     /// # Errors
     /// [`RoundError`]: who or what is wrong.
-    pub fn apply(&mut self, entry: &Entry, referee: Option<&mut dyn Referee>) -> Result<(), RoundError> {
+    pub fn apply(&mut self, entry: &Entry, referee: Option<&mut dyn Referee>) -> Result<Vec<u8>, RoundError> {
         self.advance(entry, referee)?;
-        self.head = self.head.append(entry).1;
-        Ok(())
+        let (frame, head) = self.head.append(entry);
+        self.head = head;
+        Ok(frame)
     }
 
     /// The same for an entry whose head is known: nothing is encoded and hashed again.
@@ -318,7 +321,7 @@ impl Rounds {
 
     fn accept(&mut self, parcel: &Parcel) -> Result<(), RoundError> {
         let envelope = &parcel.envelope;
-        let report: Report = envelope.open(self.plan.federation())?;
+        let report: Report = envelope.open(self.beginning)?;
         let member = envelope.sender;
         if self.member(&member).is_none() {
             return Err(RoundError::Misbehaved {
@@ -418,6 +421,11 @@ impl Rounds {
     /// The plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// What every message of the run carries.
+    pub fn beginning(&self) -> Beginning {
+        self.beginning
     }
 
     /// The beginning.

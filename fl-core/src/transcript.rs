@@ -15,7 +15,7 @@ use xfl_settlement::{claim::Venue, domain::Domain, payout::Account, statement::R
 
 use crate::{
     identity::{self, NodeId, NodeKey, Signature},
-    message::{Parcel, decode, encode},
+    message::{Beginning, Parcel, decode, encode},
     round::Phase,
 };
 
@@ -392,6 +392,13 @@ impl Genesis {
         coordinator
             .verify(Self::DOMAIN, &self.signed_bytes(), &self.signature)
             .is_ok()
+    }
+
+    /// What every message of the run carries.
+    pub fn beginning(&self) -> Beginning {
+        let mut hasher = blake3::Hasher::new_derive_key("xfl beginning v1");
+        hasher.update(&self.signed_bytes());
+        Beginning(*hasher.finalize().as_bytes())
     }
 
     const DOMAIN: identity::Domain = identity::Domain::new("genesis");

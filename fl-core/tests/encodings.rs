@@ -6,8 +6,7 @@ use proptest::prelude::*;
 use xfl_core::{
     challenge::refused,
     identity::{NodeKey, Signature},
-    message::{Commit, Envelope, Join, Order, Parcel, Report, Upload},
-    plan::FederationId,
+    message::{Beginning, Commit, Envelope, Join, Order, Parcel, Report, Upload},
     round::{Phase, commit::Protected},
     transcript::{Aggregated, Contracts, Entry, Genesis, Head, Member, Reader, Scored},
 };
@@ -20,7 +19,7 @@ fn digest(bytes: &[u8]) -> String {
 
 fn seal(report: &Report) -> Vec<u8> {
     let key = NodeKey::from_seed(&[7; 32]);
-    let envelope = Envelope::seal(&key, FederationId([9; 32]), 3, 1, report);
+    let envelope = Envelope::seal(&key, Beginning([9; 32]), 3, 1, report);
     Parcel {
         envelope,
         attachment: vec![1, 2, 3],
@@ -65,27 +64,28 @@ fn messages_are_pinned() {
     assert_eq!(
         digests,
         [
-            "594451a5720bc174",
-            "d89027349130ea57",
-            "2e311c26e404e8ea",
-            "2c1513db01d42277",
-            "02b2d5de490f808e"
+            "09ff8d313f0340d5",
+            "b90182525fe71a71",
+            "b933e7387761fafe",
+            "406429b52c276989",
+            "45354ed8707601b3"
         ]
     );
     let key = NodeKey::from_seed(&[8; 32]);
-    let order = Order::Begin {
+    let begin = Order::Begin {
         model: [1; 32],
         cohort: vec![key.node_id()],
         scale: 1f64.to_bits(),
     };
-    let envelope = Envelope::seal(&key, FederationId([9; 32]), 1, 0, &order);
-    assert_eq!(digest(&Parcel::bare(envelope).encode()), "cf7663f93711e377");
-    let order = Order::Receipt {
+    let receipt = Order::Receipt {
         root: [1; 32],
         signature: xfl_settlement::payout::Signature([2; 65]),
     };
-    let envelope = Envelope::seal(&key, FederationId([9; 32]), 1, 0, &order);
-    assert_eq!(digest(&Parcel::bare(envelope).encode()), "102e189ad1901831");
+    let orders = [begin, receipt].map(|order| {
+        let envelope = Envelope::seal(&key, Beginning([9; 32]), 1, 0, &order);
+        digest(&Parcel::bare(envelope).encode())
+    });
+    assert_eq!(orders, ["20da8a0a722f7749", "d7829775761ef7f0"]);
 }
 
 #[test]
@@ -115,6 +115,7 @@ fn chains_and_joins_are_pinned() {
         signature: Signature([8; 64]),
     };
     assert_eq!(digest(&postcard::to_stdvec(&genesis).unwrap()), "08148a0f21999433");
+    assert_eq!(digest(&genesis.beginning().0), "f76ab5992e159374");
     let signed = (xfl_settlement::payout::Signature([9; 65]), Signature([10; 64]));
     let join = Join {
         binding: Binding {
@@ -216,7 +217,7 @@ fn a_head_is_that_of_the_bytes_that_were_read() {
 #[test]
 fn refused_rounds_follow_the_copy_that_is_there() {
     let (key, other) = (NodeKey::from_seed(&[1; 32]), NodeKey::from_seed(&[2; 32]));
-    let federation = FederationId([9; 32]);
+    let beginning = Beginning([9; 32]);
     let mut head = Head::START;
     let frames: Vec<Vec<u8>> = (0..6)
         .map(|at| {
@@ -245,7 +246,7 @@ fn refused_rounds_follow_the_copy_that_is_there() {
         attempt: 0,
     };
     let said = |key: &NodeKey, order: &Order, attachment: Vec<u8>| {
-        let envelope = Envelope::seal(key, federation, 2, 0, order);
+        let envelope = Envelope::seal(key, beginning, 2, 0, order);
         Parcel { envelope, attachment }.encode()
     };
     let statement = |from| Order::Statement {
@@ -255,26 +256,26 @@ fn refused_rounds_follow_the_copy_that_is_there() {
     let copy = frames[..4].concat();
     for from in 0..=4 {
         let message = said(&key, &statement(from as u64), frames[from..].concat());
-        let kept = refused(&message, key.node_id(), federation, &copy);
+        let kept = refused(&message, key.node_id(), beginning, &copy);
         assert_eq!(kept, Some((header, frames.concat())), "from {from}");
     }
     // What is no frame is kept too, and breaks the chain where it stands.
     let torn = said(&key, &statement(4), b"torn".to_vec());
-    let kept = refused(&torn, key.node_id(), federation, &copy).unwrap().1;
+    let kept = refused(&torn, key.node_id(), beginning, &copy).unwrap().1;
     assert_eq!(kept, [&copy[..], b"torn"].concat());
     // Somebody else's word, or another message, is nothing to keep.
     let stranger = said(&other, &statement(4), Vec::new());
-    assert_eq!(refused(&stranger, key.node_id(), federation, &copy), None);
+    assert_eq!(refused(&stranger, key.node_id(), beginning, &copy), None);
     let done = said(&key, &Order::Done { from: 4 }, Vec::new());
-    assert_eq!(refused(&done, key.node_id(), federation, &copy), None);
-    assert_eq!(refused(b"noise", key.node_id(), federation, &copy), None);
+    assert_eq!(refused(&done, key.node_id(), beginning, &copy), None);
+    assert_eq!(refused(b"noise", key.node_id(), beginning, &copy), None);
 }
 
 proptest! {
     #[test]
     fn hostile_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         if let Ok(parcel) = Parcel::decode(&bytes) {
-            prop_assert!(parcel.envelope.open::<Report>(FederationId([9; 32])).is_err());
+            prop_assert!(parcel.envelope.open::<Report>(Beginning([9; 32])).is_err());
         }
         let mut reader = Reader::new(&bytes);
         while let Ok(Some(_)) = reader.next() {}
@@ -286,7 +287,7 @@ proptest! {
         let envelope = bytes.len() - 4;
         bytes[at.index(envelope)] ^= 1 << bit;
         if let Ok(parcel) = Parcel::decode(&bytes) {
-            prop_assert!(parcel.envelope.open::<Report>(FederationId([9; 32])).is_err());
+            prop_assert!(parcel.envelope.open::<Report>(Beginning([9; 32])).is_err());
         }
     }
 }

@@ -16,6 +16,8 @@ mod liar;
 mod member;
 #[path = "world/office.rs"]
 mod office;
+#[path = "world/runs.rs"]
+mod runs;
 #[path = "world/scenario.rs"]
 mod scenario;
 #[path = "world/sim.rs"]

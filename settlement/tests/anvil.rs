@@ -5,6 +5,8 @@
 
 #[path = "support/anvil.rs"]
 mod anvil;
+#[path = "support/calls.rs"]
+mod calls;
 #[path = "support/differential.rs"]
 mod differential;
 #[path = "support/embedded.rs"]

@@ -3,6 +3,8 @@
 #![cfg(feature = "chain")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
+#[path = "support/calls.rs"]
+mod calls;
 #[path = "support/challenge.rs"]
 mod challenge;
 #[path = "support/disputes.rs"]

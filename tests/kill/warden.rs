@@ -146,8 +146,9 @@ impl Post {
 
     fn hold(&mut self, machine: &Institution, bytes: &[u8]) {
         let Some(plan) = machine.plan() else { return };
+        let beginning = machine.rounds().unwrap().beginning();
         let envelope = Parcel::decode(bytes).unwrap().envelope;
-        let stage = match envelope.open::<Order>(plan.federation()).unwrap() {
+        let stage = match envelope.open::<Order>(beginning).unwrap() {
             Order::Begin { .. } if plan.masked() => Phase::Advertise,
             Order::Begin { .. } => Phase::Commit,
             Order::Reveal { .. } => Phase::Upload,

@@ -158,7 +158,9 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         let mut progress = Progress::new(*printer, 1, 0);
         let refused = practice.refusal();
         let notes = practice.notes();
+        let mut kept = false;
         let tell = |event| {
+            kept |= matches!(event, Event::Refused { .. });
             for line in notes
                 .lock()
                 .map(|mut notes| std::mem::take(&mut *notes))
@@ -171,9 +173,26 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         let result = institution::run(setup, |plan, genesis| practice.make(plan, genesis), stop.watch(), tell).await;
         progress.clear();
         let why = refused.lock().ok().and_then(|mut refused| refused.take());
-        let summary = result.map_err(|error| why.unwrap_or_else(|| error.into()))?;
+        let summary = result.map_err(|error| {
+            let failure = why.unwrap_or_else(|| error.into());
+            if kept {
+                failure.hint(kept_hint(&args.dir))
+            } else {
+                failure
+            }
+        })?;
         outcome(&node, &summary)
     })
+}
+
+/// What to do about a round that wasn't signed.
+fn kept_hint(dir: &Path) -> String {
+    let kept = dir.join(REFUSED);
+    format!(
+        "what was shown is kept in {}; once it is posted, `xfl challenge {}` says what can be proved of it",
+        kept.display(),
+        dir.display()
+    )
 }
 
 fn tell(event: Event, progress: &mut Progress) {

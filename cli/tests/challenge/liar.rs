@@ -1,9 +1,13 @@
 //! A coordinator that lies, with the quorum that it needs: true rounds up to the one that it lies about, and then something else, signed by
 //! its colluders and posted on a real chain with a real dispute window.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use xfl_core::{
@@ -65,9 +69,11 @@ pub(crate) struct LyingCoordinator {
     pub(crate) players: Vec<Player>,
     pub(crate) payout: PayoutKey,
     pub(crate) challenger: PayoutKey,
-    key: NodeKey,
-    rounds: Rounds,
+    pub(crate) key: Arc<NodeKey>,
+    pub(crate) rounds: Rounds,
     entries: Vec<Entry>,
+    /// What members that this process doesn't play showed in the round under way.
+    shown: BTreeMap<usize, (Vec<i32>, [u8; 32])>,
     hand: Arc<AtomicU64>,
     pub(crate) chain: EmbeddedChain,
     pub(crate) client: SettlementClient,
@@ -101,7 +107,7 @@ impl LyingCoordinator {
 
     /// The same run of the plan with another salt is another run.
     pub(crate) async fn begin_run(rule: &str, run: [u8; 16]) -> Self {
-        let key = NodeKey::from_seed(&[77; 32]);
+        let key = Arc::new(NodeKey::from_seed(&[77; 32]));
         let plan = plan(&key, rule);
         let player = |i: u8| Player {
             key: NodeKey::from_seed(&[i; 32]),
@@ -151,6 +157,7 @@ impl LyingCoordinator {
             payout: coordinator,
             challenger,
             key,
+            shown: BTreeMap::new(),
             hand,
             chain,
             client,
@@ -193,7 +200,13 @@ impl LyingCoordinator {
             mirrors: Vec::new(),
             height: 0,
         };
-        let said = Envelope::seal(&self.players[place].key, federation, 0, 0, &Report::Join(join));
+        let said = Envelope::seal(
+            &self.players[place].key,
+            self.rounds.beginning(),
+            0,
+            0,
+            &Report::Join(join),
+        );
         self.apply(Entry::Accepted(Parcel::bare(said)));
     }
 
@@ -201,25 +214,33 @@ impl LyingCoordinator {
         self.hand.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    fn apply(&mut self, entry: Entry) {
+    pub(crate) fn apply(&mut self, entry: Entry) {
         self.rounds.apply(&entry, None).unwrap();
         self.entries.push(entry);
     }
 
     fn says(&self, place: usize, report: &Report) -> Entry {
         let (round, attempt) = self.rounds.position();
-        let federation = self.rounds.plan().federation();
-        let envelope = Envelope::seal(&self.players[place].key, federation, round, attempt, report);
+        let envelope = Envelope::seal(
+            &self.players[place].key,
+            self.rounds.beginning(),
+            round,
+            attempt,
+            report,
+        );
         Entry::Accepted(Parcel::bare(envelope))
     }
 
-    fn close(&mut self, phase: Phase) {
+    pub(crate) fn close(&mut self, phase: Phase) {
         let members = self.rounds.complete();
         self.apply(Entry::Closed { phase, members, at: 0 });
     }
 
     /// What a member's update is, and its salts' key.
     fn update(&self, place: usize) -> (Vec<i32>, [u8; 32]) {
+        if let Some(shown) = self.shown.get(&place) {
+            return shown.clone();
+        }
         let round = self.rounds.position().0 as i32;
         let value = |i: usize| (i as i32 * 7 + place as i32 * 13 + round * 5) % 41 - 20;
         (
@@ -230,6 +251,16 @@ impl LyingCoordinator {
 
     /// Gathers a round's updates; the coordinator holds them all, and can say what it likes.
     pub(crate) fn gather(&mut self) -> Claimed {
+        let all = 0..self.players.len();
+        self.begin_round();
+        self.commit(all.clone());
+        self.close(Phase::Commit);
+        self.upload(all.clone());
+        self.close(Phase::Upload);
+        self.claimed(all.collect(), None)
+    }
+
+    pub(crate) fn begin_round(&mut self) {
         let (round, cohort) = (self.rounds.finished() + 1, self.ids());
         self.apply(Entry::Begun {
             round,
@@ -237,7 +268,11 @@ impl LyingCoordinator {
             cohort,
             at: 0,
         });
-        for place in 0..self.players.len() {
+    }
+
+    pub(crate) fn commit(&mut self, places: Range<usize>) {
+        let round = self.rounds.position().0;
+        for place in places {
             let (values, salt_key) = self.update(place);
             let commit = Commit {
                 root: update::root(&values, &salt_key),
@@ -248,8 +283,10 @@ impl LyingCoordinator {
             };
             self.apply(self.says(place, &Report::Commit(commit)));
         }
-        self.close(Phase::Commit);
-        for place in 0..self.players.len() {
+    }
+
+    pub(crate) fn upload(&mut self, places: Range<usize>) {
+        for place in places {
             let (values, salt_key) = self.update(place);
             let upload = Upload {
                 part: 0,
@@ -258,11 +295,31 @@ impl LyingCoordinator {
             };
             self.apply(self.says(place, &Report::Upload(upload)));
         }
-        self.close(Phase::Upload);
-        self.claimed((0..self.players.len()).collect(), None)
     }
 
-    fn ids(&self) -> Vec<xfl_core::identity::NodeId> {
+    /// Takes what a member says that this process doesn't play.
+    pub(crate) fn hear(&mut self, place: usize, envelope: Envelope) {
+        if let Ok(Report::Upload(upload)) = envelope.open(self.rounds.beginning()) {
+            self.shown.insert(place, (upload.values, upload.salt_key));
+        }
+        self.apply(Entry::Accepted(Parcel::bare(envelope)));
+    }
+
+    /// The commitments of the round under way, by ascending member.
+    pub(crate) fn commitments(&self) -> Vec<Envelope> {
+        let (beginning, at) = (self.rounds.beginning(), self.rounds.position());
+        let said = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Accepted(parcel) => Some(&parcel.envelope),
+            _ => None,
+        });
+        let here = said.filter(|envelope| (envelope.round, envelope.attempt) == at);
+        let commits = here.filter(|envelope| matches!(envelope.open(beginning), Ok(Report::Commit(_))));
+        let mut commits: Vec<Envelope> = commits.cloned().collect();
+        commits.sort_by_key(|envelope| envelope.sender);
+        commits
+    }
+
+    pub(crate) fn ids(&self) -> Vec<xfl_core::identity::NodeId> {
         self.players.iter().map(|player| player.key.node_id()).collect()
     }
 
@@ -309,7 +366,7 @@ impl LyingCoordinator {
 
     /// The entries so far, as if only these members had shown their updates in the round under way.
     fn entries_of(&self, members: &[usize]) -> Vec<Entry> {
-        let (federation, ids) = (self.rounds.plan().federation(), self.ids());
+        let (beginning, ids) = (self.rounds.beginning(), self.ids());
         let members: Vec<_> = members.iter().map(|place| ids[*place]).collect();
         let now = self.rounds.position().0;
         let (mut entries, mut round) = (Vec::new(), 0);
@@ -317,7 +374,7 @@ impl LyingCoordinator {
             match entry {
                 Entry::Begun { round: begun, .. } => round = *begun,
                 Entry::Accepted(parcel) if round == now && !members.contains(&parcel.envelope.sender) => {
-                    if let Ok(Report::Upload(_)) = parcel.envelope.open::<Report>(federation) {
+                    if let Ok(Report::Upload(_)) = parcel.envelope.open::<Report>(beginning) {
                         continue;
                     }
                 }

@@ -1,9 +1,6 @@
 //! Two runs of one plan, with the same members, keys and accounts, on chains of one id: what was signed in one proves nothing in the other.
 
-use xfl_core::{
-    message::{Envelope, Report},
-    node::settle,
-};
+use xfl_core::{message::Report, node::settle};
 use xfl_settlement::{payout::Signature, refute::Equivocation};
 
 use super::*;
@@ -11,16 +8,13 @@ use super::*;
 /// The first round of a transcript: its header and its signatures.
 fn first_round(transcript: &[u8]) -> (RoundHeader, Vec<Signature>) {
     let (mut header, mut signatures, mut reader) = (None, Vec::new(), Reader::new(transcript));
-    let open = |envelope: &Envelope, federation| envelope.open::<Report>(federation);
-    let mut federation = None;
+    let mut beginning = None;
     while let Some(entry) = reader.next().unwrap() {
         match entry {
-            Entry::Genesis(genesis) => {
-                federation = Some(Plan::parse(&genesis.plan, "federation.toml").unwrap().federation());
-            }
+            Entry::Genesis(genesis) => beginning = Some(genesis.beginning()),
             Entry::Settled { header: settled, .. } => drop(header.get_or_insert(settled)),
             Entry::Accepted(parcel) => {
-                if let Ok(Report::Endorse(signature)) = open(&parcel.envelope, federation.unwrap()) {
+                if let Ok(Report::Endorse(signature)) = parcel.envelope.open(beginning.unwrap()) {
                     signatures.push(signature);
                 }
             }

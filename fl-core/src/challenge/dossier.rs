@@ -6,7 +6,7 @@ use xfl_settlement::{payout, statement::RoundHeader};
 
 use crate::{
     identity::NodeId,
-    message::{Commit, Envelope, Report, Upload},
+    message::{Beginning, Commit, Envelope, Report, Upload},
     plan::{Plan, PlanError},
     round::upload::Assembly,
     transcript::{Aggregated, Entry, Genesis, Reader, TranscriptError},
@@ -21,6 +21,7 @@ const WORDS: usize = 4;
 pub struct Dossier {
     pub(super) plan: Plan,
     genesis: Genesis,
+    beginning: Beginning,
     pub(super) received: BTreeMap<(u64, u32), Received>,
     broken: Option<TranscriptError>,
     /// Round and attempt in which it ends.
@@ -84,6 +85,7 @@ impl Dossier {
         let length = plan.mechanism(genesis.model.len())?.length() as usize;
         let mut this = Self {
             plan,
+            beginning: genesis.beginning(),
             genesis: *genesis,
             received: BTreeMap::new(),
             broken: None,
@@ -166,7 +168,7 @@ impl Dossier {
         if members.binary_search_by(|m| m.id.cmp(&member)).is_err() {
             return;
         }
-        let Ok(report) = envelope.open::<Report>(self.plan.federation()) else {
+        let Ok(report) = envelope.open::<Report>(self.beginning) else {
             return;
         };
         let received = self.received.entry(at).or_default();

@@ -4,8 +4,7 @@ use xfl_settlement::statement::RoundHeader;
 
 use crate::{
     identity::NodeId,
-    message::{Order, Parcel},
-    plan::FederationId,
+    message::{Beginning, Order, Parcel},
     transcript::after_first,
 };
 
@@ -14,14 +13,14 @@ use crate::{
 pub fn refused(
     message: &[u8],
     coordinator: NodeId,
-    federation: FederationId,
+    beginning: Beginning,
     copy: &[u8],
 ) -> Option<(RoundHeader, Vec<u8>)> {
     let parcel = Parcel::decode(message).ok()?;
     if parcel.envelope.sender != coordinator {
         return None;
     }
-    match parcel.envelope.open::<Order>(federation).ok()? {
+    match parcel.envelope.open::<Order>(beginning).ok()? {
         Order::Statement { header, from } => Some((*header, joined(copy, from, &parcel.attachment))),
         _ => None,
     }

@@ -114,6 +114,6 @@ impl Coordinator {
 
     fn seal(&self, order: &Order) -> Envelope {
         let (round, attempt) = self.rounds.position();
-        Envelope::seal(&self.key, self.rounds.plan().federation(), round, attempt, order)
+        Envelope::seal(&self.key, self.rounds.beginning(), round, attempt, order)
     }
 }

@@ -36,8 +36,8 @@ impl Coordinator {
             return Ok(());
         }
         let entry = Entry::Received { member: from };
-        self.rounds.apply(&entry, None)?;
-        self.journal(entry);
+        let frame = self.rounds.apply(&entry, None)?;
+        self.outputs.push_back(Output::Journal { entry, frame });
         if let Some(root) = self.rounds.work().commits.get(&from).map(|c| c.commit.root) {
             self.receipt(from, root);
         }

@@ -1,6 +1,6 @@
 //! Before signing: the round is replayed, and one's own update found in it.
 
-use super::{Institution, InstitutionError, Note, Output, refuse};
+use super::{Institution, InstitutionError, Note, Output, refuse, unsigned};
 use crate::{
     identity::NodeId,
     message::{Commit, Envelope, Order, Report},
@@ -44,7 +44,7 @@ pub(super) fn commitments(rounds: &Rounds, at: (u64, u32), list: &[Envelope]) ->
         ));
     }
     list.iter()
-        .map(|envelope| match envelope.open::<Report>(rounds.plan().federation())? {
+        .map(|envelope| match envelope.open::<Report>(rounds.beginning())? {
             Report::Commit(commit)
                 if (envelope.round, envelope.attempt) == at && rounds.member(&envelope.sender).is_some() =>
             {
@@ -72,17 +72,17 @@ impl Institution {
         let rounds = self.rounds_ref()?;
         let settled = match rounds.settled() {
             Some(settled) if rounds.phase() == Phase::Endorse && rounds.position() == at => settled.clone(),
-            _ => return refuse("a header without the round that leads to it".into()),
+            _ => return unsigned("a header without the round that leads to it".into()),
         };
         if settled.header != *header {
-            return refuse("the header isn't the one that follows from the transcript".into());
+            return unsigned("the header isn't the one that follows from the transcript".into());
         }
         self.own_update_counts(at)?;
         match self.memory.signed(at.0) {
             Some(digest) if digest != settled.digest => {
                 // A round whose header was signed can be abandoned and run again only if nothing was posted; two
                 // signatures for one round are what an equivocation is, so the first stands.
-                return refuse(format!("a second header for round {}", at.0));
+                return unsigned(format!("a second header for round {}", at.0));
             }
             Some(_) => {}
             None => self.remember(Note::Signed {
@@ -149,7 +149,7 @@ impl Institution {
     pub fn receipt_in(&self, envelope: &Envelope) -> Option<SignedReceipt> {
         let rounds = self.rounds()?;
         let at = (envelope.round, envelope.attempt);
-        match envelope.open(rounds.plan().federation()).ok()? {
+        match envelope.open(rounds.beginning()).ok()? {
             Order::Receipt { root, signature } => {
                 let (receipt, _) = rounds.receipt(at, &self.id(), root);
                 Some(SignedReceipt { receipt, signature })
@@ -183,7 +183,7 @@ impl Institution {
                 && *round == trained
                 && model_root(rounds.model()) != model
             {
-                return refuse(format!(
+                return unsigned(format!(
                     "round {round} began with another model than the one it was trained on"
                 ));
             }
@@ -204,7 +204,7 @@ impl Institution {
             .outcome()
             .is_some_and(|o| o.aggregated.members.contains(&id) || o.aggregated.refused.contains(&id));
         if self.memory.receipted(at) && !placed {
-            return refuse("the round leaves out an update that the coordinator signed a receipt for".into());
+            return unsigned("the round leaves out an update that the coordinator signed a receipt for".into());
         }
         let Some(committed) = rounds.work().commits.get(&id) else {
             return Ok(());
@@ -215,7 +215,7 @@ impl Institution {
             self.memory.release((at.0, 0)).map(|r| r.root(at))
         };
         if own.is_some_and(|root| root != committed.commit.root) {
-            return refuse("the round holds another commitment of this node than the one it made".into());
+            return unsigned("the round holds another commitment of this node than the one it made".into());
         }
         Ok(())
     }

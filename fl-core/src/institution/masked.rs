@@ -200,7 +200,7 @@ impl Institution {
         };
         let mut signers = Vec::new();
         for envelope in agreements {
-            let same = envelope.open::<Report>(rounds.plan().federation())? == Report::Agree(agreed);
+            let same = envelope.open::<Report>(rounds.beginning())? == Report::Agree(agreed);
             if same && (envelope.round, envelope.attempt) == at && note.cohort.contains(&envelope.sender) {
                 signers.push(envelope.sender);
             }
@@ -268,12 +268,12 @@ impl Institution {
     }
 
     fn publics(&self, note: &MaskNote) -> Result<BTreeMap<Seat, EphemeralPublic>, InstitutionError> {
-        let federation = self.rounds_ref()?.plan().federation();
+        let beginning = self.rounds_ref()?.beginning();
         let mut publics = BTreeMap::new();
         for envelope in &note.advertisements {
             let at = (envelope.round, envelope.attempt);
             match (
-                envelope.open::<Report>(federation)?,
+                envelope.open::<Report>(beginning)?,
                 seat(&note.cohort, &envelope.sender),
             ) {
                 (Report::Advertise(keys), Some(seat)) if at == note.at => publics.insert(seat, keys),
@@ -297,7 +297,7 @@ impl Institution {
     }
 
     fn deal_of(&self, list: &Envelope, at: (u64, u32)) -> Result<Vec<[u8; 32]>, InstitutionError> {
-        match list.open::<Report>(self.rounds_ref()?.plan().federation())? {
+        match list.open::<Report>(self.rounds_ref()?.beginning())? {
             Report::Deal(hashes) if (list.round, list.attempt) == at => Ok(hashes),
             _ => refuse(format!("{} dealt nothing in this attempt", list.sender)),
         }

@@ -419,12 +419,12 @@ where
 
     /// Keeps what was refused, if it was a round: whoever can be shown it can be held to it.
     fn keep_refused(&mut self, message: &[u8]) -> Result<(), JoinError> {
-        let Some(federation) = self.machine.plan().map(Plan::federation) else {
+        let Some(beginning) = self.machine.rounds().map(crate::round::Rounds::beginning) else {
             return Ok(());
         };
         let copy = self.setup.dir.join("transcript.xfl");
         let copy = std::fs::read(&copy).map_err(|source| JoinError::File { path: copy, source })?;
-        if let Some((header, bytes)) = refused(message, self.setup.coordinator_key, federation, &copy) {
+        if let Some((header, bytes)) = refused(message, self.setup.coordinator_key, beginning, &copy) {
             let path = self.setup.dir.join(REFUSED);
             std::fs::write(&path, bytes).map_err(|source| JoinError::File { path, source })?;
             (self.tell)(Event::Refused { round: header.round });

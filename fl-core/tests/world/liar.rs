@@ -67,7 +67,7 @@ fn give_up(rounds: &mut Rounds) -> Result<(), RoundError> {
         reason: "the coin is unlucky".into(),
         at: 0,
     };
-    rounds.apply(&entry, Some(&mut Frugal))
+    rounds.apply(&entry, Some(&mut Frugal)).map(drop)
 }
 
 fn begin(journal: &[u8]) -> (Rounds, Reader<'_>) {

@@ -8,7 +8,7 @@ use xfl_core::{
     identity::NodeId,
     institution::{Identity, Institution, InstitutionError, Note, Release, Wish},
     message::{Envelope, Parcel, Report},
-    plan::{FederationId, Plan},
+    plan::Plan,
     round::commit::Protected,
     transcript::{Entry, Head},
 };
@@ -227,10 +227,17 @@ impl Host {
             return vec![parcel];
         }
         let envelope = &parcel.envelope;
-        let federation = FederationId(envelope.federation);
         let report: Report = postcard::from_bytes(&envelope.body).unwrap();
         let key = &PLAYERS[self.place].key;
-        let seal = |r: &Report| Parcel::bare(Envelope::seal(key, federation, envelope.round, envelope.attempt, r));
+        let seal = |r: &Report| {
+            Parcel::bare(Envelope::seal(
+                key,
+                envelope.beginning,
+                envelope.round,
+                envelope.attempt,
+                r,
+            ))
+        };
         match (self.character, report) {
             (Character::Copier, Report::Commit(mut commit)) => {
                 commit.root = copied.unwrap_or(commit.root);

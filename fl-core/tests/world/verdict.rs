@@ -80,7 +80,9 @@ fn rounds_in(transcript: &[u8]) -> u64 {
 /// Follows the transcript with nothing but the members' true updates; the number of finished rounds.
 fn replay_by_hand(world: &World, journal: &[u8]) -> u64 {
     let plan = &world.scenario.plan;
-    let mut model = cast::genesis(&world.scenario).model;
+    let genesis = cast::genesis(&world.scenario);
+    let beginning = genesis.beginning();
+    let mut model = genesis.model;
     let (mut at, mut finished, mut next) = ((0, 0), 0, (Vec::new(), 1.0));
     let (mut scale, mut sum) = (1.0, None);
     let mut closed: BTreeSet<NodeId> = BTreeSet::new();
@@ -94,7 +96,7 @@ fn replay_by_hand(world: &World, journal: &[u8]) -> u64 {
                 closed = members.into_iter().collect();
             }
             Entry::Accepted(parcel) if plan.sealed() => {
-                let report: Report = parcel.envelope.open(plan.federation()).unwrap();
+                let report: Report = parcel.envelope.open(beginning).unwrap();
                 assert!(
                     !matches!(report, Report::Upload(_)),
                     "an update that is for the coordinator alone"

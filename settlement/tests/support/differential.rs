@@ -4,6 +4,8 @@
 //! tracer saw it, on the embedded chain as the call answered a moment before); at the end the same storage in every slot that a transaction
 //! has changed, and the same coins. A history that differs is shrunk, and printed with its seed and step.
 
+#[path = "differential/attempt.rs"]
+mod attempt;
 #[path = "differential/op.rs"]
 mod op;
 #[path = "differential/pair.rs"]

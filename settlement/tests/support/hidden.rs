@@ -1,13 +1,12 @@
 //! A coordinator and a quorum that lie and post through a contract of theirs, so that no transaction shows what they signed.
 
 use alloy::primitives::TxKind;
-use alloy::sol_types::{SolCall, SolValue};
-use xfl_settlement::chain::challenge::{Call, Lie};
-use xfl_settlement::chain::contracts::bindings::RoundManager;
+use xfl_settlement::chain::challenge::Lie;
 use xfl_settlement::refute::{Evidence, RuleProof};
 use xfl_settlement::row::aggregate_tree;
 use xfl_settlement::statement::RoundHeader;
 
+use super::calls::{packed, posting};
 use super::disputes::{Court, Received, views};
 use super::forwarder::{create, send, through};
 use super::story::coordinator;
@@ -25,16 +24,8 @@ async fn whoever_lies_through_a_contract_is_punished_like_others() {
         ..honest
     };
     let signatures = court.federation.sign(&header, &[1, 2, 3]);
-    let packed = signatures
-        .iter()
-        .flat_map(|signature| [&[0, 65][..], &signature.0].concat());
-    let post = RoundManager::postRoundCall {
-        // All of its members are words.
-        header: RoundManager::RoundHeader::abi_decode(&Call::expire(&header, 0).calldata[4..4 + 16 * 32]).unwrap(),
-        signatures: packed.collect::<Vec<u8>>().into(),
-    };
     let deployment = client.deployment();
-    let posted = through(&deployment.rounds, &post.abi_encode());
+    let posted = through(&deployment.rounds, &posting(&header, packed(&signatures)));
     send(
         client.connection(),
         &coordinator(),

@@ -7,41 +7,21 @@ use xfl_settlement::chain::contracts::bindings::{
     FederationRegistry, RewardDistributor, RoundManager, StakeVault, XflToken,
 };
 use xfl_settlement::claim::ClaimProof;
-use xfl_settlement::input::{Input, input_tree};
 use xfl_settlement::ledger::Ledger;
-use xfl_settlement::payout::{PayoutKey, Signature};
+use xfl_settlement::payout::PayoutKey;
 use xfl_settlement::receipt::{Receipt, SignedReceipt};
-use xfl_settlement::refute::{Equivocation, Evidence, OmissionProof, Round, RuleProof, by_rule};
-use xfl_settlement::row::{CHUNK, aggregate_tree, row_tree};
+use xfl_settlement::refute::{Equivocation, OmissionProof, Round, RuleProof};
 use xfl_settlement::statement::RoundHeader;
 
+use super::attempt::{Attempt, CHUNKS, DIMENSION, Draft};
 use super::op::Op;
 use super::pair::{Pair, sender};
+use crate::calls::encoded;
 use crate::forwarder::through;
 use crate::story::{COIN, FEDERATION, binding, coordinator};
 
-const DIMENSION: usize = 11;
-const CHUNKS: u64 = DIMENSION.div_ceil(CHUNK) as u64;
 /// The unit of stakes in operations.
 const BIT: u128 = COIN / 20;
-
-/// A round that was posted, or was to be.
-#[derive(Clone)]
-struct Attempt {
-    header: RoundHeader,
-    updates: Vec<Vec<i32>>,
-    aggregate: Vec<i32>,
-    listed: Vec<Input>,
-    sent: Vec<Input>,
-    ledger: Ledger,
-    signatures: Vec<Signature>,
-    /// What became of it so far.
-    posted: bool,
-    opened: bool,
-    convicted: bool,
-    /// The row that was asked for last.
-    demanded: Option<u64>,
-}
 
 /// A history under way.
 pub(super) struct Play<'a> {
@@ -172,7 +152,7 @@ impl<'a> Play<'a> {
                 fault,
             } => {
                 let attempt = self.next(budget, weights, signers, lie, fault).await;
-                let calldata = posting(&attempt, fault);
+                let calldata = attempt.posting(fault);
                 self.attempts.push(attempt);
                 let forwarder = self.pair.forwarder;
                 let posting = match signers % 4 {
@@ -189,7 +169,7 @@ impl<'a> Play<'a> {
                     ..posting
                 }
             }
-            Op::PostAgain { back } => free("postRound again", sender(6), rounds, posting(self.back(back)?, 255)),
+            Op::PostAgain { back } => free("postRound again", sender(6), rounds, self.back(back)?.posting(255)),
             Op::Veto { back, by } => {
                 let round = self.back(back)?.header.round;
                 let by = if by % 4 == 0 { sender(by) } else { coordinator() };
@@ -428,7 +408,7 @@ impl<'a> Play<'a> {
             }
             Op::Starved { gas } => {
                 let attempt = self.next(10, [1; 4], 0b0110, 0, 255).await;
-                let calldata = posting(&attempt, 255);
+                let calldata = attempt.posting(255);
                 // Enough for its bytes, and from not enough to hardly enough for the rest.
                 Sent {
                     gas: Some(56_000 + u64::from(gas) % 40_000),
@@ -440,91 +420,16 @@ impl<'a> Play<'a> {
 
     /// The round that comes next where the chain stands, or something near it.
     async fn next(&self, budget: u16, weights: [u8; 4], signers: u8, lie: u8, fault: u8) -> Attempt {
-        let made = &self.pair.deployment;
         let (round, parent) = self.standing().await;
         let before = self.attempts.iter().rev().find(|tried| self.digest(tried) == parent);
-        let mut ledger = before.map_or(&self.ledger, |before| &before.ledger).clone();
-        let number = ledger.round() + 1;
-        let budget = u128::from(budget) * (COIN / 655);
-        let all = weights.iter().copied().map(u128::from).sum::<u128>().max(1);
-        let part = |(byte, weight): (u8, &u8)| ([byte; 32], budget * u128::from(*weight) / all);
-        let parts: Vec<_> = (1u8..).zip(&weights).map(part).collect();
-        ledger.credit(number, &parts).unwrap();
-
-        let seed = self.attempts.len() as u8;
-        let value = |i: usize, k: usize| {
-            let word = xfl_settlement::keccak256(&[seed, i as u8, k as u8]);
-            i32::from_be_bytes(word[..4].try_into().unwrap())
-        };
-        let updates: Vec<Vec<i32>> = (0..4).map(|i| (0..DIMENSION).map(|k| value(i, k)).collect()).collect();
-        let views: Vec<&[i32]> = updates.iter().map(Vec::as_slice).collect();
-        let sent: Vec<Input> = (0..4u8)
-            .map(|place| Input {
-                node_key: [place + 1; 32],
-                commitment: [seed ^ place; 32],
-                position: u32::from(place),
-            })
-            .collect();
-        let mut listed = sent.clone();
-        if lie % 8 == 1 {
-            listed.remove(usize::from(lie / 8) % 4);
-        }
-        let mut header = RoundHeader {
-            federation: FEDERATION,
+        let draft = Draft {
+            made: &self.pair.deployment,
             round: round + 1,
-            plan_hash: [1; 32],
             parent,
-            model_root: [seed; 32],
-            row_root: row_tree(&views).unwrap().root(),
-            aggregate_root: [0; 32],
-            transcript_root: [number as u8; 32],
-            reward_root: ledger.tree().root(),
-            cumulative_budget: ledger.total(),
-            cohort: 4,
-            dimension: DIMENSION as u64,
-            rule: [1, 2, 3, 5][usize::from(seed) % 4],
-            rule_parameter: [0; 32],
-            input_root: input_tree(&listed).unwrap().root(),
-            attempt: u32::from(seed),
+            ledger: before.map_or(&self.ledger, |before| &before.ledger).clone(),
+            seed: self.attempts.len() as u8,
         };
-        let mut aggregate = by_rule(&header, &views, &[]).unwrap();
-        if lie % 8 < 4 && lie % 8 != 1 {
-            let place = usize::from(lie / 8) % DIMENSION;
-            aggregate[place] = aggregate[place].wrapping_add(1);
-        }
-        header.aggregate_root = aggregate_tree(&aggregate).unwrap().root();
-        match fault {
-            0 => header.round += 1,
-            1 => header.parent[0] ^= 1,
-            2 => header.cumulative_budget += 200 * COIN,
-            3 => header.federation[0] ^= 1,
-            4 => header.cumulative_budget = 0,
-            5 => header.rule |= 0x40,
-            _ => {}
-        }
-        let digest = header.digest(&made.header_domain());
-        let chosen = (0..7u8).filter(|bit| signers >> bit & 1 == 1 || fault > 48 && (*bit == 1 || *bit == 2));
-        let honest = |bit: &u8| fault < 24 || (1..if fault < 96 { 5 } else { 3 }).contains(bit);
-        let mut signed: Vec<_> = chosen
-            .filter(honest)
-            .map(|bit| (sender(bit).account(), sender(bit).sign(&digest).unwrap()))
-            .collect();
-        if fault != 6 {
-            signed.sort_by_key(|(account, _)| *account);
-        }
-        Attempt {
-            header,
-            updates,
-            aggregate,
-            listed,
-            sent,
-            ledger,
-            signatures: signed.into_iter().map(|(_, signature)| signature).collect(),
-            posted: false,
-            opened: false,
-            convicted: false,
-            demanded: None,
-        }
+        draft.drawn(budget, weights, signers, lie, fault)
     }
 
     /// The last good round, and its header's digest.
@@ -555,28 +460,6 @@ impl<'a> Play<'a> {
     }
 }
 
-impl Attempt {
-    fn evidence(&self, chunk: usize) -> Evidence {
-        let views: Vec<&[i32]> = self.updates.iter().map(Vec::as_slice).collect();
-        Evidence::new(&self.header, &views, &self.aggregate, chunk).unwrap()
-    }
-
-    /// The first coordinate that doesn't follow the rule.
-    fn wrong(&self) -> Option<u64> {
-        let views: Vec<&[i32]> = self.updates.iter().map(Vec::as_slice).collect();
-        let right = by_rule(&self.header, &views, &[]).unwrap();
-        let place = right.iter().zip(&self.aggregate).position(|(right, got)| right != got);
-        place.map(|place| place as u64)
-    }
-
-    fn claims(&self, chain_id: u64) -> Vec<ClaimProof> {
-        let tree = self.ledger.tree();
-        let all = (1..=4u8).filter_map(|byte| tree.claim(&[byte; 32], chain_id));
-        let number = self.header.round;
-        all.map(|claim| ClaimProof { round: number, ..claim }).collect()
-    }
-}
-
 /// Where money goes: to a fresh account, or to nobody now and then.
 fn payee(by: u8) -> Address {
     if by.is_multiple_of(16) {
@@ -584,31 +467,6 @@ fn payee(by: u8) -> Address {
     } else {
         Address::repeat_byte(0x70 | (by % 4))
     }
-}
-
-/// A header's sixteen words, as every function that takes one has them first.
-fn encoded(header: &RoundHeader) -> Vec<u8> {
-    Call::expire(header, 0).calldata[4..4 + 16 * 32].to_vec()
-}
-
-/// Calldata of a posting; with some faults a signature is broken, cut short or told a wrong length.
-fn posting(attempt: &Attempt, fault: u8) -> Vec<u8> {
-    let one = |signature: &Signature| [&65u16.to_be_bytes()[..], &signature.0].concat();
-    let mut packed: Vec<u8> = attempt.signatures.iter().flat_map(one).collect();
-    match (fault, packed.len()) {
-        (_, 0) => {}
-        (7, length) => packed[length - 1] = 29,
-        (8, length) => packed.truncate(length - 1),
-        (9, _) => packed[1] = 64,
-        (10, _) => packed[20] ^= 1,
-        (11, length) => packed.truncate(length - 66),
-        _ => {}
-    }
-    RoundManager::postRoundCall {
-        header: RoundManager::RoundHeader::abi_decode(&encoded(&attempt.header)).unwrap(),
-        signatures: packed.into(),
-    }
-    .abi_encode()
 }
 
 fn claiming(proof: &ClaimProof) -> RewardDistributor::Claim {
