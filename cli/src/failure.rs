@@ -5,7 +5,6 @@
 use serde_json::Value;
 use xfl_core::{
     institution::InstitutionError,
-    message::MessageError,
     node::{
         budget::BudgetError,
         coordinator::CoordinateError,
@@ -348,10 +347,11 @@ impl From<JoinError> for Failure {
                 Self::usage(error.to_string()).hint("name one of them with --payout-chain")
             }
             JoinError::Protocol(
-                InstitutionError::Round(_) | InstitutionError::Transcript(_) | InstitutionError::Unsigned(_),
+                InstitutionError::Round(_) | InstitutionError::Transcript(_) | InstitutionError::WontSign(_),
             ) => Self::new(Code::Audit, error.to_string()),
-            JoinError::Protocol(InstitutionError::Message(MessageError::Beginning { .. })) => Self::new(Code::Network, error.to_string())
-                .hint("the coordinator began anew: join that run with a state directory of its own (--dir); this one stays what was signed in the other"),
+            JoinError::Protocol(InstitutionError::AnotherRun) => Self::new(Code::Network, error.to_string()).hint(
+                "to take part in it, join with a --dir of its own and with --budget naming this institution's one budget file: what was spent stays spent",
+            ),
             JoinError::Protocol(InstitutionError::RefusedByCoordinator(_) | InstitutionError::Message(_)) => {
                 Self::new(Code::Network, error.to_string())
             }

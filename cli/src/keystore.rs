@@ -5,7 +5,7 @@
 
 use std::{
     fs::OpenOptions,
-    io::{BufRead, BufReader, Write},
+    io::{self, Read, Write},
     path::Path,
 };
 
@@ -21,6 +21,8 @@ use crate::failure::{Code, Failure};
 const MOST_MEMORY: u64 = 1 << 30;
 /// Iterations of PBKDF2 at most.
 const MOST_ITERATIONS: u64 = 10_000_000;
+/// The longest password that is typed, in bytes.
+const LONGEST: usize = 1024;
 /// The environment variable with the password.
 const VARIABLE: &str = "XFL_PASSWORD";
 
@@ -148,15 +150,28 @@ fn prompt(question: &str) -> Result<Zeroizing<String>, Failure> {
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
     tcsetattr(&terminal, OptionalActions::Flush, &silent).map_err(|error| failed(&error))?;
-    let mut line = Zeroizing::new(String::with_capacity(256));
     let asked = terminal
         .write_all(question.as_bytes())
-        .and_then(|()| BufReader::new(&terminal).read_line(&mut line));
+        .and_then(|()| line_of(&mut terminal));
     let restored = tcsetattr(&terminal, OptionalActions::Flush, &before);
     let _ = terminal.write_all(b"\n");
-    asked.map_err(|error| failed(&error))?;
+    let line = asked.map_err(|error| failed(&error))?;
     restored.map_err(|error| failed(&error))?;
-    Ok(Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned()))
+    let text = std::str::from_utf8(&line).map_err(|error| failed(&error))?;
+    Ok(Zeroizing::new(text.trim_end_matches('\r').to_owned()))
+}
+
+/// A line, byte by byte: nothing of it stays behind in a buffer.
+fn line_of(from: &mut impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
+    for byte in from.bytes() {
+        match byte? {
+            b'\n' => break,
+            _ if line.len() == LONGEST => return Err(io::Error::other(format!("it is longer than {LONGEST} bytes"))),
+            byte => line.push(byte),
+        }
+    }
+    Ok(line)
 }
 
 #[cfg(test)]
@@ -169,6 +184,15 @@ mod tests {
         json!({ "version": 3, "crypto": { "kdf": kdf, "kdfparams": parameters } })
             .to_string()
             .into_bytes()
+    }
+
+    #[test]
+    fn a_typed_line_ends_where_it_ends_and_has_a_bound() {
+        let line = |typed: &str| line_of(&mut typed.as_bytes()).map(|line| line.to_vec());
+        assert_eq!(line("secret\nmore").unwrap(), b"secret");
+        assert_eq!(line("").unwrap(), b"");
+        assert_eq!(line(&"x".repeat(LONGEST)).unwrap().len(), LONGEST);
+        line(&"x".repeat(LONGEST + 1)).unwrap_err();
     }
 
     #[test]

@@ -47,6 +47,7 @@ fn institution(rho: f64) -> tempfile::TempDir {
     for round in 1..=2 {
         let release = Release {
             federation: [0xab; 32],
+            run: [1; 32],
             round,
             attempt: 0,
             unit: Unit::Record,
@@ -128,6 +129,7 @@ fn a_block_of_rounds_is_paid_for_once() {
     for (round, rho) in [(1, block), (2, 0.0), (4, 0.0)] {
         let release = Release {
             federation,
+            run: [1; 32],
             round,
             attempt: 0,
             unit: Unit::Record,

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::{Read, Write},
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
@@ -73,6 +74,77 @@ fn an_encrypted_key_opens_with_its_password_and_no_other() {
         opened["error"]["message"].as_str().unwrap().contains("transcript"),
         "{opened}"
     );
+}
+
+/// What a program says on a terminal where these lines are typed, each when it is asked for; `script` (of util-linux) makes the terminal.
+fn typed(folder: &Path, program: &str, answers: &[(&str, &str)]) -> (i32, String) {
+    let mut command = Command::new("timeout");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("XFL_")) {
+        command.env_remove(name);
+    }
+    let mut terminal = command
+        .args(["60", "script", "--quiet", "--return", "--command", program, "/dev/null"])
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut keys, mut screen) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    let mut byte = [0];
+    for (question, answer) in answers {
+        let from = shown.len();
+        while !String::from_utf8_lossy(&shown[from..]).contains(question) {
+            assert_eq!(
+                screen.read(&mut byte).unwrap(),
+                1,
+                "{}",
+                String::from_utf8_lossy(&shown)
+            );
+            shown.push(byte[0]);
+        }
+        keys.write_all(answer.as_bytes()).unwrap();
+        keys.write_all(b"\r").unwrap();
+    }
+    screen.read_to_end(&mut shown).unwrap();
+    drop(keys);
+    let code = terminal.wait().unwrap().code().unwrap();
+    (code, String::from_utf8_lossy(&shown).into_owned())
+}
+
+#[test]
+fn a_password_is_asked_for_on_the_terminal_and_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let xfl_line = |line: &str| format!("{} {line}", env!("CARGO_BIN_EXE_xfl"));
+    let make = &xfl_line("keygen --encrypt --out k");
+    let twice = |one, other| [("new password", one), ("again: ", other)];
+    let (code, shown) = typed(folder.path(), make, &twice("correct horse", "incorrect horse"));
+    assert_eq!(code, 2, "{shown}");
+    assert!(shown.contains("the two passwords differ"), "{shown}");
+    assert!(!folder.path().join("k/payout.key").exists());
+    let (code, empty) = typed(folder.path(), make, &twice("", ""));
+    assert!(code == 2 && empty.contains("the password is empty"), "{empty}");
+    let (code, made) = typed(folder.path(), make, &twice("correct horse", "correct horse"));
+    assert_eq!(code, 0, "{made}");
+    let line = "claim --dir nothing --payout-key k/payout.key";
+    let claim = &xfl_line(line);
+    let (code, opened) = typed(folder.path(), claim, &[("password of k/payout.key: ", "correct horse")]);
+    assert!(code == 2 && opened.contains("transcript"), "{opened}");
+    let (code, wrong) = typed(
+        folder.path(),
+        claim,
+        &[("password of k/payout.key: ", "battery staple")],
+    );
+    assert!(code == 3 && wrong.contains("wrong password"), "{wrong}");
+    for screen in [shown, made, opened, wrong] {
+        assert!(!screen.contains("horse") && !screen.contains("staple"), "{screen}");
+    }
+    // What is typed on the terminal is what the environment would have said.
+    let (code, opened) = xfl(folder.path(), line, Some("correct horse"));
+    assert_eq!(code, 2, "{opened}");
+    // This terminal shows what is typed, unless it is told not to.
+    let (code, echoed) = typed(folder.path(), "sh -c 'echo what?; read word'", &[("what?", "battery")]);
+    assert!(code == 0 && echoed.contains("battery"), "{echoed}");
 }
 
 #[test]

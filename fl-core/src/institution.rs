@@ -84,9 +84,12 @@ pub enum InstitutionError {
     /// The coordinator asks for something this institution won't do.
     #[error("refused: {0}")]
     Refused(String),
+    /// The coordinator began anew.
+    #[error("the coordinator tells of another beginning than before: it began a new run")]
+    AnotherRun,
     /// The coordinator's round isn't what this institution knows it to be, and doesn't get its signature.
     #[error("the coordinator's round isn't signed: {0}")]
-    Unsigned(String),
+    WontSign(String),
     /// The federation doesn't pay there.
     #[error("this federation pays on chains {chains}, not on {wanted}")]
     PayoutChain {
@@ -199,6 +202,9 @@ impl Institution {
         }
         // Before the first greeting no run is known: the greeting tells its beginning, and has to be of it.
         let beginning = self.rounds.as_ref().map_or(envelope.beginning, Rounds::beginning);
+        if envelope.beginning != beginning {
+            return Err(InstitutionError::AnotherRun);
+        }
         let order: Order = envelope.open(beginning)?;
         let at = (envelope.round, envelope.attempt);
         let asks = !matches!(
@@ -321,11 +327,11 @@ impl Institution {
 
     fn welcomed(&mut self, welcome: &Welcome, said_of: Beginning) -> Result<(), InstitutionError> {
         let genesis: Genesis = crate::message::decode(&welcome.genesis)?;
+        if genesis.beginning() != said_of {
+            return refuse("greeted with another beginning than the one that the greeting is of".into());
+        }
         match &self.rounds {
-            _ if genesis.beginning() != said_of => {
-                return refuse("greeted with another beginning than the one that the greeting is of".into());
-            }
-            // The greeting is of the beginning that is known.
+            Some(rounds) if rounds.beginning() != said_of => return Err(InstitutionError::AnotherRun),
             Some(_) => {}
             None => {
                 let rounds = Rounds::begin(genesis.clone())?;
@@ -543,7 +549,7 @@ fn commit_of(release: &Release, at: (u64, u32), root: [u8; 32]) -> Commit {
 
 /// Of a round that isn't so.
 fn unsigned<T>(what: String) -> Result<T, InstitutionError> {
-    Err(InstitutionError::Unsigned(what))
+    Err(InstitutionError::WontSign(what))
 }
 
 fn refuse<T>(what: String) -> Result<T, InstitutionError> {

@@ -17,6 +17,7 @@ pub mod journal;
 pub mod keyfile;
 pub mod peer;
 pub mod protect;
+pub mod refused;
 mod reset;
 pub mod settle;
 pub mod tls;

@@ -25,7 +25,9 @@ pub const MAX_ENTRY: usize = 1 << 30;
 /// The most chains that a federation settles on.
 pub const MAX_CHAINS: usize = 16;
 
-const CONTEXT: &str = "xfl transcript v1";
+const CONTEXT: &str = "xfl transcript v2";
+/// Of messages that were signed for a federation, and not for one run of it.
+const EARLIER: &str = "xfl transcript v1";
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -213,6 +215,9 @@ pub enum TranscriptError {
     /// The chain of hashes breaks.
     #[error("entry {0}: the chain of hashes breaks here")]
     Chain(u64),
+    /// Written by a program that is older.
+    #[error("an earlier version of xfl wrote this transcript: read it with that one")]
+    Earlier,
     /// The bytes end inside an entry.
     #[error("entry {0}: the file ends inside it")]
     Torn(u64),
@@ -254,14 +259,18 @@ impl Head {
     }
 
     fn after(&self, body: &[u8]) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+        Self {
+            height: self.height.saturating_add(1),
+            hash: self.hash_of(CONTEXT, body),
+        }
+    }
+
+    fn hash_of(&self, context: &str, body: &[u8]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key(context);
         hasher.update(&self.hash);
         hasher.update(&(body.len() as u32).to_le_bytes());
         hasher.update(body);
-        Self {
-            height: self.height.saturating_add(1),
-            hash: *hasher.finalize().as_bytes(),
-        }
+        *hasher.finalize().as_bytes()
     }
 }
 
@@ -349,6 +358,9 @@ impl<'a> Reader<'a> {
         let (hash, rest) = rest.split_first_chunk::<32>().ok_or(torn)?;
         let next = self.head.after(body);
         if next.hash != *hash {
+            if self.head.hash_of(EARLIER, body) == *hash {
+                return Err(TranscriptError::Earlier);
+            }
             return Err(TranscriptError::Chain(index));
         }
         let entry = decode(body).map_err(|e| TranscriptError::Encoding {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use xfl_core::{
     institution::Wish,
+    message::Beginning,
     node::{
         budget::BudgetFile,
         carried::CarriedFile,
@@ -22,6 +23,7 @@ use xfl_privacy::{
     budget::{self, Limit},
 };
 
+const RUN: Beginning = Beginning([7; 32]);
 const FEATURES: usize = 300;
 const BATCH: usize = 4;
 const SEPARATION: u64 = 4;
@@ -61,12 +63,13 @@ fn practice(folder: &Path, plan: &Plan, records: usize, value: f64) -> Practice 
     let model = terms.model.build(&terms.data, Device::Cpu).unwrap();
     Practice {
         plan: plan.clone(),
+        run: RUN,
         mechanism: plan.mechanism(model.dimension()).unwrap(),
         model,
         data: Box::new(Table::read("alike", csv.as_bytes(), &terms.data, Limits::default()).unwrap()),
         seed: Seed::from_number(1),
         budget: BudgetFile::open(&folder.join("budget.jsonl"), limit).unwrap(),
-        carried: Some(CarriedFile::open(&folder.join("noise.redb"), plan.federation()).unwrap()),
+        carried: Some(CarriedFile::open(&folder.join("noise.redb"), RUN).unwrap()),
         attack: None,
     }
 }
@@ -306,6 +309,25 @@ fn another_plan_of_the_same_name_pays_for_itself() {
     assert!(paid[1] > paid[0]);
 }
 
+/// The coordinator begins the same plan anew, and the institution has one budget and one folder for both runs.
+#[test]
+fn another_run_is_drawn_anew_and_paid_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut practice = usual(folder.path());
+    let first = released(&mut practice, 1).unwrap();
+    assert_eq!(released(&mut practice, 1).unwrap(), first);
+    let spent = |practice: &Practice| {
+        let releases = practice.budget.ledger().releases();
+        releases.map(|release| release.loss.rho().get()).sum::<f64>()
+    };
+    let once = spent(&practice);
+    drop(practice.carried.take());
+    practice.run = Beginning([8; 32]);
+    practice.carried = Some(CarriedFile::open(&folder.path().join("noise.redb"), practice.run).unwrap());
+    assert_ne!(released(&mut practice, 1).unwrap(), first);
+    assert!(once > 0.0 && spent(&practice) == 2.0 * once);
+}
+
 /// A budget in which the block's first round has another price than the plan's.
 #[test]
 fn a_block_that_was_paid_otherwise_is_not_gone_on_with() {
@@ -315,6 +337,7 @@ fn a_block_that_was_paid_otherwise_is_not_gone_on_with() {
     let mut practice = usual(folder.path());
     let charge = budget::Release {
         federation: practice.plan.federation().0,
+        run: practice.run.0,
         round: 1,
         attempt: 0,
         unit: practice.mechanism.unit(),

@@ -8,7 +8,7 @@ use xfl_core::{
     identity::{NodeKey, Signature},
     message::{Beginning, Commit, Envelope, Join, Order, Parcel, Report, Upload},
     round::{Phase, commit::Protected},
-    transcript::{Aggregated, Contracts, Entry, Genesis, Head, Member, Reader, Scored},
+    transcript::{Aggregated, Contracts, Entry, Genesis, Head, Member, Reader, Scored, TranscriptError},
 };
 use xfl_privacy::{Mode, Relation, Unit};
 use xfl_settlement::{binding::Binding, statement::RoundHeader};
@@ -183,7 +183,7 @@ fn transcripts_are_pinned() {
         bytes.extend(frame);
         head = next;
     }
-    assert_eq!(digest(&bytes), "66cadfc1a1a38a62");
+    assert_eq!(digest(&bytes), "2ca1824e11edec62");
     let mut reader = Reader::new(&bytes);
     for entry in &entries {
         assert_eq!(reader.next().unwrap().as_ref(), Some(entry));
@@ -201,9 +201,16 @@ fn a_head_is_that_of_the_bytes_that_were_read() {
     assert_eq!(body.pop(), Some(5));
     body.extend([0x85, 0x00]);
     let len = (body.len() as u32).to_le_bytes();
-    let mut hasher = blake3::Hasher::new_derive_key("xfl transcript v1");
+    let mut hasher = blake3::Hasher::new_derive_key("xfl transcript v2");
     let padded = hasher.update(&[0; 32]).update(&len).update(&body).finalize();
     let bytes = [&len[..], &body, padded.as_bytes()].concat();
+
+    let mut earlier = bytes.clone();
+    let from = earlier.len() - 32;
+    let mut hasher = blake3::Hasher::new_derive_key("xfl transcript v1");
+    let old = hasher.update(&[0; 32]).update(&len).update(&body).finalize();
+    earlier[from..].copy_from_slice(old.as_bytes());
+    assert_eq!(Reader::new(&earlier).next(), Err(TranscriptError::Earlier));
 
     let mut reader = Reader::new(&bytes);
     let read = reader.next_chained().unwrap().unwrap();
@@ -257,7 +264,7 @@ fn refused_rounds_follow_the_copy_that_is_there() {
     for from in 0..=4 {
         let message = said(&key, &statement(from as u64), frames[from..].concat());
         let kept = refused(&message, key.node_id(), beginning, &copy);
-        assert_eq!(kept, Some((header, frames.concat())), "from {from}");
+        assert_eq!(kept, Some((2, frames.concat())), "from {from}");
     }
     // What is no frame is kept too, and breaks the chain where it stands.
     let torn = said(&key, &statement(4), b"torn".to_vec());
@@ -266,8 +273,18 @@ fn refused_rounds_follow_the_copy_that_is_there() {
     // Somebody else's word, or another message, is nothing to keep.
     let stranger = said(&other, &statement(4), Vec::new());
     assert_eq!(refused(&stranger, key.node_id(), beginning, &copy), None);
-    let done = said(&key, &Order::Done { from: 4 }, Vec::new());
-    assert_eq!(refused(&done, key.node_id(), beginning, &copy), None);
+    // Nor is one that says nothing new, or nothing that follows.
+    for (from, frames) in [(4, Vec::new()), (5, frames[5].clone())] {
+        for order in [Order::Done { from }, statement(from)] {
+            let message = said(&key, &order, frames.clone());
+            assert_eq!(refused(&message, key.node_id(), beginning, &copy), None);
+        }
+    }
+    let done = said(&key, &Order::Done { from: 4 }, frames[4..].concat());
+    assert_eq!(
+        refused(&done, key.node_id(), beginning, &copy),
+        Some((2, frames.concat()))
+    );
     assert_eq!(refused(b"noise", key.node_id(), beginning, &copy), None);
 }
 

@@ -137,13 +137,14 @@ fn practice(
         };
         Ok(Practice {
             plan: plan.clone(),
+            run: genesis.beginning(),
             mechanism: plan.mechanism(genesis.model.len()).map_err(|e| e.to_string())?,
             model: terms.model.build(&terms.data, Device::Cpu).map_err(|e| e.to_string())?,
             data: Box::new(data) as Box<dyn Data>,
             seed: Seed::from_number(7),
             budget: BudgetFile::open(&budget, limit).map_err(|e| e.to_string())?,
             carried: match terms.privacy.mode {
-                Mode::DpFtrl => Some(CarriedFile::open(&noise, plan.federation()).map_err(|e| e.to_string())?),
+                Mode::DpFtrl => Some(CarriedFile::open(&noise, genesis.beginning()).map_err(|e| e.to_string())?),
                 _ => None,
             },
             attack: None,

@@ -5,6 +5,7 @@
 
 use xfl_core::{
     institution::Wish,
+    message::Beginning,
     node::{budget::BudgetFile, protect::Practice},
     plan::Plan,
     seed::Seed,
@@ -12,6 +13,7 @@ use xfl_core::{
 };
 use xfl_privacy::{Delta, Epsilon, Mode, budget::Limit};
 
+const RUN: Beginning = Beginning([7; 32]);
 const SCHEMA: &str =
     "task = \"classification\"\nlabel = \"y\"\nclasses = [\"a\", \"b\"]\ncolumns = [{ prefix = \"p\", count = 30 }]\n";
 
@@ -54,6 +56,7 @@ fn variance(plan: &Plan) -> f64 {
     let start = model.init(&Seed::from_number(0));
     let mut practice = Practice {
         plan: plan.clone(),
+        run: RUN,
         mechanism: plan.mechanism(model.dimension()).unwrap(),
         model,
         data: Box::new(data),
@@ -79,6 +82,19 @@ fn variance(plan: &Plan) -> f64 {
         RELEASES,
         "one charge for each release"
     );
+    // Begun anew, the same round of the same plan is another release.
+    let wish = Wish {
+        charge: (1, 0),
+        model: start,
+        scale: 1.0,
+        seen: Vec::new(),
+        drawn: false,
+    };
+    practice.release(&wish).unwrap();
+    assert_eq!(practice.budget.ledger().lines(), RELEASES, "a round is charged once");
+    practice.run = Beginning([8; 32]);
+    practice.release(&wish).unwrap();
+    assert_eq!(practice.budget.ledger().lines(), RELEASES + 1, "in each run");
     // Pairs that share no release, so that the differences are independent.
     let differences = releases.chunks_exact(2).flat_map(|pair| pair[0].iter().zip(&pair[1]));
     let squares: Vec<f64> = differences

@@ -12,7 +12,8 @@
 //! takes part under several should read all totals ([`Ledger::totals`]). Totals per federation are kept for people
 //! ([`Ledger::federations`]).
 //!
-//! **One release, one charge.** A charge is named by federation, round and attempt. Charging it again is answered
+//! **One release, one charge.** A charge is named by federation, run, round and attempt: a federation that begins anew draws new noise on new
+//! models, and pays for it. Charging it again is answered
 //! [`Charge::AlreadyCharged`] and costs nothing. Who is told so must send the very integers that were drawn before (from a journal) or, if
 //! the journal has none and so nothing was ever sent, may draw once. Everything else is a new attempt, and a new charge.
 //!
@@ -78,6 +79,8 @@ impl fmt::Display for Scope {
 pub struct Release {
     /// Identifier of the federation.
     pub federation: [u8; 32],
+    /// The run of it, by a hash of what it began with.
+    pub run: [u8; 32],
     /// Its round.
     pub round: u64,
     /// Which draw of noise within the round, from 0.
@@ -197,11 +200,16 @@ struct Spent {
     loss: Loss,
 }
 
+/// Federation, run, round and attempt.
+type Name = ([u8; 32], [u8; 32], u64, u32);
+
 /// The verified contents of a ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ledger {
     limit: Limit,
-    releases: BTreeMap<([u8; 32], u64, u32), Spent>,
+    releases: BTreeMap<Name, Spent>,
+    /// The run of each federation that was charged last.
+    latest: BTreeMap<[u8; 32], [u8; 32]>,
     totals: BTreeMap<(Unit, Relation), Total>,
     federations: BTreeMap<([u8; 32], Unit, Relation), Total>,
     heads: BTreeSet<[u8; 32]>,
@@ -218,6 +226,7 @@ impl Ledger {
         Self {
             limit,
             releases: BTreeMap::new(),
+            latest: BTreeMap::new(),
             totals: BTreeMap::new(),
             federations: BTreeMap::new(),
             heads: BTreeSet::from([[0; 32]]),
@@ -235,13 +244,14 @@ impl Ledger {
     pub fn charge(&self, release: &Release) -> Result<Charge, ChargeError> {
         let Release {
             federation,
+            run,
             round,
             attempt,
             unit,
             relation,
             loss,
         } = *release;
-        if let Some(&spent) = self.releases.get(&(federation, round, attempt)) {
+        if let Some(&spent) = self.releases.get(&(federation, run, round, attempt)) {
             if spent == (Spent { unit, relation, loss }) {
                 return Ok(Charge::AlreadyCharged);
             }
@@ -330,16 +340,18 @@ impl Ledger {
         let loss = match *line {
             Line::Charge(Release {
                 federation,
+                run,
                 round,
                 attempt,
                 unit,
                 relation,
                 loss,
             }) => {
-                match self.releases.entry((federation, round, attempt)) {
+                match self.releases.entry((federation, run, round, attempt)) {
                     Entry::Occupied(_) => return false,
                     Entry::Vacant(slot) => slot.insert(Spent { unit, relation, loss }),
                 };
+                self.latest.insert(federation, run);
                 for total in [
                     self.totals.entry((unit, relation)).or_default(),
                     self.federations.entry((federation, unit, relation)).or_default(),
@@ -384,12 +396,13 @@ impl Ledger {
         total.cloned().unwrap_or_default().and(&self.torn)
     }
 
-    /// Releases on record, with what each cost: federation, round, attempt.
+    /// Releases on record, with what each cost, by federation, run, round and attempt.
     pub fn releases(&self) -> impl Iterator<Item = Release> {
         self.releases
             .iter()
-            .map(|(&(federation, round, attempt), spent)| Release {
+            .map(|(&(federation, run, round, attempt), spent)| Release {
                 federation,
+                run,
                 round,
                 attempt,
                 unit: spent.unit,
@@ -420,11 +433,17 @@ impl Ledger {
             .map(|((federation, unit, relation), total)| (federation, *unit, *relation, total))
     }
 
-    /// Releases charged for one federation.
+    /// The run of a federation that was charged last.
+    #[must_use]
+    pub fn latest_run(&self, federation: &[u8; 32]) -> Option<[u8; 32]> {
+        self.latest.get(federation).copied()
+    }
+
+    /// Releases charged for one federation, in all of its runs.
     #[must_use]
     pub fn charged(&self, federation: [u8; 32]) -> u64 {
-        let first = (federation, 0, 0);
-        let last = (federation, u64::MAX, u32::MAX);
+        let first = (federation, [0; 32], 0, 0);
+        let last = (federation, [0xff; 32], u64::MAX, u32::MAX);
         self.releases.range(first..=last).count() as u64
     }
 

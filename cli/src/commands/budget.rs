@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use xfl_core::{
+    message::Beginning,
     node::budget::BudgetFile,
     plan::{FederationId, Plan},
 };
@@ -146,8 +147,8 @@ pub(crate) fn run(args: &Args, _printer: &Printer) -> Result<Outcome, Failure> {
     Outcome::new(data, text)
 }
 
-/// What a plan's rounds that aren't charged yet cost.
-pub(crate) fn cost(plan: &Plan, file: &BudgetFile) -> Result<Cost, Failure> {
+/// What the rounds of a run cost that aren't charged yet; where it isn't known which run, of the one that was charged last.
+pub(crate) fn cost(plan: &Plan, run: Option<Beginning>, file: &BudgetFile) -> Result<Cost, Failure> {
     let d = plan.terms().model.dimension(&plan.terms().data)?;
     let mechanism = plan.mechanism(d)?;
     if mechanism.protection() == Protection::None {
@@ -162,10 +163,11 @@ pub(crate) fn cost(plan: &Plan, file: &BudgetFile) -> Result<Cost, Failure> {
     let (ledger, count) = (file.ledger(), plan.terms().rounds.count);
     let (unit, relation, limit) = (mechanism.unit(), mechanism.relation(), ledger.limit());
     let federation = plan.federation().0;
+    let run = run.map(|run| run.0).or_else(|| ledger.latest_run(&federation));
     // Masked, the last round charged may be charged again, for another attempt; in the clear a round is charged once.
     let charged: BTreeSet<u64> = ledger
         .releases()
-        .filter(|r| r.federation == federation && (1..=count).contains(&r.round))
+        .filter(|r| r.federation == federation && Some(r.run) == run && (1..=count).contains(&r.round))
         .map(|r| r.round)
         .collect();
     let done = match mechanism.mode() {
@@ -206,7 +208,7 @@ pub(crate) fn cost(plan: &Plan, file: &BudgetFile) -> Result<Cost, Failure> {
 fn planned(path: &Path, node: &Node, file: &BudgetFile) -> Result<(Plan, Cost), Failure> {
     let plan = files::plan(path)?;
     node.allows(&plan)?;
-    let cost = cost(&plan, file)?;
+    let cost = cost(&plan, None, file)?;
     Ok((plan, cost))
 }
 
@@ -228,10 +230,11 @@ pub(crate) fn copy(path: &Path, limit: xfl_privacy::budget::Limit) -> Result<Bud
 }
 
 fn listed(releases: impl Iterator<Item = Release>) -> String {
-    let head = ["federation", "round", "attempt", "unit", "neighbours", "loss"].map(str::to_owned);
+    let head = ["federation", "run", "round", "attempt", "unit", "neighbours", "loss"].map(str::to_owned);
     let row = |r: Release| {
         vec![
             short(&FederationId(r.federation).to_string()),
+            short(&Beginning(r.run).to_string()),
             r.round.to_string(),
             r.attempt.to_string(),
             r.unit.to_string(),
@@ -248,7 +251,7 @@ fn listed(releases: impl Iterator<Item = Release>) -> String {
 
 fn as_json(r: &Release) -> Value {
     json!({
-        "federation": FederationId(r.federation).to_string(), "round": r.round, "attempt": r.attempt, "unit": r.unit,
+        "federation": FederationId(r.federation).to_string(), "run": Beginning(r.run).to_string(), "round": r.round, "attempt": r.attempt, "unit": r.unit,
         "relation": r.relation, "rho": r.loss.rho(), "sampled": r.loss.steps(),
     })
 }

@@ -16,7 +16,8 @@ use xfl_core::{
     identity::NodeId,
     node::{
         endpoint,
-        institution::{self, Event, REFUSED, Setup, Summary},
+        institution::{self, Event, Setup, Summary},
+        refused::REFUSED,
     },
     plan::Plan,
 };
@@ -175,7 +176,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
         let why = refused.lock().ok().and_then(|mut refused| refused.take());
         let summary = result.map_err(|error| {
             let failure = why.unwrap_or_else(|| error.into());
-            if kept {
+            if kept && failure.code == Code::Audit {
                 failure.hint(kept_hint(&args.dir))
             } else {
                 failure
@@ -189,7 +190,7 @@ pub(crate) fn run(args: &Args, printer: &Printer) -> Result<Outcome, Failure> {
 fn kept_hint(dir: &Path) -> String {
     let kept = dir.join(REFUSED);
     format!(
-        "what was shown is kept in {}; once it is posted, `xfl challenge {}` says what can be proved of it",
+        "what was shown is kept in {}; once it is posted, `xfl challenge {} --dry-run` says what can be proved of it",
         kept.display(),
         dir.display()
     )

@@ -125,7 +125,12 @@ async fn a_member_that_is_lied_to_signs_nothing_and_has_the_liars_slashed() {
     };
     line.say(&stage.liar, &statement, transcript[known..].to_vec());
     let refused = finish(member, 5).await;
-    assert!(refused.to_string().contains("refused.xfl"), "{refused}");
+    let [message, hint] = ["message", "hint"].map(|field| refused["error"][field].as_str().unwrap());
+    assert!(message.contains("aggregate"), "{refused}");
+    assert!(
+        hint.contains("member/refused.xfl") && hint.contains("challenge member --dry-run"),
+        "{refused}"
+    );
     let kept = stage.folder.path().join("member/refused.xfl");
     assert_eq!(fs::read(kept).unwrap(), transcript);
     loop {

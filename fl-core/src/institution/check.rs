@@ -164,7 +164,7 @@ impl Institution {
         let rounds = self.rounds_mut()?;
         let start = rounds.head();
         if from > start.height {
-            return refuse(format!(
+            return unsigned(format!(
                 "the transcript goes on at entry {from}, and {} are known",
                 start.height
             ));

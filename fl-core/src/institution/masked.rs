@@ -65,7 +65,7 @@ impl Institution {
                 return refuse("a cohort out of order".into());
             };
             let params = params(rounds.plan(), rounds.model().len(), cohort.len()).map_err(refused)?;
-            let attempt = attempt_of(rounds.plan(), at.0, at.1);
+            let attempt = attempt_of(rounds, at.0, at.1);
             let client = MaskClient::new(params, attempt, seat, &mut self.identity.rng).map_err(refused)?;
             let note = MaskNote {
                 at,
@@ -264,7 +264,7 @@ impl Institution {
             );
         }
         let params = params(rounds.plan(), rounds.model().len(), note.cohort.len()).map_err(refused)?;
-        Opening::new(&params, &attempt_of(rounds.plan(), note.at.0, note.at.1), &evidence).map_err(refused)
+        Opening::new(&params, &attempt_of(rounds, note.at.0, note.at.1), &evidence).map_err(refused)
     }
 
     fn publics(&self, note: &MaskNote) -> Result<BTreeMap<Seat, EphemeralPublic>, InstitutionError> {
@@ -316,7 +316,7 @@ impl Institution {
         let note = self.note(at)?;
         let rounds = self.rounds_ref()?;
         let params = params(rounds.plan(), rounds.model().len(), note.cohort.len()).map_err(refused)?;
-        MaskClient::from_bytes(params, attempt_of(rounds.plan(), at.0, at.1), &note.secrets).map_err(refused)
+        MaskClient::from_bytes(params, attempt_of(rounds, at.0, at.1), &note.secrets).map_err(refused)
     }
 }
 

@@ -228,6 +228,7 @@ mod tests {
     fn release(round: u64) -> Release {
         Release {
             federation: [7; 32],
+            run: [1; 32],
             round,
             attempt: 0,
             unit: Unit::Record,

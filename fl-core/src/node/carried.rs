@@ -32,8 +32,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::journal::{Journal, JournalError};
 use crate::{
-    message::{MessageError, decode, encode},
-    plan::{FederationId, Plan},
+    message::{Beginning, MessageError, decode, encode},
+    plan::Plan,
     seed::Seed,
     train::{Data, Target},
 };
@@ -41,10 +41,10 @@ use crate::{
 const KEY: &[u8] = b"noise 1";
 const ORDER: &str = "xfl-core carried noise v2: plan, mechanism, data and their order";
 
-/// What an institution remembers of its noise in one federation.
+/// What an institution remembers of its noise in one run of a federation.
 pub struct CarriedFile {
     journal: Journal,
-    federation: FederationId,
+    run: Beginning,
 }
 
 /// What can't be remembered.
@@ -94,10 +94,10 @@ impl CarriedFile {
     ///
     /// # Errors
     /// Another process has it open, or the disk fails.
-    pub fn open(path: &Path, federation: FederationId) -> Result<Self, JournalError> {
+    pub fn open(path: &Path, run: Beginning) -> Result<Self, JournalError> {
         Ok(Self {
             journal: Journal::open(path)?,
-            federation,
+            run,
         })
     }
 
@@ -192,7 +192,7 @@ impl CarriedFile {
     }
 
     fn key(&self, round: u64) -> Vec<u8> {
-        [KEY, &self.federation.0, &round.to_be_bytes()].concat()
+        [KEY, &self.run.0, &round.to_be_bytes()].concat()
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     journal::{Journal, JournalError},
     peer::{CloseCode, CloseReason, Connection, Dialer, LinkLimits, backoff},
     protect::{Practice, ProtectError},
+    refused::{self, REFUSED},
     settle,
     tls::TlsError,
 };
@@ -27,9 +28,6 @@ use crate::{
 pub use super::peer::ConnectError;
 
 const MASKED: &[u8] = b"masked attempt";
-
-/// File of an institution's directory with the transcript of the last round that it refused to sign.
-pub const REFUSED: &str = "refused.xfl";
 
 /// File of an institution's directory with the receipts that it holds, a line each.
 pub const RECEIPTS: &str = "receipts.jsonl";
@@ -417,17 +415,17 @@ where
         self.append("transcript.xfl", frames)
     }
 
-    /// Keeps what was refused, if it was a round: whoever can be shown it can be held to it.
+    /// Keeps what was refused, if it tells of rounds: whoever can be shown it can be held to it.
     fn keep_refused(&mut self, message: &[u8]) -> Result<(), JoinError> {
         let Some(beginning) = self.machine.rounds().map(crate::round::Rounds::beginning) else {
             return Ok(());
         };
         let copy = self.setup.dir.join("transcript.xfl");
         let copy = std::fs::read(&copy).map_err(|source| JoinError::File { path: copy, source })?;
-        if let Some((header, bytes)) = refused(message, self.setup.coordinator_key, beginning, &copy) {
+        if let Some((round, transcript)) = refused(message, self.setup.coordinator_key, beginning, &copy) {
             let path = self.setup.dir.join(REFUSED);
-            std::fs::write(&path, bytes).map_err(|source| JoinError::File { path, source })?;
-            (self.tell)(Event::Refused { round: header.round });
+            refused::keep(&self.setup.dir, &transcript).map_err(|source| JoinError::File { path, source })?;
+            (self.tell)(Event::Refused { round });
         }
         Ok(())
     }

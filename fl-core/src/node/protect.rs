@@ -13,6 +13,7 @@ use super::{
 use crate::{
     attack::Alone,
     institution::{Release, Wish},
+    message::Beginning,
     plan::Plan,
     round::commit::Protected,
     seed::Seed,
@@ -28,6 +29,8 @@ mod carried;
 pub struct Practice {
     /// The federation's plan.
     pub plan: Plan,
+    /// The run of it that is taken part in.
+    pub run: Beginning,
     /// Its mechanism, as it is in the first round.
     pub mechanism: Mechanism,
     /// The model.
@@ -167,6 +170,7 @@ impl Practice {
     fn charge(&mut self, (round, attempt): (u64, u32), mechanism: &Mechanism, loss: Loss) -> Result<(), BudgetError> {
         let release = budget::Release {
             federation: self.plan.federation().0,
+            run: self.run.0,
             round,
             attempt,
             unit: mechanism.unit(),

@@ -34,7 +34,7 @@ use rustls::{
 use crate::identity::{NodeId, NodeKey};
 
 /// The application protocol both sides must name.
-pub const ALPN: &[u8] = b"xfl/1";
+pub const ALPN: &[u8] = b"xfl/2";
 /// The TLS alert (RFC 8446 section 6.2) by which an endpoint turns a node away because of who it is.
 pub(crate) const ACCESS_DENIED: u8 = 49;
 /// DER of a public key field for ed25519 up to the 32 key bytes (RFC 8410 section 4).

@@ -60,8 +60,8 @@ pub fn params(plan: &Plan, d: usize, n: usize) -> Result<MaskParams, PlanError> 
 }
 
 /// The name of an attempt, from which everything public about it is expanded.
-pub fn attempt_of(plan: &Plan, round: u64, attempt: u32) -> MaskRound {
-    MaskRound::new(&plan.hash(), &plan.federation().0, round, attempt)
+pub fn attempt_of(rounds: &Rounds, round: u64, attempt: u32) -> MaskRound {
+    MaskRound::new(&rounds.beginning().0, &rounds.plan().federation().0, round, attempt)
 }
 
 /// Digest of the hashes that a dealer signed.
@@ -82,7 +82,7 @@ impl Masked {
     pub(super) fn new(rounds: &Rounds, round: u64, attempt: u32, cohort: &[NodeId]) -> Result<Self, RoundError> {
         Ok(Self {
             params: params(rounds.plan(), rounds.model().len(), cohort.len())?,
-            attempt: attempt_of(rounds.plan(), round, attempt),
+            attempt: attempt_of(rounds, round, attempt),
             cohort: cohort.to_vec(),
             publics: BTreeMap::new(),
             receivers: Vec::new(),

@@ -1,9 +1,9 @@
 //! One line of the ledger: its canonical spelling and its hash.
 //!
 //! ```text
-//! {"v":1,"rho":0.125,"unit":"record","relation":"zero-out","federation":"<64 hex>","round":3,"attempt":0,"prev":"<64 hex>","hash":"<64 hex>"}
-//! {"v":1,"rho":5.0,"noise":1.0,"rate":0.01,"steps":10,"unit":"record","relation":"zero-out",…}
-//! {"v":1,"rho":0.125,"torn":"<64 hex>","prev":"<64 hex>","hash":"<64 hex>"}
+//! {"v":2,"rho":0.125,"unit":"record","relation":"zero-out","federation":"<64 hex>","run":"<64 hex>","round":3,"attempt":0,"prev":"<64 hex>","hash":"<64 hex>"}
+//! {"v":2,"rho":5.0,"noise":1.0,"rate":0.01,"steps":10,"unit":"record","relation":"zero-out",…}
+//! {"v":2,"rho":0.125,"torn":"<64 hex>","prev":"<64 hex>","hash":"<64 hex>"}
 //! ```
 //!
 //! Numbers are written as the shortest decimals that read back to the same floats. Where records are drawn by coins, rho is what the steps
@@ -15,11 +15,11 @@ use crate::accounting::{Loss, Sampled};
 use crate::neighbour::{Relation, Unit};
 use crate::parameter::{NoiseMultiplier, Rho, SampleRate};
 
-const CONTEXT: &str = "xfl-privacy budget ledger v1: line";
-const TORN_CONTEXT: &str = "xfl-privacy budget ledger v1: torn bytes";
+const CONTEXT: &str = "xfl-privacy budget ledger v2: line";
+const TORN_CONTEXT: &str = "xfl-privacy budget ledger v2: torn bytes";
 
 /// How every line starts; a torn one often keeps the number that follows.
-const START: &str = "{\"v\":1,\"rho\":";
+const START: &str = "{\"v\":2,\"rho\":";
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,15 +35,17 @@ impl Line {
         match self {
             Self::Charge(Release {
                 federation,
+                run,
                 round,
                 attempt,
                 unit,
                 relation,
                 loss,
             }) => format!(
-                "{START}{},\"unit\":\"{unit}\",\"relation\":\"{relation}\",\"federation\":\"{}\",\"round\":{round},\"attempt\":{attempt}",
+                "{START}{},\"unit\":\"{unit}\",\"relation\":\"{relation}\",\"federation\":\"{}\",\"run\":\"{}\",\"round\":{round},\"attempt\":{attempt}",
                 spelled(loss),
-                hex(federation)
+                hex(federation),
+                hex(run)
             ),
             Self::Torn { loss, bytes } => format!("{START}{},\"torn\":\"{}\"", spelled(loss), hex(bytes)),
         }
@@ -100,11 +102,13 @@ impl Line {
             "\"replace\"" => Relation::Replace,
             _ => return None,
         };
-        let federation = unhex(field("\"federation\":")?.strip_prefix('"')?.strip_suffix('"')?)?;
+        let mut hash = |key| unhex(field(key)?.strip_prefix('"')?.strip_suffix('"')?);
+        let (federation, run) = (hash("\"federation\":")?, hash("\"run\":")?);
         let round = field("\"round\":")?.parse().ok()?;
         let attempt = field("\"attempt\":")?.parse().ok()?;
         Some(Self::Charge(Release {
             federation,
+            run,
             round,
             attempt,
             unit,

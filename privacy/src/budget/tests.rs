@@ -13,6 +13,7 @@ fn limit() -> Limit {
 fn release(round: u64, rho: f64) -> Release {
     Release {
         federation: [7; 32],
+        run: [1; 32],
         round,
         attempt: 0,
         unit: Unit::Record,
@@ -76,10 +77,11 @@ fn the_format_is_pinned() {
     assert_eq!(
         std::str::from_utf8(&file).unwrap(),
         concat!(
-            r#"{"v":1,"rho":0.1,"unit":"record","relation":"zero-out","#,
-            r#""federation":"0707070707070707070707070707070707070707070707070707070707070707","round":0,"attempt":0,"#,
+            r#"{"v":2,"rho":0.1,"unit":"record","relation":"zero-out","#,
+            r#""federation":"0707070707070707070707070707070707070707070707070707070707070707","#,
+            r#""run":"0101010101010101010101010101010101010101010101010101010101010101","round":0,"attempt":0,"#,
             r#""prev":"0000000000000000000000000000000000000000000000000000000000000000","#,
-            r#""hash":"46c1af1162dd90396ea442a44c3dcb7f774be88748c847bcc8fcb9d8159f6a59"}"#,
+            r#""hash":"3566114432829fcd139bc5faf8c396e88b71424b9e547b84d0512d6361419bfb"}"#,
             "\n"
         )
     );
@@ -91,7 +93,7 @@ fn one_release_is_charged_once() {
     let before = record_total(&ledger);
     assert!(!charge(&mut ledger, &mut file, &release(1, 0.101)).unwrap());
     assert_eq!(record_total(&ledger), before);
-    // Another attempt or another federation is another release.
+    // Another attempt, run or federation is another release.
     assert!(
         charge(
             &mut ledger,
@@ -114,7 +116,16 @@ fn one_release_is_charged_once() {
         )
         .unwrap()
     );
-    assert!((record_total(&ledger) - before - 0.202).abs() < 1e-12);
+    let anew = Release {
+        run: [2; 32],
+        ..release(1, 0.101)
+    };
+    assert!(charge(&mut ledger, &mut file, &anew).unwrap());
+    assert_eq!(
+        (ledger.latest_run(&[7; 32]), ledger.charged([7; 32])),
+        (Some([2; 32]), 4)
+    );
+    assert!((record_total(&ledger) - before - 0.303).abs() < 1e-12);
     // The same name with another loss is neither.
     let error = ledger.charge(&release(1, 0.05)).unwrap_err();
     assert!(
@@ -299,7 +310,7 @@ fn a_torn_line_counts_against_every_unit_and_relation() {
 #[test]
 fn a_repaired_ledger_goes_on() {
     let (_, file) = filled(2);
-    let mut file = [&file, &b"{\"v\":1,\"rho\":0.2,\"un"[..]].concat();
+    let mut file = [&file, &b"{\"v\":2,\"rho\":0.2,\"un"[..]].concat();
     let opened = Ledger::read(&file, limit()).unwrap();
     file.extend(&opened.repair);
     let mut ledger = opened.ledger;
@@ -308,7 +319,7 @@ fn a_repaired_ledger_goes_on() {
     assert_eq!(ledger.torn().rho().get(), 0.2);
     // What was torn can't be taken out afterwards.
     let text = String::from_utf8(file).unwrap();
-    let without = text.replace("{\"v\":1,\"rho\":0.2,\"un\u{18}\n", "");
+    let without = text.replace("{\"v\":2,\"rho\":0.2,\"un\u{18}\n", "");
     assert!(matches!(
         Ledger::read(without.as_bytes(), limit()),
         Err(LedgerError::Damaged { line: 3, .. })
@@ -326,7 +337,7 @@ proptest! {
     #[test]
     fn any_changed_byte_is_found(at in any::<prop::sample::Index>(), flip in 1u8..) {
         let (_, mut file) = filled(2);
-        file.extend(b"{\"v\":1,\"rho\":0.2,\"un");
+        file.extend(b"{\"v\":2,\"rho\":0.2,\"un");
         let opened = Ledger::read(&file, limit()).unwrap();
         file.extend(&opened.repair);
         let mut ledger = opened.ledger;

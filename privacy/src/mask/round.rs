@@ -32,11 +32,11 @@ pub struct MaskRound {
 }
 
 impl MaskRound {
-    /// Names an attempt by the digest of its signed plan, its federation, its round and the number of the attempt.
+    /// Names an attempt by the digest of what its run began with (the plan is in it), its federation, its round and the number of the attempt.
     ///
     /// The plan says which member sits in which seat; the same four values never name two cohorts.
-    pub fn new(plan: &[u8; 32], federation: &[u8; 32], round: u64, attempt: u32) -> Self {
-        let parts: [&[u8]; 4] = [plan, federation, &round.to_le_bytes(), &attempt.to_le_bytes()];
+    pub fn new(beginning: &[u8; 32], federation: &[u8; 32], round: u64, attempt: u32) -> Self {
+        let parts: [&[u8]; 4] = [beginning, federation, &round.to_le_bytes(), &attempt.to_le_bytes()];
         Self {
             id: expand::digest("xfl mask v1 round", &parts),
         }

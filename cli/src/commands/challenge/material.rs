@@ -5,11 +5,7 @@ use std::path::{Path, PathBuf};
 use xfl_core::{
     audit::{self, Verdict},
     challenge::{Dossier, DossierError},
-    node::{
-        bundle::Bundle,
-        institution::{RECEIPTS, REFUSED},
-        settle,
-    },
+    node::{bundle::Bundle, institution::RECEIPTS, refused::REFUSED, settle},
     round::{Phase, Rounds},
     train::Device,
     transcript::whole,

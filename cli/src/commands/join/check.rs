@@ -209,7 +209,7 @@ fn budget(args: &Args, plan: Option<&Plan>, items: &mut Items) {
         let limit = own.limit(args.epsilon_limit, args.delta_limit)?;
         let file = commands::budget::copy(&args.budget(), limit)?;
         if let Some(plan) = plan {
-            return practice::worth(&commands::budget::cost(plan, &file)?, &own);
+            return practice::worth(&commands::budget::cost(plan, None, &file)?, &own);
         }
         let totals = file.ledger().totals();
         let spent = totals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");

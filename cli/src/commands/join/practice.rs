@@ -1,6 +1,9 @@
 //! What an institution trains with, made once the coordinator's plan is known; or why it won't take part under that plan.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use xfl_core::{
     identity::NodeId,
@@ -87,14 +90,16 @@ impl<'a> Maker<'a> {
         }
         self.own.allows(plan)?;
         let domain = genesis.contracts.rounds_domain(plan.federation().0);
-        if !runs::claim(&self.args.payout_key, &self.args.dir, &domain)?
-            && let Ok(mut notes) = self.notes.lock()
-        {
+        let claimed = runs::claim(&self.args.payout_key, &self.args.dir, &domain)?;
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !claimed.noted {
             let key = self.args.payout_key.display();
             notes.push(format!(
                 "warning: {key}.runs can't be written: nothing keeps this key from signing for the same contracts in another --dir"
             ));
         }
+        notes.extend(uncounted(self.args, &claimed.elsewhere));
+        drop(notes);
         let terms = plan.terms();
         let model = terms.model.build(&terms.data, self.device)?;
         if genesis.model.len() != model.dimension() {
@@ -108,13 +113,14 @@ impl<'a> Maker<'a> {
         enough(&data, plan, &self.args.data.display())?;
         let mechanism = plan.mechanism(model.dimension())?;
         let budget = protect::open_budget(&self.args.budget(), self.limit)?;
-        let cost = cost(plan, &budget)?;
+        let run = genesis.beginning();
+        let cost = cost(plan, Some(run), &budget)?;
         let note = worth(&cost, &self.own)?;
         if let Ok(mut notes) = self.notes.lock() {
             notes.push(format!("budget: {note}"));
         }
         let carried = match mechanism.mode() {
-            Mode::DpFtrl => Some(CarriedFile::open(&self.args.dir.join("noise.redb"), plan.federation())?),
+            Mode::DpFtrl => Some(CarriedFile::open(&self.args.dir.join("noise.redb"), run)?),
             _ => None,
         };
         // The order of examples; each institution's own, so that equal files don't give equal batches.
@@ -122,6 +128,7 @@ impl<'a> Maker<'a> {
         let attack = self.args.poison;
         Ok(Practice {
             plan: plan.clone(),
+            run,
             mechanism,
             model,
             data: Box::new(data),
@@ -131,6 +138,17 @@ impl<'a> Maker<'a> {
             attack,
         })
     }
+}
+
+/// What was spent in directories of other runs and doesn't count here.
+fn uncounted(args: &Args, elsewhere: &[PathBuf]) -> Option<String> {
+    let there = elsewhere.iter().map(|dir| dir.join("budget.jsonl"));
+    let spent = there.filter(|budget| args.budget.is_none() && budget.exists()).last()?;
+    Some(format!(
+        "warning: what this institution spent in {} doesn't count in {}; if it is about the same data, stop and name that one with --budget",
+        spent.display(),
+        args.budget().display()
+    ))
 }
 
 /// The device, checked.

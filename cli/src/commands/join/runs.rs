@@ -6,6 +6,7 @@
 //! as long as the file stays with the key: a key that is used from two machines has a file on each, and they don't know of each other.
 
 use std::{
+    collections::BTreeSet,
     fs::{File, OpenOptions},
     io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
@@ -33,8 +34,17 @@ struct Line {
     dir: PathBuf,
 }
 
-/// Notes that a key signs for these contracts in this directory; whether that could be noted. A read-only folder (a mounted secret) can't hold the file.
-pub(super) fn claim(key: &Path, dir: &Path, domain: &Domain) -> Result<bool, Failure> {
+/// What is known of a key.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Claimed {
+    /// Whether this run is on record. A read-only folder (a mounted secret) can't hold the file.
+    pub(super) noted: bool,
+    /// Directories of other runs.
+    pub(super) elsewhere: Vec<PathBuf>,
+}
+
+/// Notes that a key signs for these contracts in this directory.
+pub(super) fn claim(key: &Path, dir: &Path, domain: &Domain) -> Result<Claimed, Failure> {
     let mut path = key.to_owned().into_os_string();
     path.push(".runs");
     let path = PathBuf::from(path);
@@ -49,7 +59,7 @@ pub(super) fn claim(key: &Path, dir: &Path, domain: &Domain) -> Result<bool, Fai
         Ok(file) => (file, true),
         Err(error) if closed(&error) => match options(false) {
             Ok(file) => (file, false),
-            Err(error) if error.kind() == io::ErrorKind::NotFound || closed(&error) => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::NotFound || closed(&error) => return Ok(Claimed::default()),
             Err(error) => return Err(fail(&error)),
         },
         Err(error) => return Err(fail(&error)),
@@ -58,15 +68,22 @@ pub(super) fn claim(key: &Path, dir: &Path, domain: &Domain) -> Result<bool, Fai
     file.lock().map_err(|error| fail(&error))?;
     let domain = files::hex(&domain.separator());
     let lines = read(&mut file, &path)?;
+    let others = lines.iter().map(|line| &line.dir).filter(|other| **other != dir);
+    let elsewhere_too: BTreeSet<&PathBuf> = others.collect();
+    let claimed = |noted| Claimed {
+        noted,
+        elsewhere: elsewhere_too.iter().map(|other| PathBuf::clone(other)).collect(),
+    };
     if let Some(line) = lines.iter().find(|line| line.domain == domain) {
         return match line.dir == dir {
-            true => Ok(true),
+            true => Ok(claimed(true)),
             false => Err(elsewhere(&path, &line.dir, &dir)),
         };
     }
     if !writable {
-        return Ok(false);
+        return Ok(claimed(false));
     }
+    let claimed = claimed(true);
     let mut line = serde_json::to_vec(&Line { domain, dir }).map_err(|error| fail(&error.into()))?;
     line.push(b'\n');
     let mut write = || {
@@ -76,7 +93,7 @@ pub(super) fn claim(key: &Path, dir: &Path, domain: &Domain) -> Result<bool, Fai
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(|error| fail(&error))?;
-    Ok(true)
+    Ok(claimed)
 }
 
 fn closed(error: &io::Error) -> bool {
@@ -142,9 +159,13 @@ mod tests {
             federation: [1; 32],
         };
         for _ in 0..2 {
-            assert!(claim(&key, &one, &domain(1)).unwrap());
+            assert!(claim(&key, &one, &domain(1)).unwrap().noted);
         }
-        assert!(claim(&key, &folder.path().join("other/../one"), &domain(1)).unwrap());
+        assert!(
+            claim(&key, &folder.path().join("other/../one"), &domain(1))
+                .unwrap()
+                .noted
+        );
         let runs = folder.path().join("payout.key.runs");
         assert_eq!(runs.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_to_string(&runs).unwrap().lines().count(), 1);
@@ -157,13 +178,19 @@ mod tests {
             "{}",
             refused.message
         );
-        assert!(claim(&key, &other, &domain(2)).unwrap());
-        assert!(claim(&folder.path().join("second.key"), &other, &domain(1)).unwrap());
+        let second = claim(&key, &other, &domain(2)).unwrap();
+        let elsewhere = vec![one.canonicalize().unwrap()];
+        assert_eq!(second, Claimed { noted: true, elsewhere });
+        assert!(
+            claim(&folder.path().join("second.key"), &other, &domain(1))
+                .unwrap()
+                .noted
+        );
 
         // Moved, and so written; a line that was cut short is told.
         let text = std::fs::read_to_string(&runs).unwrap().replace("/one\"", "/other\"");
         std::fs::write(&runs, &text).unwrap();
-        assert!(claim(&key, &other, &domain(1)).unwrap());
+        assert!(claim(&key, &other, &domain(1)).unwrap().noted);
         std::fs::write(&runs, &text[..text.len() - 5]).unwrap();
         let cut = claim(&key, &one, &domain(3)).unwrap_err();
         assert!(cut.message.contains("line 2"), "{}", cut.message);

@@ -92,9 +92,11 @@ impl Practice {
 
     /// Rounds of this one's block that are on record in the budget.
     fn charged(&self, mechanism: &Mechanism, round: u64) -> BTreeMap<u64, budget::Release> {
-        let (federation, block) = (self.plan.federation().0, mechanism.charge_of(round));
+        let (federation, run) = (self.plan.federation().0, self.run.0);
+        let block = mechanism.charge_of(round);
         let releases = self.budget.ledger().releases();
-        let of_block = releases.filter(|r| r.federation == federation && mechanism.charge_of(r.round) == block);
+        let of_block =
+            releases.filter(|r| (r.federation, r.run) == (federation, run) && mechanism.charge_of(r.round) == block);
         of_block.map(|r| (r.round, r)).collect()
     }
 
