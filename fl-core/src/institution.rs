@@ -548,7 +548,7 @@ fn commit_of(release: &Release, at: (u64, u32), root: [u8; 32]) -> Commit {
 }
 
 /// Of a round that isn't so.
-fn unsigned<T>(what: String) -> Result<T, InstitutionError> {
+fn wont_sign<T>(what: String) -> Result<T, InstitutionError> {
     Err(InstitutionError::WontSign(what))
 }
 

@@ -251,8 +251,8 @@ fn listed(releases: impl Iterator<Item = Release>) -> String {
 
 fn as_json(r: &Release) -> Value {
     json!({
-        "federation": FederationId(r.federation).to_string(), "run": Beginning(r.run).to_string(), "round": r.round, "attempt": r.attempt, "unit": r.unit,
-        "relation": r.relation, "rho": r.loss.rho(), "sampled": r.loss.steps(),
+        "federation": FederationId(r.federation).to_string(), "run": Beginning(r.run).to_string(), "round": r.round,
+        "attempt": r.attempt, "unit": r.unit, "relation": r.relation, "rho": r.loss.rho(), "sampled": r.loss.steps(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Before signing: the round is replayed, and one's own update found in it.
 
-use super::{Institution, InstitutionError, Note, Output, refuse, unsigned};
+use super::{Institution, InstitutionError, Note, Output, refuse, wont_sign};
 use crate::{
     identity::NodeId,
     message::{Commit, Envelope, Order, Report},
@@ -72,17 +72,17 @@ impl Institution {
         let rounds = self.rounds_ref()?;
         let settled = match rounds.settled() {
             Some(settled) if rounds.phase() == Phase::Endorse && rounds.position() == at => settled.clone(),
-            _ => return unsigned("a header without the round that leads to it".into()),
+            _ => return wont_sign("a header without the round that leads to it".into()),
         };
         if settled.header != *header {
-            return unsigned("the header isn't the one that follows from the transcript".into());
+            return wont_sign("the header isn't the one that follows from the transcript".into());
         }
         self.own_update_counts(at)?;
         match self.memory.signed(at.0) {
             Some(digest) if digest != settled.digest => {
                 // A round whose header was signed can be abandoned and run again only if nothing was posted; two
                 // signatures for one round are what an equivocation is, so the first stands.
-                return unsigned(format!("a second header for round {}", at.0));
+                return wont_sign(format!("a second header for round {}", at.0));
             }
             Some(_) => {}
             None => self.remember(Note::Signed {
@@ -164,7 +164,7 @@ impl Institution {
         let rounds = self.rounds_mut()?;
         let start = rounds.head();
         if from > start.height {
-            return unsigned(format!(
+            return wont_sign(format!(
                 "the transcript goes on at entry {from}, and {} are known",
                 start.height
             ));
@@ -183,7 +183,7 @@ impl Institution {
                 && *round == trained
                 && model_root(rounds.model()) != model
             {
-                return unsigned(format!(
+                return wont_sign(format!(
                     "round {round} began with another model than the one it was trained on"
                 ));
             }
@@ -204,7 +204,7 @@ impl Institution {
             .outcome()
             .is_some_and(|o| o.aggregated.members.contains(&id) || o.aggregated.refused.contains(&id));
         if self.memory.receipted(at) && !placed {
-            return unsigned("the round leaves out an update that the coordinator signed a receipt for".into());
+            return wont_sign("the round leaves out an update that the coordinator signed a receipt for".into());
         }
         let Some(committed) = rounds.work().commits.get(&id) else {
             return Ok(());
@@ -215,7 +215,7 @@ impl Institution {
             self.memory.release((at.0, 0)).map(|r| r.root(at))
         };
         if own.is_some_and(|root| root != committed.commit.root) {
-            return unsigned("the round holds another commitment of this node than the one it made".into());
+            return wont_sign("the round holds another commitment of this node than the one it made".into());
         }
         Ok(())
     }
