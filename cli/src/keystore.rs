@@ -164,11 +164,17 @@ fn prompt(question: &str) -> Result<Zeroizing<String>, Failure> {
 /// A line, byte by byte: nothing of it stays behind in a buffer.
 fn line_of(from: &mut impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut line = Zeroizing::new(Vec::with_capacity(LONGEST));
-    for byte in from.bytes() {
-        match byte? {
-            b'\n' => break,
-            _ if line.len() == LONGEST => return Err(io::Error::other(format!("it is longer than {LONGEST} bytes"))),
-            byte => line.push(byte),
+    let mut byte = Zeroizing::new([0; 1]);
+    loop {
+        match from.read(&mut byte[..]) {
+            Ok(0) => break,
+            Ok(_) if byte[0] == b'\n' => break,
+            Ok(_) if line.len() == LONGEST => {
+                return Err(io::Error::other(format!("it is longer than {LONGEST} bytes")));
+            }
+            Ok(_) => line.push(byte[0]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(line)

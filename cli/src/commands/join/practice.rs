@@ -142,8 +142,8 @@ impl<'a> Maker<'a> {
 
 /// What was spent in directories of other runs and doesn't count here.
 fn uncounted(args: &Args, elsewhere: &[PathBuf]) -> Option<String> {
-    let there = elsewhere.iter().map(|dir| dir.join("budget.jsonl"));
-    let spent = there.filter(|budget| args.budget.is_none() && budget.exists()).last()?;
+    let mut there = elsewhere.iter().map(|dir| dir.join("budget.jsonl"));
+    let spent = there.rfind(|budget| args.budget.is_none() && budget.exists())?;
     Some(format!(
         "warning: what this institution spent in {} doesn't count in {}; if it is about the same data, stop and name that one with --budget",
         spent.display(),

@@ -68,22 +68,24 @@ pub(super) fn claim(key: &Path, dir: &Path, domain: &Domain) -> Result<Claimed, 
     file.lock().map_err(|error| fail(&error))?;
     let domain = files::hex(&domain.separator());
     let lines = read(&mut file, &path)?;
-    let others = lines.iter().map(|line| &line.dir).filter(|other| **other != dir);
-    let elsewhere_too: BTreeSet<&PathBuf> = others.collect();
-    let claimed = |noted| Claimed {
-        noted,
-        elsewhere: elsewhere_too.iter().map(|other| PathBuf::clone(other)).collect(),
-    };
+    let others: BTreeSet<&PathBuf> = lines
+        .iter()
+        .map(|line| &line.dir)
+        .filter(|other| **other != dir)
+        .collect();
+    let elsewhere: Vec<PathBuf> = others.into_iter().cloned().collect();
     if let Some(line) = lines.iter().find(|line| line.domain == domain) {
         return match line.dir == dir {
-            true => Ok(claimed(true)),
-            false => Err(elsewhere(&path, &line.dir, &dir)),
+            true => Ok(Claimed { noted: true, elsewhere }),
+            false => Err(in_another(&path, &line.dir, &dir)),
         };
     }
     if !writable {
-        return Ok(claimed(false));
+        return Ok(Claimed {
+            noted: false,
+            elsewhere,
+        });
     }
-    let claimed = claimed(true);
     let mut line = serde_json::to_vec(&Line { domain, dir }).map_err(|error| fail(&error.into()))?;
     line.push(b'\n');
     let mut write = || {
@@ -93,7 +95,7 @@ pub(super) fn claim(key: &Path, dir: &Path, domain: &Domain) -> Result<Claimed, 
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(|error| fail(&error))?;
-    Ok(claimed)
+    Ok(Claimed { noted: true, elsewhere })
 }
 
 fn closed(error: &io::Error) -> bool {
@@ -124,7 +126,7 @@ fn read(file: &mut File, path: &Path) -> Result<Vec<Line>, Failure> {
     lines.collect()
 }
 
-fn elsewhere(path: &Path, there: &Path, here: &Path) -> Failure {
+fn in_another(path: &Path, there: &Path, here: &Path) -> Failure {
     let what = format!(
         "this payout key signs for these contracts in {}, not in {}: in both it could sign two headers of one round, and be slashed",
         there.display(),
