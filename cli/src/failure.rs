@@ -172,9 +172,8 @@ impl From<BudgetError> for Failure {
     fn from(error: BudgetError) -> Self {
         match &error {
             BudgetError::Refused(_) => Self::failed(error.to_string()),
-            BudgetError::InUse { .. } => {
-                Self::usage(error.to_string()).hint("stop the other process, or give this one its own --budget")
-            }
+            BudgetError::InUse { .. } => Self::usage(error.to_string())
+                .hint("stop the other process; one that uses other data has a --budget of its own"),
             _ => Self::usage(error.to_string()),
         }
     }

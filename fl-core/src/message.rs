@@ -122,7 +122,7 @@ pub struct Commit {
     pub salt_hash: [u8; 32],
     /// How the update was protected.
     pub protected: Protected,
-    /// Releases charged for this federation so far, this one included; 0 without noise.
+    /// Releases charged for this run so far, this one included; 0 without noise.
     pub charged: u64,
     /// Head of the institution's own budget file after the charge.
     pub budget_head: [u8; 32],

@@ -507,7 +507,7 @@ impl Rounds {
         &self.spent
     }
 
-    /// What a member's releases in this federation guarantee together, by what it says it charged; `None` before its first.
+    /// What a member's releases in this run guarantee together, by what it says it charged; `None` before its first.
     pub fn guarantee(&self, member: &NodeId) -> Option<Guarantee> {
         let delta = Delta::new(self.plan.terms().privacy.delta).ok()?;
         let (unit, relation) = (self.mechanism.unit(), self.mechanism.relation());

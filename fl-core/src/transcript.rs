@@ -358,7 +358,7 @@ impl<'a> Reader<'a> {
         let (hash, rest) = rest.split_first_chunk::<32>().ok_or(torn)?;
         let next = self.head.after(body);
         if next.hash != *hash {
-            if self.head.hash_of(EARLIER, body) == *hash {
+            if index == 0 && self.head.hash_of(EARLIER, body) == *hash {
                 return Err(TranscriptError::Earlier);
             }
             return Err(TranscriptError::Chain(index));

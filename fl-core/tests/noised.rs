@@ -6,7 +6,10 @@
 use xfl_core::{
     institution::Wish,
     message::Beginning,
-    node::{budget::BudgetFile, protect::Practice},
+    node::{
+        budget::BudgetFile,
+        protect::{Practice, ProtectError},
+    },
     plan::Plan,
     seed::Seed,
     train::{Device, Limits, Table},
@@ -90,8 +93,11 @@ fn variance(plan: &Plan) -> f64 {
         seen: Vec::new(),
         drawn: false,
     };
-    practice.release(&wish).unwrap();
-    assert_eq!(practice.budget.ledger().lines(), RELEASES, "a round is charged once");
+    let late = practice.release(&wish).map(drop);
+    assert!(
+        matches!(late, Err(ProtectError::Drawn { round: 1 })),
+        "later rounds were released"
+    );
     practice.run = Beginning([8; 32]);
     practice.release(&wish).unwrap();
     assert_eq!(practice.budget.ledger().lines(), RELEASES + 1, "in each run");

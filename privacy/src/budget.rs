@@ -187,6 +187,11 @@ pub enum LedgerError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Written by a program that charged for federations, and not for their runs.
+    #[error(
+        "an earlier version of xfl wrote the budget, and this one can't go on with it; don't delete it: what it says was spent is spent"
+    )]
+    Earlier,
     /// A line made for another state of the ledger.
     #[error("the charge was made for another state of the ledger; charge again")]
     Stale,
@@ -439,12 +444,23 @@ impl Ledger {
         self.latest.get(federation).copied()
     }
 
-    /// Releases charged for one federation, in all of its runs.
+    /// Releases charged for one run of a federation.
     #[must_use]
-    pub fn charged(&self, federation: [u8; 32]) -> u64 {
-        let first = (federation, [0; 32], 0, 0);
-        let last = (federation, [0xff; 32], u64::MAX, u32::MAX);
-        self.releases.range(first..=last).count() as u64
+    pub fn charged(&self, federation: [u8; 32], run: [u8; 32]) -> u64 {
+        self.of_run(federation, run, (0, 0)).count() as u64
+    }
+
+    /// Whether a later release than this one was charged for the run: then it is too late to draw for this one, whatever became of it.
+    #[must_use]
+    pub fn went_on(&self, federation: [u8; 32], run: [u8; 32], (round, attempt): (u64, u32)) -> bool {
+        let later = |&&(_, _, other, again): &&Name| (other, again) > (round, attempt);
+        self.of_run(federation, run, (round, attempt)).any(|name| later(&name))
+    }
+
+    fn of_run(&self, federation: [u8; 32], run: [u8; 32], from: (u64, u32)) -> impl Iterator<Item = &Name> {
+        let first = (federation, run, from.0, from.1);
+        let last = (federation, run, u64::MAX, u32::MAX);
+        self.releases.range(first..=last).map(|(name, _)| name)
     }
 
     /// Whether the ledger ever ended with this line (zeros: before its first): false for a head that a receipt shows means that this

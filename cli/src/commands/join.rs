@@ -72,7 +72,8 @@ pub(crate) struct Args {
     /// The delta at which the limit is read off, instead of node.toml's.
     #[arg(long, env = "XFL_DELTA_LIMIT", hide_env_values = true)]
     delta_limit: Option<f64>,
-    /// The privacy budget's file, shared by all federations of this institution; budget.jsonl in --dir where absent.
+    /// The privacy budget's file, shared by all federations of this institution; budget.jsonl in --dir where absent, unless something was spent in
+    /// directories of other runs.
     #[arg(long, env = "XFL_BUDGET", hide_env_values = true)]
     budget: Option<PathBuf>,
     /// Seconds to go on trying while the coordinator can't be reached.

@@ -113,7 +113,7 @@ impl Institution {
     pub(super) fn done(&mut self, from: u64, frames: &[u8]) -> Result<(), InstitutionError> {
         self.verify(from, frames)?;
         if !self.rounds_ref()?.all_done() {
-            return refuse("told that all is done before it is".into());
+            return wont_sign("told that all is done before it is".into());
         }
         self.outputs.push_back(Output::Finished);
         Ok(())

@@ -19,7 +19,7 @@ pub struct Release {
     pub salt_secret: [u8; 32],
     /// How it was protected.
     pub protected: Protected,
-    /// Releases charged for this federation so far.
+    /// Releases charged for this run so far.
     pub charged: u64,
     /// Head of the budget file after the charge.
     pub budget_head: [u8; 32],
@@ -127,6 +127,8 @@ impl Institution {
                 if self.memory.trained_on.is_none_or(|(known, _)| known <= round) {
                     self.memory.trained_on = Some((round, model));
                 }
+                // What was released was asked for: nothing before it is gone back to.
+                self.memory.asked = self.memory.asked.max(Some((round, attempt)));
                 // An older round's release is never asked for again once a later one was made.
                 self.memory.releases.retain(|((r, _), _)| r.saturating_add(1) >= round);
                 self.memory.releases.push(((round, attempt), release));

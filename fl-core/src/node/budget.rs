@@ -14,7 +14,7 @@
 //!
 //! **Detected elsewhere.** A file replaced by an older copy of itself is consistent; but every commitment that this node signs carries the
 //! file's head, the federation's coordinator and the node's own journal of it hold the last one, and [`super::protect`] releases nothing there
-//! under a file that never had it. Not noticed: a file rolled back between one federation and the next, or together with the journal where
+//! under a file that never had it. Not noticed: a file rolled back between one run and the next, or together with the journal where
 //! the coordinator shows nothing. Members and auditors see one more sign: the number of charges that a node signs for must grow.
 
 use std::fs::{File, OpenOptions, TryLockError};

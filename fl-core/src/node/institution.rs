@@ -22,7 +22,7 @@ use crate::{
     institution::{Identity, Institution, InstitutionError, Note, Output, Release, Wish},
     message::{Envelope, decode, encode},
     plan::Plan,
-    transcript::Head,
+    transcript::{Entry, Head},
 };
 
 pub use super::peer::ConnectError;
@@ -250,11 +250,14 @@ where
             payout_chain: setup.payout_chain,
             rng: Box::new(entropy::generator().map_err(io)?),
         };
-        let (mut notes, mut receipts) = (Vec::new(), Vec::new());
+        let (mut notes, mut receipts, mut copy) = (Vec::new(), Vec::new(), Vec::new());
         for record in journal.records()? {
             let note = decode::<Note>(&record).map_err(InstitutionError::from)?;
-            if let Note::Receipt(envelope) = &note {
-                receipts.push(envelope.clone());
+            match &note {
+                Note::Receipt(envelope) => receipts.push(envelope.clone()),
+                Note::Genesis(genesis) => copy.extend(Head::START.append(&Entry::Genesis(genesis.clone())).0),
+                Note::Verified(frames) => copy.extend(frames),
+                _ => {}
             }
             notes.push(note);
         }
@@ -274,7 +277,11 @@ where
             finished: false,
             trained,
         };
-        // Anew from the journal: a crash may have come between it and the file.
+        // Both anew from the journal: a crash may have come between it and the files.
+        let path = shell.setup.dir.join("transcript.xfl");
+        if !copy.is_empty() && std::fs::read(&path).ok().as_ref() != Some(&copy) {
+            std::fs::write(&path, copy).map_err(|source| JoinError::File { path, source })?;
+        }
         let lines: String = receipts
             .iter()
             .filter_map(|envelope| shell.receipt_line(envelope))
@@ -302,7 +309,9 @@ where
             tokio::select! {
                 message = connection.recv() => match message {
                     Ok(bytes) => if let Err(error) = self.machine.order(&bytes) {
-                        self.keep_refused(&bytes)?;
+                        if let Err(lost) = self.keep_refused(&bytes) {
+                            tracing::error!(%lost, "what was refused couldn't be kept");
+                        }
                         return Err(error.into());
                     },
                     Err(CloseReason::Peer(CloseCode::Replaced)) => return Err(JoinError::Replaced),

@@ -6,7 +6,7 @@ use std::path::Path;
 use xfl_privacy::{AheadNoise, Mechanism, Mode, ParameterError, Protection, accounting::Loss, budget};
 
 use super::{
-    budget::{BudgetError, BudgetFile},
+    budget::{BudgetError, BudgetFile, Charged},
     carried::{CarriedFile, CarriedFileError},
     entropy,
 };
@@ -162,12 +162,12 @@ impl Practice {
             values,
             salt_secret: *entropy::bytes()?,
             protected: Protected::of(&mechanism),
-            charged: ledger.charged(federation),
+            charged: ledger.charged(federation, self.run.0),
             budget_head: ledger.head(),
         })
     }
 
-    fn charge(&mut self, (round, attempt): (u64, u32), mechanism: &Mechanism, loss: Loss) -> Result<(), BudgetError> {
+    fn charge(&mut self, (round, attempt): (u64, u32), mechanism: &Mechanism, loss: Loss) -> Result<(), ProtectError> {
         let release = budget::Release {
             federation: self.plan.federation().0,
             run: self.run.0,
@@ -177,7 +177,17 @@ impl Practice {
             relation: mechanism.relation(),
             loss,
         };
-        self.budget.charge(&release).map(|_| ())
+        let charged = self.budget.charge(&release)?;
+        // Nobody is asked for an older round once a later one was released; whoever is all the same may have sent what was drawn then.
+        let late = || {
+            self.budget
+                .ledger()
+                .went_on(release.federation, release.run, (round, attempt))
+        };
+        if charged == Charged::Before && mechanism.mode() != Mode::DpFtrl && late() {
+            return Err(ProtectError::Drawn { round });
+        }
+        Ok(())
     }
 
     fn task<'a>(&'a self, wish: &'a Wish, mechanism: &'a Mechanism) -> Task<'a> {

@@ -3,9 +3,9 @@
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use xfl_core::{
     identity::Signature,
-    institution::{Identity, Institution, InstitutionError, Output},
+    institution::{Identity, Institution, InstitutionError, Note, Output, Release},
     message::{Beginning, Envelope, MessageError, Order, Parcel, Welcome},
-    round::{RoundError, Rounds},
+    round::{RoundError, Rounds, commit::Protected},
     transcript::{Entry, Genesis},
 };
 
@@ -21,13 +21,17 @@ fn begun(run: u8) -> Genesis {
 }
 
 fn member() -> Institution {
+    restored(Vec::new())
+}
+
+fn restored(notes: Vec<Note>) -> Institution {
     let identity = Identity {
         node: PLAYERS[0].key.clone(),
         payout: PLAYERS[0].payout.clone(),
         payout_chain: None,
         rng: Box::new(ChaCha20Rng::from_seed([5; 32])),
     };
-    Institution::restore(identity, COORDINATOR.node_id(), []).unwrap()
+    Institution::restore(identity, COORDINATOR.node_id(), notes).unwrap()
 }
 
 /// A greeting into a run that `genesis` begins, said as one of the run that begins with `said_of`.
@@ -99,4 +103,64 @@ fn all_that_a_run_begins_with_is_in_every_message() {
     let mut again = one.clone();
     again.signature = Signature([0; 64]);
     assert_eq!(again.beginning(), one.beginning());
+}
+
+/// A coordinator that has the member train for later rounds, waits until it is started again and then asks for an earlier one: it would be drawn a
+/// second time for what was paid once.
+#[test]
+fn nobody_goes_back_to_a_round_before_the_last_release() {
+    let scenario = (0..).map(|seed| World::new(seed).scenario).find(|s| !s.plan.masked());
+    let genesis = cast::genesis(&scenario.unwrap());
+    let model: Vec<u8> = genesis.model.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let cohort: Vec<_> = genesis.members.iter().map(|member| member.id).collect();
+    let begin = |at: (u64, u32)| {
+        let order = Order::Begin {
+            model: *blake3::hash(&model).as_bytes(),
+            cohort: cohort.clone(),
+            scale: 1f64.to_bits(),
+        };
+        let envelope = Envelope::seal(&COORDINATOR, genesis.beginning(), at.0, at.1, &order);
+        let attachment = model.clone();
+        Parcel { envelope, attachment }.encode()
+    };
+    let mut notes = Vec::new();
+    let wishes = |member: &mut Institution, notes: &mut Vec<Note>| {
+        let mut wishes = Vec::new();
+        while let Some(output) = member.poll() {
+            match output {
+                Output::Train(wish) => {
+                    let rounds = member.rounds().unwrap();
+                    let release = Release {
+                        values: vec![0; rounds.update_len()],
+                        salt_secret: [1; 32],
+                        protected: Protected::of(rounds.mechanism()),
+                        charged: wish.charge.0,
+                        budget_head: [wish.charge.0 as u8; 32],
+                    };
+                    wishes.push(wish.charge);
+                    member.trained(wish.charge, release).unwrap();
+                }
+                Output::Remember(note) => notes.push(note),
+                _ => {}
+            }
+        }
+        wishes
+    };
+    let mut first = member();
+    first.order(&greeting(&genesis, genesis.beginning())).unwrap();
+    for round in 1..=3 {
+        first.order(&begin((round, 0))).unwrap();
+        assert_eq!(wishes(&mut first, &mut notes), [(round, 0)]);
+    }
+    let mut again = restored(notes.clone());
+    again.order(&greeting(&genesis, genesis.beginning())).unwrap();
+    for at in [(1, 0), (1, 7), (2, 0)] {
+        again.order(&begin(at)).unwrap();
+        assert_eq!(wishes(&mut again, &mut notes), [], "asked for {at:?}");
+    }
+    // The last one is committed to again as it was, and not drawn again.
+    again.order(&begin((3, 1))).unwrap();
+    assert_eq!(wishes(&mut again, &mut notes), []);
+    again.order(&begin((4, 0))).unwrap();
+    assert_eq!(wishes(&mut again, &mut notes), [(4, 0)]);
 }

@@ -6,6 +6,9 @@ use super::{Ledger, LedgerError, Limit};
 /// Ends a torn line before its repair is written, so that a crash inside the repair is told from a damaged line.
 const CANCEL: u8 = 0x18;
 
+/// How a budget of version 1 begins.
+const EARLIER: &[u8] = b"{\"v\":1,";
+
 /// A ledger read back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Opened {
@@ -19,8 +22,11 @@ impl Ledger {
     /// Verifies the bytes of a ledger. A torn tail is charged (see the module's documentation) and its repair handed back.
     ///
     /// # Errors
-    /// The first line that was changed, by its number.
+    /// The first line that was changed, by its number; a budget of an earlier version.
     pub fn read(bytes: &[u8], limit: Limit) -> Result<Opened, LedgerError> {
+        if bytes.starts_with(EARLIER) {
+            return Err(LedgerError::Earlier);
+        }
         let mut ledger = Self::new(limit);
         let mut start = 0;
         let mut number = 1;

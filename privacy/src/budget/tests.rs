@@ -72,6 +72,12 @@ fn what_is_written_reads_back() {
 }
 
 #[test]
+fn a_budget_of_an_earlier_version_says_so() {
+    let old = b"{\"v\":1,\"rho\":0.1,\"unit\":\"record\"";
+    assert_eq!(Ledger::read(old, limit()), Err(LedgerError::Earlier));
+}
+
+#[test]
 fn the_format_is_pinned() {
     let (_, file) = filled(1);
     assert_eq!(
@@ -121,10 +127,11 @@ fn one_release_is_charged_once() {
         ..release(1, 0.101)
     };
     assert!(charge(&mut ledger, &mut file, &anew).unwrap());
-    assert_eq!(
-        (ledger.latest_run(&[7; 32]), ledger.charged([7; 32])),
-        (Some([2; 32]), 4)
-    );
+    assert_eq!(ledger.latest_run(&[7; 32]), Some([2; 32]));
+    let charged = [1, 2, 3].map(|run| ledger.charged([7; 32], [run; 32]));
+    assert_eq!(charged, [3, 1, 0]);
+    let went_on = |at| ledger.went_on([7; 32], [1; 32], at);
+    assert!(went_on((0, 0)) && went_on((1, 0)) && !went_on((1, 1)) && !went_on((2, 0)));
     assert!((record_total(&ledger) - before - 0.303).abs() < 1e-12);
     // The same name with another loss is neither.
     let error = ledger.charge(&release(1, 0.05)).unwrap_err();
@@ -397,8 +404,8 @@ fn sampled_steps_are_amplified_and_read_back() {
         guarantee.epsilon.get() > 1.5 && guarantee.epsilon.get() < 3.0,
         "{guarantee}"
     );
-    assert_eq!(ledger.charged([7; 32]), 100);
-    assert_eq!(ledger.charged([8; 32]), 0);
+    assert_eq!(ledger.charged([7; 32], [1; 32]), 100);
+    assert_eq!(ledger.charged([8; 32], [1; 32]), 0);
     let opened = Ledger::read(&file, limit()).unwrap();
     assert_eq!(opened.ledger, ledger);
     assert!(opened.repair.is_empty());

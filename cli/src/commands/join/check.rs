@@ -1,10 +1,11 @@
 //! `xfl join --check`: a preflight, one line per item. It reads, connects and greets; it signs nothing and charges nothing.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use serde_json::json;
 use xfl_core::{
     identity::NodeId,
+    message::Beginning,
     node::{
         endpoint::TransportLimits,
         entropy,
@@ -15,6 +16,7 @@ use xfl_core::{
         Data,
         data::{Limits, Table},
     },
+    transcript::{Entry, Reader},
 };
 use xfl_settlement::payout::PayoutKey;
 
@@ -195,6 +197,15 @@ fn data(args: &Args, plan: Option<&Plan>, items: &mut Items) {
     );
 }
 
+/// The run whose transcript a directory has.
+fn begun_in(dir: &Path) -> Option<Beginning> {
+    let bytes = files::read(&dir.join("transcript.xfl"), files::MAX_FILE).ok()?;
+    match Reader::new(&bytes).next() {
+        Ok(Some(Entry::Genesis(genesis))) => Some(genesis.beginning()),
+        _ => None,
+    }
+}
+
 /// What is spent, or what the plan would cost; in a throwaway copy, so that not even a file is made.
 fn budget(args: &Args, plan: Option<&Plan>, items: &mut Items) {
     let Some(own) = items.take("limits", args.own()) else {
@@ -209,7 +220,9 @@ fn budget(args: &Args, plan: Option<&Plan>, items: &mut Items) {
         let limit = own.limit(args.epsilon_limit, args.delta_limit)?;
         let file = commands::budget::copy(&args.budget(), limit)?;
         if let Some(plan) = plan {
-            return practice::worth(&commands::budget::cost(plan, None, &file)?, &own);
+            // Where no run is taken part in, all rounds of one are ahead.
+            let run = begun_in(&args.dir).unwrap_or(Beginning([0; 32]));
+            return practice::worth(&commands::budget::cost(plan, Some(run), &file)?, &own);
         }
         let totals = file.ledger().totals();
         let spent = totals.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");

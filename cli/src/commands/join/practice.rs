@@ -98,8 +98,8 @@ impl<'a> Maker<'a> {
                 "warning: {key}.runs can't be written: nothing keeps this key from signing for the same contracts in another --dir"
             ));
         }
-        notes.extend(uncounted(self.args, &claimed.elsewhere));
         drop(notes);
+        counted(self.args, &claimed.elsewhere)?;
         let terms = plan.terms();
         let model = terms.model.build(&terms.data, self.device)?;
         if genesis.model.len() != model.dimension() {
@@ -140,15 +140,29 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// What was spent in directories of other runs and doesn't count here.
-fn uncounted(args: &Args, elsewhere: &[PathBuf]) -> Option<String> {
-    let mut there = elsewhere.iter().map(|dir| dir.join("budget.jsonl"));
-    let spent = there.rfind(|budget| args.budget.is_none() && budget.exists())?;
-    Some(format!(
-        "warning: what this institution spent in {} doesn't count in {}; if it is about the same data, stop and name that one with --budget",
-        spent.display(),
-        args.budget().display()
+/// Whether what was spent in directories of other runs counts: a budget is the data's, whatever run spends it. Where a run was begun on a budget of
+/// its own already, that goes on.
+fn counted(args: &Args, elsewhere: &[PathBuf]) -> Result<(), Failure> {
+    let spent = |budget: &PathBuf| budget.metadata().is_ok_and(|found| found.len() > 0);
+    if args.budget.is_some() || spent(&args.budget()) {
+        return Ok(());
+    }
+    let there: Vec<PathBuf> = elsewhere
+        .iter()
+        .map(|dir| dir.join("budget.jsonl"))
+        .filter(spent)
+        .collect();
+    let Some(last) = there.last() else { return Ok(()) };
+    let all: Vec<String> = there.iter().map(|budget| budget.display().to_string()).collect();
+    Err(Failure::usage(format!(
+        "the holder of this payout key spent privacy in other directories, and that wouldn't count here: {}",
+        all.join(", ")
     ))
+    .hint(format!(
+        "go on with it: --budget {}; or, if other data was spent there, say so with --budget {}",
+        last.display(),
+        args.budget().display()
+    )))
 }
 
 /// The device, checked.
