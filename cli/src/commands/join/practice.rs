@@ -208,3 +208,52 @@ pub(super) fn worth(cost: &Cost, own: &Node) -> Result<String, Failure> {
         .hint("take part up to there with limits.partial = true in node.toml, raise limits.epsilon, or agree on more noise or fewer rounds")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(dir: &Path, budget: Option<&Path>) -> Args {
+        let mut line = vec!["join".into(), "--dir".into(), dir.as_os_str().to_owned()];
+        if let Some(budget) = budget {
+            line.extend(["--budget".into(), budget.as_os_str().to_owned()]);
+        }
+        Line::parse_from(line).args
+    }
+
+    #[test]
+    fn what_was_spent_elsewhere_counts_or_is_said_to_be_of_other_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let dirs = ["one", "two", "here"].map(|name| folder.path().join(name));
+        dirs.iter().for_each(|dir| fs::create_dir(dir).unwrap());
+        let budgets = dirs.each_ref().map(|dir| dir.join("budget.jsonl"));
+        let [one, _, here] = &budgets;
+        let elsewhere = &dirs[..2];
+        let counts = |budget: Option<&Path>| counted(&args(&dirs[2], budget), elsewhere);
+
+        counts(None).unwrap();
+        fs::write(&budgets[1], "").unwrap();
+        counts(None).unwrap();
+        fs::write(one, "spent").unwrap();
+        let refused = counts(None).unwrap_err();
+        let hint = refused.hint.clone().unwrap_or_default();
+        let [one_said, here_said] = [one, here].map(|budget| format!("--budget {}", budget.display()));
+        assert!(hint.contains(&one_said) && hint.contains(&here_said), "{hint}");
+        assert!(!refused.message.contains("two/budget.jsonl"), "{}", refused.message);
+        counts(Some(one)).unwrap();
+        counts(Some(here)).unwrap();
+        // A run that began on its own budget goes on with it.
+        fs::write(here, "spent").unwrap();
+        counts(None).unwrap();
+    }
+}
