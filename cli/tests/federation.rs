@@ -273,6 +273,31 @@ fn the_audit_holds_for_the_run_the_exported_file_and_a_members_copy() {
     assert!(copy["data"]["unchecked"].as_u64().unwrap() >= 2);
 }
 
+/// A crash may come between journal and copy: what the copy lacks is evidence that `refused.xfl` would have to follow.
+#[test]
+fn a_members_copy_that_is_cut_short_is_made_anew_from_its_journal() {
+    let at = run().folder.path();
+    let copy = fs::read(at.join("a/state/transcript.xfl")).unwrap();
+    for (name, left) in [("cut", Some(copy.len() - 100)), ("gone", None)] {
+        fs::create_dir(at.join(name)).unwrap();
+        fs::copy(
+            at.join("a/state/institution.redb"),
+            at.join(name).join("institution.redb"),
+        )
+        .unwrap();
+        let file = at.join(name).join("transcript.xfl");
+        if let Some(left) = left {
+            fs::write(&file, &copy[..left]).unwrap();
+        }
+        let keys = "--plan federation.toml --key a/node.pem --payout-key a/payout.key --data a.csv";
+        answer(
+            &xfl(at, &format!("join --dir {name} {keys} --json")).output().unwrap(),
+            0,
+        );
+        assert!(fs::read(&file).unwrap() == copy, "{name}");
+    }
+}
+
 /// A replayed chain needs no proofs; a checkpoint says whether it is the history that somebody else saw, up to there.
 #[test]
 fn a_checkpoint_ties_the_runs_own_chain_to_what_others_saw() {

@@ -51,6 +51,69 @@ impl Line {
         let parcel = Parcel { envelope, attachment };
         self.server.send(&liar.ids()[PLACE], parcel.encode()).unwrap();
     }
+
+    /// Greets the member and has it train, commit and upload; its update and those of the others are in.
+    async fn gather(&mut self, liar: &mut LyingCoordinator) {
+        assert!(matches!(self.event().await, Event::Connected { .. }));
+        let genesis = liar.rounds.genesis().clone();
+        let welcome = Welcome {
+            height: 1,
+            genesis: postcard::to_stdvec(&genesis).unwrap(),
+            seen: None,
+        };
+        self.say(liar, &Order::Welcome(welcome), Vec::new());
+        let joined: Report = self.hear().await.open(genesis.beginning()).unwrap();
+        assert!(matches!(joined, Report::Join(_)), "{joined:?}");
+
+        liar.begin_round();
+        let model = liar.rounds.model();
+        let begin = Order::Begin {
+            model: model_root(model),
+            cohort: liar.ids(),
+            scale: 1f64.to_bits(),
+        };
+        self.say(liar, &begin, model.iter().flat_map(|v| v.to_le_bytes()).collect());
+        let commitment = self.hear().await;
+        liar.commit(0..PLACE);
+        liar.hear(PLACE, commitment);
+        liar.close(Phase::Commit);
+        let reveal = Order::Reveal {
+            commitments: liar.commitments(),
+            have: Vec::new(),
+        };
+        self.say(liar, &reveal, Vec::new());
+        let update = self.hear().await;
+        liar.upload(0..PLACE);
+        liar.hear(PLACE, update);
+        liar.close(Phase::Upload);
+    }
+
+    /// Tells the member a round that it won't sign; what its program says.
+    async fn refused(&mut self, stage: &Stage, member: Child, lie: &Claimed) -> Value {
+        let transcript = stage.liar.transcript_of(lie);
+        let genesis = stage.liar.rounds.genesis().clone();
+        let known = Head::START.append(&Entry::Genesis(Box::new(genesis))).0.len();
+        let statement = Order::Statement {
+            header: Box::new(lie.header),
+            from: 1,
+        };
+        self.say(&stage.liar, &statement, transcript[known..].to_vec());
+        let refused = finish(member, 5).await;
+        let kept = stage.folder.path().join("member/refused.xfl");
+        assert_eq!(fs::read(kept).unwrap(), transcript);
+        let hint = refused["error"]["hint"].as_str().unwrap();
+        assert!(
+            hint.contains("member/refused.xfl") && hint.contains("challenge member --dry-run"),
+            "{refused}"
+        );
+        loop {
+            match self.event().await {
+                Event::Message(bytes) => panic!("{bytes:?} after the lie"),
+                Event::Closed(_) => return refused,
+                Event::Connected { .. } => {}
+            }
+        }
+    }
 }
 
 impl Stage {
@@ -78,68 +141,14 @@ async fn a_member_that_is_lied_to_signs_nothing_and_has_the_liars_slashed() {
     let mut stage = Stage::open("rule = \"median\"").await;
     let mut line = Line::listen(&stage.liar);
     let member = stage.join(&line);
-    assert!(matches!(line.event().await, Event::Connected { .. }));
-    let genesis = stage.liar.rounds.genesis().clone();
-    let welcome = Welcome {
-        height: 1,
-        genesis: postcard::to_stdvec(&genesis).unwrap(),
-        seen: None,
-    };
-    line.say(&stage.liar, &Order::Welcome(welcome), Vec::new());
-    let joined: Report = line.hear().await.open(genesis.beginning()).unwrap();
-    assert!(matches!(joined, Report::Join(_)), "{joined:?}");
-
-    stage.liar.begin_round();
-    let model = stage.liar.rounds.model();
-    let begin = Order::Begin {
-        model: model_root(model),
-        cohort: stage.liar.ids(),
-        scale: 1f64.to_bits(),
-    };
-    line.say(
-        &stage.liar,
-        &begin,
-        model.iter().flat_map(|v| v.to_le_bytes()).collect(),
-    );
-    let commitment = line.hear().await;
-    stage.liar.commit(0..PLACE);
-    stage.liar.hear(PLACE, commitment);
-    stage.liar.close(Phase::Commit);
-    let reveal = Order::Reveal {
-        commitments: stage.liar.commitments(),
-        have: Vec::new(),
-    };
-    line.say(&stage.liar, &reveal, Vec::new());
-    let update = line.hear().await;
-    stage.liar.upload(0..PLACE);
-    stage.liar.hear(PLACE, update);
-    stage.liar.close(Phase::Upload);
-
+    line.gather(&mut stage.liar).await;
     // Everything is as it should be but for one coordinate.
     let lie = wrong_coordinate(stage.liar.claimed((0..=PLACE).collect(), None));
-    let transcript = stage.liar.transcript_of(&lie);
-    let known = Head::START.append(&Entry::Genesis(Box::new(genesis))).0.len();
-    let statement = Order::Statement {
-        header: Box::new(lie.header),
-        from: 1,
-    };
-    line.say(&stage.liar, &statement, transcript[known..].to_vec());
-    let refused = finish(member, 5).await;
-    let [message, hint] = ["message", "hint"].map(|field| refused["error"][field].as_str().unwrap());
-    assert!(message.contains("aggregate"), "{refused}");
+    let refused = line.refused(&stage, member, &lie).await;
     assert!(
-        hint.contains("member/refused.xfl") && hint.contains("challenge member --dry-run"),
+        refused["error"]["message"].to_string().contains("aggregate"),
         "{refused}"
     );
-    let kept = stage.folder.path().join("member/refused.xfl");
-    assert_eq!(fs::read(kept).unwrap(), transcript);
-    loop {
-        match line.event().await {
-            Event::Message(bytes) => panic!("{bytes:?} after the lie"),
-            Event::Closed(_) => break,
-            Event::Connected { .. } => {}
-        }
-    }
 
     // They post it all the same: three signatures are enough.
     stage.liar.lie(&lie).await;
@@ -149,4 +158,31 @@ async fn a_member_that_is_lied_to_signs_nothing_and_has_the_liars_slashed() {
     assert_eq!(functions(&found), [&["demandRow", "demandRow"][..], &PROVED].concat());
     told("wrong coordinate, by what a member refused", &found);
     slashed(&found, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_whose_update_is_left_out_against_its_receipt_has_the_coordinator_slashed() {
+    let mut stage = Stage::open("rule = \"median\"").await;
+    let mut line = Line::listen(&stage.liar);
+    let member = stage.join(&line);
+    line.gather(&mut stage.liar).await;
+    let held = stage.liar.receipt(PLACE);
+    let receipt = Order::Receipt {
+        root: held.receipt.commitment,
+        signature: held.signature,
+    };
+    line.say(&stage.liar, &receipt, Vec::new());
+    // A round of the others' updates, true in all else.
+    let lie = stage.liar.claimed((0..PLACE).collect(), None);
+    let refused = line.refused(&stage, member, &lie).await;
+    assert!(
+        refused["error"]["message"].to_string().contains("a receipt for"),
+        "{refused}"
+    );
+
+    stage.liar.lie(&lie).await;
+    let found = stage.run("challenge member --payout-key payout.key", 0).await;
+    assert_eq!(functions(&found), ["proveOmission"], "{found}");
+    told("dropped client, by what it kept", &found);
+    slashed(&found, 1);
 }
